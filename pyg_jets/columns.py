@@ -1,0 +1,96 @@
+"""The name, unit, dtype and order of every particle and jet column.
+
+Momenta, energies and masses are in GeV, angles in radians, everywhere in the package.
+
+Examples:
+    >>> from pyg_jets import columns
+    >>> columns.PARTICLE["pt"].unit
+    'GeV'
+    >>> columns.CANONICAL
+    ('pt', 'eta', 'phi', 'mass', 'charge', 'pdgid')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["CANONICAL", "GENERATED", "JET", "OBSERVABLES", "PARTICLE", "Column", "check_names"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its unit (empty if it has none), its numpy dtype, and what it means."""
+
+    name: str
+    unit: str
+    dtype: str
+    doc: str
+
+
+def _table(*rows: tuple[str, str, str, str]) -> dict[str, Column]:
+    return {row[0]: Column(*row) for row in rows}
+
+
+PARTICLE: dict[str, Column] = _table(
+    ("pt", "GeV", "float32", "transverse momentum"),
+    ("eta", "", "float32", "pseudorapidity"),
+    ("rapidity", "", "float32", "rapidity y = artanh(pz / E)"),
+    ("phi", "rad", "float32", "azimuth in [-pi, pi)"),
+    ("mass", "GeV", "float32", "invariant mass"),
+    ("charge", "e", "float32", "electric charge"),
+    ("pdgid", "", "float32", "PDG particle id (exact in float32 below 2^24: all but nuclei)"),
+)
+
+#: What a re-simulation needs, in the order in which data sets store it as ``x``.
+CANONICAL: tuple[str, ...] = ("pt", "eta", "phi", "mass", "charge", "pdgid")
+
+#: What the generators keep of each particle.
+GENERATED: tuple[str, ...] = tuple(PARTICLE)
+
+_OBSERVABLES = (
+    ("pt", "GeV", "float32", "transverse momentum of the summed constituents"),
+    ("eta", "", "float32", "pseudorapidity"),
+    ("rapidity", "", "float32", "rapidity"),
+    ("phi", "rad", "float32", "azimuth in [-pi, pi)"),
+    ("mass", "GeV", "float32", "invariant mass of the summed constituents"),
+    ("massless_mass", "GeV", "float32", "the same with every constituent taken as massless"),
+    ("softdrop_mass", "GeV", "float32", "mass after soft drop (beta = 0, z_cut = 0.1)"),
+    ("tau1", "", "float32", "1-subjettiness, beta = 1, exclusive-kt axes, no R0"),
+    ("tau2", "", "float32", "2-subjettiness"),
+    ("tau3", "", "float32", "3-subjettiness"),
+    ("tau4", "", "float32", "4-subjettiness"),
+    ("multiplicity", "", "int64", "number of constituents"),
+)
+
+#: The observables of a jet, which exist once per level (``gen_…``, ``reco_…``).
+OBSERVABLES: tuple[str, ...] = tuple(row[0] for row in _OBSERVABLES)
+
+JET: dict[str, Column] = _table(
+    *((f"gen_{n}", u, t, f"{d}, before the detector") for n, u, t, d in _OBSERVABLES),
+    *((f"reco_{n}", u, t, f"{d}, after the detector, un-rotated") for n, u, t, d in _OBSERVABLES),
+    ("event", "", "int64", "number of the event: jets of one event never part in a split"),
+    ("matched", "", "int64", "1 if the jet holds the particle and all its decay quarks"),
+    ("flavour", "", "int64", "PDG id of the matched particle or parton, 0 if there is none"),
+    ("angle", "rad", "float32", "rotation of this variant about the jet axis"),
+    ("variant_of", "", "int64", "index of the jet of which this is a variant"),
+)
+
+
+def check_names(names: Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:
+    """Return ``names`` as a tuple, or raise a ``ValueError`` that lists the choices.
+
+    Args:
+        names: The names that were asked for.
+        known: The names there are.
+        what: What they name, for the message.
+    """
+    names, known = tuple(names), tuple(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"Unknown {what} {', '.join(map(repr, unknown))}: choose from {', '.join(known)}."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"Each {what} may be named once, but got {', '.join(names)}.")
+    return names

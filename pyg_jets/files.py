@@ -1,0 +1,194 @@
+"""Files that are whole or not there: write aside and rename, locks, content hashes; the Dask client.
+
+Examples:
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with write_aside(folder / "note.txt") as part:
+    ...     _ = part.write_text("whole")
+    >>> (folder / "note.txt").read_text()
+    'whole'
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+__all__ = [
+    "claim_folder",
+    "content_hash",
+    "dask_client",
+    "locked",
+    "read_json",
+    "require",
+    "write_aside",
+    "write_json",
+]
+
+
+@contextmanager
+def write_aside(path: str | Path) -> Iterator[Path]:
+    """Give a path beside ``path`` to write to, and rename it into place when the block ends well.
+
+    Either a file or a folder may be written. After an error, or a kill at any moment, ``path`` is
+    what it was before.
+
+    Args:
+        path: Where the finished file or folder shall be.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    part = aside / path.name
+    try:
+        yield part
+        for written in (part, *part.rglob("*")) if part.is_dir() else (part,):
+            _sync(written)
+        os.replace(part, path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold a lock on ``path`` between processes: one works, the others wait.
+
+    Args:
+        path: The file or folder that the lock guards; ``.{name}.lock`` is made beside it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / f".{path.name}.lock"):
+        yield
+
+
+def content_hash(*parts: Any, digits: int = 12) -> str:
+    """Return a short hexadecimal SHA-256 of paths (their bytes) and plain values (their JSON).
+
+    Args:
+        parts: ``Path`` objects are hashed by content, all else by its sorted JSON text.
+        digits: How many hexadecimal digits to keep.
+
+    Examples:
+        >>> content_hash({"pt": (500, 600)}) == content_hash({"pt": [500, 600]})
+        True
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        one = hashlib.sha256()
+        if isinstance(part, Path):
+            with part.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    one.update(block)
+        else:
+            one.update(json.dumps(part, sort_keys=True, default=str).encode())
+        total.update(one.digest())
+    return total.hexdigest()[:digits]
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, aside first."""
+    with write_aside(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; a ``ValueError`` names the file if it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is not a JSON file ({error}): remove it, or give another folder."
+        ) from None
+
+
+def claim_folder(folder: str | Path, marker: str, what: str) -> Path:
+    """Return ``folder``, made if missing; refuse one that holds something else.
+
+    Args:
+        folder: The folder to write to.
+        marker: The name of a file that marks a folder of this kind.
+        what: What is to be written, for the message.
+
+    Raises:
+        FileExistsError: If the folder is not empty and has no ``marker``.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file, but {what} needs a folder: give another path.")
+    if folder.is_dir() and not (folder / marker).exists():
+        others = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+        if others:
+            raise FileExistsError(
+                f"{folder} holds something else ({', '.join(others[:3])}{', …' * (len(others) > 3)})"
+                f" and no {marker}: give a new or empty folder for {what}."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def require(module: str, extra: str) -> Any:
+    """Import ``module``, or say which extra installs it.
+
+    Args:
+        module: The module's name.
+        extra: The extra of pyg-jets that has it.
+
+    Raises:
+        ModuleNotFoundError: With the command that installs the extra.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise ModuleNotFoundError(
+            f"{module} is not installed, but is needed here: pip install 'pyg-jets[{extra}]'.",
+            name=error.name,
+        ) from None
+
+
+@contextmanager
+def dask_client(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
+    """Give a Dask client: of a running scheduler, or of a local cluster that ends with the block.
+
+    Args:
+        scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``. Default: a local
+            cluster of processes with one thread each.
+        workers: Number of local processes. Default: the number of cores.
+    """
+    distributed = require("distributed", "generate")
+    if scheduler is not None:
+        with distributed.Client(scheduler) as client:
+            yield client
+        return
+    with (
+        distributed.LocalCluster(
+            n_workers=workers or os.cpu_count() or 1,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=40,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

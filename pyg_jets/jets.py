@@ -1,0 +1,349 @@
+"""`JetArray`, the ragged table of jets that every source and every reader hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pyg_jets import kinematics
+from pyg_jets.columns import check_names
+
+if TYPE_CHECKING:
+    import awkward
+    from torch_geometric.data import Data, InMemoryDataset
+
+__all__ = ["JetArray"]
+
+_NOT_NEGATIVE = ("pt", "energy", "e")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class JetArray:
+    """Jets as one flat table of particles and a pointer to where each jet begins.
+
+    It is frozen and validated: its arrays are read-only, and a jet with a NaN, an infinite or a
+    negative energy is refused by name. An empty jet is a jet.
+
+    Args:
+        particles: One row a particle, ``[N, F]`` float32, jet after jet.
+        columns: The ``F`` names of the particle columns (GeV and radians, see
+            :mod:`pyg_jets.columns`).
+        ptr: Ragged pointer ``[J + 1]`` int64: jet ``j`` is ``particles[ptr[j]:ptr[j + 1]]``.
+        labels: A class for each jet, ``[J]`` int64, or ``None``.
+        jets: Columns with a value for each jet, ``{name: [J]}``.
+        ids: A number for each jet, ``[J]`` int64, that it keeps through slicing and concatenation.
+            The detector draws its random numbers from it. Default: ``0 … J - 1``.
+
+    Raises:
+        ValueError: For particles, pointer or columns that do not fit together.
+
+    Examples:
+        >>> import numpy as np
+        >>> jets = JetArray(np.ones((3, 2)), ("pt", "eta"), [0, 2, 2, 3])
+        >>> jets
+        JetArray(3 jets, 3 particles, columns=(pt, eta))
+        >>> jets.counts.tolist(), jets[1:].ids.tolist()
+        ([2, 0, 1], [1, 2])
+    """
+
+    particles: np.ndarray
+    columns: tuple[str, ...]
+    ptr: np.ndarray
+    labels: np.ndarray | None = None
+    jets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ids: np.ndarray = None  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self) -> None:
+        columns = (self.columns,) if isinstance(self.columns, str) else tuple(self.columns)
+        check_names(columns, columns, "particle column")
+        particles = _as_array(self.particles, np.float32, "particles")
+        ptr = _as_pointer(self.ptr, particles, len(columns))
+        n_jets = len(ptr) - 1
+        ids = np.arange(n_jets) if self.ids is None else self.ids
+        values = {
+            "columns": columns,
+            "particles": _frozen(particles),
+            "ptr": _frozen(ptr),
+            "ids": _frozen(_per_jet(ids, n_jets, "ids", np.int64)),
+            "jets": {str(k): _frozen(_per_jet(v, n_jets, k)) for k, v in self.jets.items()},
+        }
+        if self.labels is not None:
+            values["labels"] = _frozen(_per_jet(self.labels, n_jets, "labels", np.int64))
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self._check_values()
+
+    def _check_values(self) -> None:
+        wrong = ~np.isfinite(self.particles).all(axis=1)
+        for name in set(_NOT_NEGATIVE).intersection(self.columns):
+            wrong |= self.column(name) < 0
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            jet = int(np.searchsorted(self.ptr, row, side="right")) - 1
+            found = ", ".join(
+                f"{n} = {v:g}" for n, v in zip(self.columns, self.particles[row], strict=True)
+            )
+            raise ValueError(
+                f"Jet {jet} (id {self.ids[jet]}), particle {row - self.ptr[jet]}, has a NaN, an "
+                f"infinite or a negative energy ({found}): drop or mend it before making a JetArray."
+            )
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    def __repr__(self) -> str:
+        extras = "" if self.labels is None else ", labels"
+        extras += f", jets=({', '.join(self.jets)})" if self.jets else ""
+        return (
+            f"JetArray({len(self)} jets, {len(self.particles)} particles, "
+            f"columns=({', '.join(self.columns)}){extras})"
+        )
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of particles of each jet, ``[J]`` int64."""
+        return np.diff(self.ptr)
+
+    def column(self, name: str) -> np.ndarray:
+        """One particle column, ``[N]`` float32."""
+        (name,) = check_names((name,), self.columns, "particle column")
+        return self.particles[:, self.columns.index(name)]
+
+    def select(self, names: Iterable[str]) -> JetArray:
+        """The same jets with only these particle columns, in this order."""
+        names = check_names(names, self.columns, "particle column")
+        taken = self.particles[:, [self.columns.index(name) for name in names]]
+        return replace(self, particles=taken, columns=names)
+
+    def with_jets(self, **columns: Any) -> JetArray:
+        """The same jets with jet-level columns added or replaced."""
+        return replace(self, jets={**self.jets, **columns})
+
+    def with_labels(self, labels: Any) -> JetArray:
+        """The same jets with other labels: an array ``[J]``, or one number for all."""
+        return replace(self, labels=np.broadcast_to(np.asarray(labels), len(self)))
+
+    def __getitem__(self, index: Any) -> JetArray:
+        """Jets by slice, boolean mask or integer array (an integer gives a JetArray of one jet)."""
+        if isinstance(index, int | np.integer):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"There is no jet {index} in a JetArray of {len(self)} jets.")
+            index = [int(index)]
+        chosen = np.arange(len(self))[index]
+        counts = self.counts[chosen]
+        ptr = np.concatenate(([0], np.cumsum(counts)))
+        rows = np.repeat(self.ptr[chosen] - ptr[:-1], counts) + np.arange(ptr[-1])
+        return replace(
+            self,
+            particles=self.particles[rows],
+            ptr=ptr,
+            labels=None if self.labels is None else self.labels[chosen],
+            jets={name: value[chosen] for name, value in self.jets.items()},
+            ids=self.ids[chosen],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[JetArray]) -> JetArray:
+        """Join jets of the same columns one after the other; they keep their ids.
+
+        Raises:
+            ValueError: If there is nothing to join, or the columns differ.
+        """
+        if not parts:
+            raise ValueError("Expected at least one JetArray to concatenate, but got none.")
+        first = parts[0]
+        for part in parts[1:]:
+            layout = (part.columns, set(part.jets), part.labels is None)
+            if layout != (first.columns, set(first.jets), first.labels is None):
+                raise ValueError(
+                    f"Expected jets with the same columns, but got {first!r} and {part!r}: "
+                    "use select(…), with_jets(…) and with_labels(…) first."
+                )
+        labels = [part.labels for part in parts if part.labels is not None]
+        offsets = np.cumsum([0, *(part.ptr[-1] for part in parts)])
+        ptrs = [part.ptr[1:] + off for part, off in zip(parts, offsets[:-1], strict=True)]
+        return JetArray(
+            np.concatenate([part.particles for part in parts]),
+            first.columns,
+            np.concatenate([[0], *ptrs]),
+            np.concatenate(labels) if labels else None,
+            {name: np.concatenate([p.jets[name] for p in parts]) for name in first.jets},
+            np.concatenate([part.ids for part in parts]),
+        )
+
+    def equals(self, other: JetArray) -> bool:
+        """Whether both hold the same jets, to the bit."""
+        if (self.columns, set(self.jets)) != (other.columns, set(other.jets)):
+            return False
+        pairs = [(self.particles, other.particles), (self.ptr, other.ptr), (self.ids, other.ids)]
+        pairs += [(self.jets[name], other.jets[name]) for name in self.jets]
+        if self.labels is not None and other.labels is not None:
+            pairs.append((self.labels, other.labels))
+        elif self.labels is not other.labels:
+            return False
+        return all(np.array_equal(a, b) for a, b in pairs)
+
+    @cached_property
+    def momentum(self) -> dict[str, np.ndarray]:
+        """E-scheme sum of each jet: ``pt, eta, rapidity, phi, mass``, each ``[J]`` float64.
+
+        A missing mass column counts as massless.
+        """
+        pt, eta, phi = (self.column(name) for name in ("pt", "eta", "phi"))
+        mass = self.column("mass") if "mass" in self.columns else np.zeros_like(pt)
+        px, py, pz, energy = kinematics.jet_momentum(pt, eta, phi, mass, self.ptr)
+        jet_pt, jet_eta, jet_phi, jet_mass = kinematics.to_cylindrical(px, py, pz, energy)
+        y = kinematics.rapidity(jet_pt, jet_eta, jet_mass)
+        return {"pt": jet_pt, "eta": jet_eta, "rapidity": y, "phi": jet_phi, "mass": jet_mass}
+
+    def relative_positions(self, axis: str = "jet") -> np.ndarray:
+        """(η, φ) of each particle relative to its jet's axis, ``[N, 2]`` float32.
+
+        Args:
+            axis: ``"jet"``, the E-scheme axis, or ``"origin"``, for jets on a plane (the toys).
+        """
+        check_names((axis,), ("jet", "origin"), "axis")
+        eta, phi = (self.column(name).astype(np.float64) for name in ("eta", "phi"))
+        if axis == "jet":
+            axes = [np.repeat(self.momentum[name], self.counts) for name in ("eta", "phi")]
+        else:
+            axes = [np.zeros_like(eta), np.zeros_like(phi)]
+        return kinematics.relative(eta, phi, *axes).astype(np.float32)
+
+    def to_storage(self, axis: str = "jet") -> tuple[Data, dict[str, torch.Tensor]]:
+        """What PyG's ``InMemoryDataset`` keeps, ``(data, slices)``, made without a loop over jets.
+
+        ``x [N, F]`` all particle columns, ``pos [N, 2]`` relative to ``axis``, ``y [J]`` the labels,
+        ``jet [J, K]`` the float jet columns, ``jet_id [J]``, integer jet columns under their names.
+        """
+        from torch_geometric.data import Data
+
+        ptr, each = torch.tensor(self.ptr), torch.arange(len(self) + 1)
+        tensors = {"x": torch.tensor(self.particles)}
+        if {"pt", "eta", "phi"} <= set(self.columns):
+            tensors["pos"] = torch.from_numpy(self.relative_positions(axis))
+        slices = dict.fromkeys(tensors, ptr)
+        if self.labels is not None:
+            tensors["y"] = torch.tensor(self.labels)
+        if floats := [self.jets[name] for name in self.float_jet_columns]:
+            tensors["jet"] = torch.from_numpy(np.stack(floats, -1).astype(np.float32))
+        tensors["jet_id"] = torch.tensor(self.ids)
+        for name in self.jets.keys() - set(self.float_jet_columns):
+            tensors[name] = torch.tensor(self.jets[name].astype(np.int64))
+        slices |= {name: each for name in tensors if name not in slices}
+        return Data(**tensors), slices
+
+    @property
+    def float_jet_columns(self) -> tuple[str, ...]:
+        """Names of the jet columns that go into ``jet [1, K]``, in order."""
+        return tuple(name for name, value in self.jets.items() if value.dtype.kind == "f")
+
+    def to_pyg(self, axis: str = "jet") -> InMemoryDataset:
+        """A PyG ``InMemoryDataset`` of one graph a jet, in memory, without a loop over jets.
+
+        Args:
+            axis: See :meth:`relative_positions`.
+
+        Examples:
+            >>> jets = JetArray([[9.0, 0.1, 0.2, 0.0]] * 3, ("pt", "eta", "phi", "mass"), [0, 1, 3])
+            >>> dataset = jets.to_pyg()
+            >>> dataset[1]
+            Data(x=[2, 4], pos=[2, 2], jet_id=[1])
+        """
+        from torch_geometric.data import InMemoryDataset
+
+        dataset = InMemoryDataset()
+        dataset._data, dataset.slices = self.to_storage(axis)
+        return dataset
+
+    def to_awkward(self) -> awkward.Array:
+        """An awkward array of records: ``constituents`` (jagged), ``jet_id``, ``label``, jet columns."""
+        import awkward as ak
+
+        particles = ak.zip({name: self.column(name) for name in self.columns}, depth_limit=1)
+        fields = {"constituents": ak.unflatten(particles, self.counts), "jet_id": self.ids}
+        if self.labels is not None:
+            fields["label"] = self.labels
+        return ak.zip({**fields, **self.jets}, depth_limit=1)
+
+    @classmethod
+    def from_awkward(cls, array: awkward.Array, constituents: str = "constituents") -> JetArray:
+        """Read what :meth:`to_awkward` writes, or any record array with a jagged field.
+
+        Args:
+            array: Records with the jagged field ``constituents`` of numeric fields; ``jet_id`` and
+                ``label`` are taken if there, other flat fields become jet columns.
+            constituents: The name of the jagged field.
+
+        Raises:
+            ValueError: If there is no such field.
+        """
+        import awkward as ak
+
+        check_names((constituents,), ak.fields(array), "field of the awkward array")
+        inside = array[constituents]
+        ptr = np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(inside)))))
+        flat = ak.flatten(inside)
+        names = ak.fields(flat)
+        rest = {name: ak.to_numpy(array[name]) for name in ak.fields(array) if name != constituents}
+        return cls(
+            np.stack([ak.to_numpy(flat[name]) for name in names], -1),
+            tuple(names),
+            ptr,
+            rest.pop("label", None),
+            ids=rest.pop("jet_id", None),
+            jets=rest,
+        )
+
+
+def _as_array(value: Any, dtype: Any, what: str) -> np.ndarray:
+    try:
+        return np.ascontiguousarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Expected {what} as an array of numbers, but got {type(value).__name__} that is none."
+        ) from None
+
+
+def _as_pointer(value: Any, particles: np.ndarray, n_columns: int) -> np.ndarray:
+    if particles.ndim != 2 or particles.shape[1] != n_columns:
+        raise ValueError(
+            f"Expected particles of shape [N, {n_columns}] for {n_columns} columns, "
+            f"but got {list(particles.shape)}."
+        )
+    ptr = np.asarray(value)
+    if ptr.ndim != 1 or len(ptr) == 0 or ptr.dtype.kind not in "iu":
+        raise ValueError(
+            f"Expected ptr as a 1-d integer array of number of jets + 1, but got {ptr.dtype} "
+            f"of shape {list(ptr.shape)}."
+        )
+    ptr = np.ascontiguousarray(ptr, dtype=np.int64)
+    if ptr[0] != 0 or ptr[-1] != len(particles) or (np.diff(ptr) < 0).any():
+        raise ValueError(
+            f"Expected ptr to rise from 0 to the number of particles ({len(particles)}), but it "
+            f"goes from {ptr[0]} to {ptr[-1]}{' and falls' * bool((np.diff(ptr) < 0).any())}."
+        )
+    return ptr
+
+
+def _per_jet(value: Any, n_jets: int, name: str, dtype: Any = None) -> np.ndarray:
+    array = np.asarray(value)
+    if array.shape != (n_jets,):
+        raise ValueError(
+            f"Expected one value of {name} for each of the {n_jets} jets, "
+            f"but got shape {list(array.shape)}."
+        )
+    if dtype is np.int64 and array.size and not np.array_equal(array, array.astype(np.int64)):
+        raise ValueError(f"Expected whole numbers for {name}, but got {array.dtype}.")
+    return np.ascontiguousarray(array, dtype=dtype or array.dtype)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,74 @@
+"""The table of rooms and of what each may import, and a walk over every import that holds it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "pyg_jets"
+EVERYWHERE = {"columns", "files"}
+GROUND = {"jets", "kinematics"}
+DATA = {*GROUND, "ops", "io", "events", "detector", "transforms", "datasets", "loader"}
+NETWORKS = {"nn", "losses", "metrics"}
+
+# One row a room: what it may import besides EVERYWHERE and itself.
+MAY_IMPORT = {
+    "columns": set(),
+    "files": set(),
+    "kinematics": set(),
+    "ops": set(),
+    "jets": {"kinematics"},
+    "io": GROUND,
+    "events": {*GROUND, "io", "ops"},  # ops: the substructure kernel
+    "detector": {*GROUND, "ops"},
+    "transforms": {*GROUND, "ops", "detector"},
+    "datasets": {*GROUND, "io", "events", "detector", "transforms", "ops"},
+    "loader": {"ops"},
+    "nn": {"kinematics", "ops"},
+    "losses": {"kinematics", "ops"},
+    "metrics": {"kinematics", "ops"},
+    "training": {*DATA, *NETWORKS},
+    "scan": {"training"},
+    "report": {*GROUND, "io", "ops", "metrics"},
+    "cli": {*DATA, *NETWORKS, "training", "scan", "report", "configs"},
+    "configs": set(),
+    "__init__": {"jets", "loader"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every room that a file imports, also inside functions and under TYPE_CHECKING."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{path}: relative import")
+        if isinstance(node, ast.ImportFrom) and node.module == "pyg_jets":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pyg_jets."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names = [a.name.split(".") for a in node.names]
+            found |= {n[1] if len(n) > 1 else "__init__" for n in names if n[0] == "pyg_jets"}
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_only_what_the_table_grants(path):
+    here = room(path)
+    assert here in MAY_IMPORT, f"{here} is a new room: give it a row in the table"
+    granted = MAY_IMPORT[here] | EVERYWHERE | {here, "__version__"}
+    granted |= {"JetArray", "JetLoader"} if here == "training" else set()
+    assert imports(path) <= granted
+
+
+def test_top_level_folders():
+    top = {p.name for p in PACKAGE.parent.iterdir() if p.is_dir() and p.name[0] != "."}
+    grown = {"runs", "data", "wandb", "lightning_logs", "build", "dist", "pyg_jets.egg-info"}
+    assert top - grown - {"pyg_jets", "datasets", "tests", "docs"} == set()
