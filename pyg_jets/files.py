@@ -1,4 +1,4 @@
-"""Files that are whole or not there: write aside and rename, locks, content hashes; the Dask client.
+"""Files that are whole or not there: write aside and rename, locks, hashes; the Dask client.
 
 Examples:
     >>> import tempfile, pathlib
@@ -137,9 +137,9 @@ def claim_folder(folder: str | Path, marker: str, what: str) -> Path:
     if folder.is_dir() and not (folder / marker).exists():
         others = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
         if others:
+            found = ", ".join(others[:3]) + ", …" * (len(others) > 3)
             raise FileExistsError(
-                f"{folder} holds something else ({', '.join(others[:3])}{', …' * (len(others) > 3)})"
-                f" and no {marker}: give a new or empty folder for {what}."
+                f"{folder} holds something else ({found}) and no {marker}: give a new or empty folder for {what}."
             )
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -89,8 +89,8 @@ class JetArray:
                 f"{n} = {v:g}" for n, v in zip(self.columns, self.particles[row], strict=True)
             )
             raise ValueError(
-                f"Jet {jet} (id {self.ids[jet]}), particle {row - self.ptr[jet]}, has a NaN, an "
-                f"infinite or a negative energy ({found}): drop or mend it before making a JetArray."
+                f"Jet {jet} (id {self.ids[jet]}), particle {row - self.ptr[jet]}, has a NaN, "
+                f"an infinite or a negative energy ({found}): drop or mend it beforehand."
             )
 
     def __len__(self) -> int:
@@ -218,8 +218,9 @@ class JetArray:
     def to_storage(self, axis: str = "jet") -> tuple[Data, dict[str, torch.Tensor]]:
         """What PyG's ``InMemoryDataset`` keeps, ``(data, slices)``, made without a loop over jets.
 
-        ``x [N, F]`` all particle columns, ``pos [N, 2]`` relative to ``axis``, ``y [J]`` the labels,
-        ``jet [J, K]`` the float jet columns, ``jet_id [J]``, integer jet columns under their names.
+        ``x [N, F]`` all particle columns, ``pos [N, 2]`` relative to ``axis``, ``y [J]`` the
+        labels, ``jet [J, K]`` the float jet columns, ``jet_id [J]``, and integer jet columns under
+        their own names.
         """
         from torch_geometric.data import Data
 
@@ -262,7 +263,7 @@ class JetArray:
         return dataset
 
     def to_awkward(self) -> awkward.Array:
-        """An awkward array of records: ``constituents`` (jagged), ``jet_id``, ``label``, jet columns."""
+        """An awkward array: jagged ``constituents``, ``jet_id``, ``label``, the jet columns."""
         import awkward as ak
 
         particles = ak.zip({name: self.column(name) for name in self.columns}, depth_limit=1)

@@ -1,4 +1,4 @@
-r"""Four-momenta, rapidities, angles, jet sums: one formula each, for numpy arrays and torch tensors.
+r"""Four-momenta, rapidities, angles, jet sums: one formula each, for numpy and for torch.
 
 Every function takes numpy arrays or torch tensors of one shape and returns the same kind. Gradients
 are finite everywhere, at massless particles and at particles at rest too.

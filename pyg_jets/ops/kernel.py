@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,14 @@ from typing import Any
 
 import numba
 import numpy as np
+import torch
 from numba.core import config
 
 from pyg_jets.files import content_hash
 
-__all__ = ["MIN_PARTICLES_PER_THREAD", "kernel", "over_jets"]
+_config: Any = config
+
+__all__ = ["MIN_PARTICLES_PER_THREAD", "kernel", "over_jets", "use_kernels"]
 
 #: Below this many particles a thread costs more than it saves (measured: ~30 µs a hand-over).
 MIN_PARTICLES_PER_THREAD = 8192
@@ -30,6 +34,17 @@ def _cache_folder() -> str:
     return str(base / "pyg_jets" / "kernels" / content_hash(*sources))
 
 
+def use_kernels(*tensors: torch.Tensor) -> bool:
+    """Whether numba kernels serve these tensors: on the CPU, no float64, not switched off.
+
+    The environment variable ``PYG_JETS_KERNELS=0`` switches every kernel off; the torch path,
+    which other devices take, then runs on the CPU too.
+    """
+    if os.environ.get("PYG_JETS_KERNELS") == "0":
+        return False
+    return all(t.device.type == "cpu" and t.dtype != torch.float64 for t in tensors)
+
+
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile with numba: without the GIL, serial, cached on disk under a hash of all sources.
 
@@ -39,16 +54,16 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda inner: kernel(inner, **options)
-    user_folder = config.CACHE_DIR
+    user_folder = _config.CACHE_DIR
     try:
         # numba reads the folder while it decorates; the user's setting is put back at once.
-        config.CACHE_DIR = user_folder or _cache_folder()
+        _config.CACHE_DIR = user_folder or _cache_folder()
         try:
             return numba.njit(nogil=True, cache=True, **options)(function)
         except RuntimeError:  # no writable cache folder
             return numba.njit(nogil=True, **options)(function)
     finally:
-        config.CACHE_DIR = user_folder
+        _config.CACHE_DIR = user_folder
 
 
 _pool: tuple[int, int, ThreadPoolExecutor] | None = None
@@ -63,7 +78,6 @@ def _executor(threads: int) -> ThreadPoolExecutor:
 
 
 def _default_threads() -> int:
-    import torch
     from torch.utils.data import get_worker_info
 
     return 1 if get_worker_info() is not None else torch.get_num_threads()
@@ -94,7 +108,7 @@ def over_jets(
     cuts = np.searchsorted(ptr, np.linspace(0, n_particles, threads + 1)[1:-1])
     edges = [0, *(int(c) for c in cuts), n_jets]
     pool = _executor(threads - 1)
-    waiting = [pool.submit(run, a, b) for a, b in zip(edges[1:-1], edges[2:], strict=True)]
+    waiting = [pool.submit(run, a, b) for a, b in itertools.pairwise(edges[1:])]
     run(edges[0], edges[1])
     for future in waiting:
         future.result()
