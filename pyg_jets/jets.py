@@ -262,6 +262,31 @@ class JetArray:
         dataset._data, dataset.slices = self.to_storage(axis)
         return dataset
 
+    @classmethod
+    def from_pyg(cls, batch: Data, columns: Sequence[str]) -> JetArray:
+        """The jets of a PyG ``Batch`` (or of one graph): ``x``, ``ptr``, ``y``, ``jet_id``.
+
+        Args:
+            batch: The batch; integer attributes with one value a jet become jet columns.
+            columns: The names of the columns of ``x``.
+        """
+        ptr = batch.ptr if "ptr" in batch else torch.tensor([0, batch.x.size(0)])
+        n_jets = len(ptr) - 1
+        known = ("x", "ptr", "y", "jet_id", "batch")
+        rest = {
+            name: value.numpy()
+            for name, value in batch.to_dict().items()
+            if name not in known and isinstance(value, torch.Tensor) and value.shape == (n_jets,)
+        }
+        return cls(
+            batch.x.numpy(),
+            tuple(columns),
+            ptr.numpy(),
+            batch.y.numpy() if "y" in batch else None,
+            ids=batch.jet_id.numpy() if "jet_id" in batch else None,
+            jets=rest,
+        )
+
     def to_awkward(self) -> awkward.Array:
         """An awkward array: jagged ``constituents``, ``jet_id``, ``label``, the jet columns."""
         import awkward as ak

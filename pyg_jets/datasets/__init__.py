@@ -1,1 +1,10 @@
-""""""
+"""PyG data sets of jets, one a file."""
+
+from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.pythia import PythiaJets
+from pyg_jets.datasets.toy import ToyJets
+
+#: Every data set; exports, docs and contract tests follow it.
+DATASETS = (PythiaJets, ToyJets)
+
+__all__ = ["DATASETS", "JetDataset", "PythiaJets", "ToyJets"]

@@ -1,1 +1,7 @@
-""""""
+"""PyG transforms, and batch transforms, which act on the whole gathered ``Batch``."""
+
+from pyg_jets.transforms.batch import Compose
+from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
+from pyg_jets.transforms.resimulate import Resimulate
+
+__all__ = ["FEATURES", "TAGGER_FEATURES", "Compose", "Features", "Resimulate"]

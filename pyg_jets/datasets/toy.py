@@ -1,0 +1,69 @@
+"""The toy events of the encouraged-invariance study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch_geometric.data import Data
+
+from pyg_jets.datasets.base import JetDataset
+from pyg_jets.events import toy
+from pyg_jets.jets import JetArray
+
+__all__ = ["ToyJets"]
+
+
+class ToyJets(JetDataset):
+    """Clustered (1) against uniform (0) energy deposits on a disk, before any detector.
+
+    Source: arXiv 2311.05952. Columns are the canonical ones with eta = x, phi = y, pt = energy on
+    the plane [-1, 1]²; use the detectors ``toy-uniform`` and ``toy-rect``.
+
+    Args:
+        root: The folder.
+        n_jets: Number of events, half of them signal.
+        seed: Seed of the events.
+        split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all.
+        split_fractions: Shares of the three.
+        transform: See :class:`~pyg_jets.datasets.base.JetDataset`.
+        pre_transform: See there.
+        pre_filter: See there.
+        force_reload: See there.
+
+    Examples:
+        >>> import tempfile
+        >>> ToyJets(tempfile.mkdtemp(), n_jets=20)
+        ToyJets(20)
+    """
+
+    classes = ("background", "signal")
+    axis = "origin"
+
+    def __init__(
+        self,
+        root: str | Path,
+        n_jets: int = 10_000,
+        seed: int = 0,
+        split: str | None = None,
+        split_fractions: Sequence[float] = (0.5, 0.15, 0.35),
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
+    ):
+        self.n_jets, self.seed = n_jets, seed
+        super().__init__(
+            root,
+            split,
+            split_fractions,
+            {"n_jets": n_jets, "seed": seed},
+            transform,
+            pre_transform,
+            pre_filter,
+            force_reload,
+        )
+
+    def load_jets(self) -> JetArray:
+        """Generate the events."""
+        return toy.generate(self.n_jets, self.seed)

@@ -1,0 +1,143 @@
+"""`pyg-jets fit|validate|test|predict`: LightningCLI, run folders, offline W&B."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+)
+from lightning.pytorch.loggers import WandbLogger
+
+from pyg_jets.files import write_aside
+from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.run_folder import RunFolder
+from pyg_jets.training.tagger import Tagger
+
+__all__ = ["JetCLI", "main"]
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Write the whole configuration into the run folder as ``config.yaml``."""
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Write it once, from the first process, when a fit begins."""
+        if stage != "fit" or not trainer.is_global_zero:
+            return
+        text = self.parser.dump(self.config, skip_none=False)
+        with write_aside(Path(trainer.default_root_dir) / "config.yaml") as part:
+            part.write_text(text)
+
+
+class JetCLI(LightningCLI):
+    """LightningCLI for `Tagger` and `JetDataModule`, where every run has its folder."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run folder, early stopping and checkpoint."""
+        parser.add_argument("--run", default="runs/tagger", help="folder of this run")
+        for name, kind, default, text in (
+            ("title", str | None, None, "what a report calls this run (default: its folder)"),
+            ("overwrite", bool, False, "write over a run that is there"),
+            ("test_after_fit", bool, True, "test the best checkpoint when the fit ends"),
+        ):
+            parser.add_argument(f"--{name}", type=kind, default=default, help=text)
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "early_stopping.monitor": "val/loss",
+                "early_stopping.patience": 10,
+                "checkpoint.monitor": "val/loss",
+                "checkpoint.filename": "best",
+                "checkpoint.save_last": True,
+            }
+        )
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse to write over a run, and put the checkpoints into the run folder."""
+        config = self._sub()
+        folder = Path(config.run)
+        fresh = self.subcommand == "fit" and config.get("ckpt_path") is None
+        if fresh and not config.overwrite and (folder / "config.yaml").exists():
+            raise FileExistsError(
+                f"{folder} holds a run: give another --run, or --overwrite=true, or continue it "
+                f"with --ckpt_path={folder}/checkpoints/last.ckpt."
+            )
+        if config.checkpoint.dirpath is None:
+            config.checkpoint.dirpath = str(folder / "checkpoints")
+        config.trainer.default_root_dir = str(folder)
+
+    def _sub(self) -> Any:
+        return self.config[self.subcommand] if self.subcommand else self.config
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """The trainer, with the run folder's callback and logger."""
+        config = self._sub()
+        if config.trainer.logger in (None, True):
+            kwargs["logger"] = _logger(Path(config.run)) if self.subcommand == "fit" else False
+        trainer = super().instantiate_trainer(**kwargs)
+        trainer.callbacks.append(RunFolder(config.run, config.title))
+        return trainer
+
+    def after_fit(self) -> None:
+        """Test the best checkpoint."""
+        if self._sub().test_after_fit and not self.trainer.interrupted:
+            self.trainer.test(
+                self.model,
+                datamodule=self.datamodule,
+                ckpt_path="best",
+                weights_only=True,
+                verbose=False,
+            )
+
+
+def _logger(folder: Path) -> WandbLogger:
+    """W&B, offline unless there is a key or ``WANDB_MODE`` says otherwise."""
+    import wandb
+
+    if "WANDB_MODE" not in os.environ and not wandb.api.api_key:
+        mode = "offline"
+    else:
+        mode = os.environ.get("WANDB_MODE", "online")
+    folder.mkdir(parents=True, exist_ok=True)
+    return WandbLogger(
+        name=folder.name,
+        save_dir=folder,
+        project=os.environ.get("WANDB_PROJECT", "pyg_jets"),
+        mode=mode,
+        settings=wandb.Settings(silent=True, console="off"),
+    )
+
+
+def main(args: ArgsType = None) -> JetCLI:
+    """Run one of ``fit``, ``validate``, ``test``, ``predict``.
+
+    Args:
+        args: The arguments, subcommand first. Default: those of this process.
+    """
+    if isinstance(args, Sequence):
+        args = [str(a) for a in args]
+    return JetCLI(
+        Tagger,
+        JetDataModule,
+        args=args if args is not None else sys.argv[1:],
+        seed_everything_default=1,
+        save_config_callback=SaveRunConfig,
+        parser_kwargs={"parser_mode": "yaml"},
+        trainer_defaults={
+            "max_epochs": 50,
+            "accelerator": "auto",
+            "devices": 1,
+            "enable_model_summary": False,
+            "log_every_n_steps": 1,
+            "num_sanity_val_steps": 0,
+        },
+    )

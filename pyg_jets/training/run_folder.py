@@ -1,0 +1,200 @@
+"""`RunFolder`, the callback that leaves a run as a folder from which all else is derived."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+import pyg_jets
+from pyg_jets.datasets import JetDataset
+from pyg_jets.files import write_aside, write_json
+from pyg_jets.io import write_parquet
+from pyg_jets.metrics.baselines import tree_scores
+from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.samples import samples
+from pyg_jets.training.tagger import Tagger
+
+__all__ = ["RunFolder"]
+
+_PACKAGES = ("pyg-jets", "torch", "torch-geometric", "lightning", "numba", "numpy", "awkward",
+             "pythia8mc", "fastjet", "scikit-learn")  # fmt: skip
+_TREE = ("mass", "multiplicity")
+
+
+class RunFolder(lightning.Callback):
+    """Write metrics, predictions, samples and provenance of a run into its folder.
+
+    ``metrics.csv`` grows by a row an epoch; ``metrics.json``, ``predictions.parquet``,
+    ``samples.parquet`` and ``provenance.json`` are written when the test ends.
+
+    Args:
+        folder: The run's folder.
+        title: What a report calls the run. Default: the folder's name.
+        command: The command that made it, for the record. Default: this process's.
+        samples: Number of test jets kept before and after the detector.
+        variants: Number of these that are kept with their rotated variants.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        title: str | None = None,
+        command: str | None = None,
+        samples: int = 200,
+        variants: int = 4,
+    ):
+        self.folder = Path(folder)
+        self.title = title or self.folder.name
+        self.command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        self.samples, self.variants = samples, variants
+        self.rows: list[dict[str, Any]] = []
+        self.trained = 0.0
+        self.started = time.perf_counter()
+
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    @rank_zero_only
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Add the epoch's row to ``metrics.csv``."""
+        logged = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self.rows.append({"epoch": trainer.current_epoch, "lr": rate, **logged})
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        with write_aside(self.folder / "metrics.csv") as part, part.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(names))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop the clock."""
+        self.trained = time.perf_counter() - self.started
+
+    @rank_zero_only
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write what the test found."""
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(pl_module, Tagger) or not isinstance(data, JetDataModule):
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_predictions(pl_module, data)
+        kept = samples(data, self.samples, self.variants)
+        write_parquet(kept, self.folder / "samples.parquet")
+        write_json(self.folder / "provenance.json", self._provenance(trainer, pl_module, data))
+        found = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("test/")
+        }
+        write_json(self.folder / "metrics.json", found)
+
+    def _write_predictions(self, tagger: Tagger, data: JetDataModule) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        outputs = tagger.predictions
+        logits = outputs["logits"].float().numpy()
+        table: dict[str, Any] = {
+            "jet_id": outputs["jet_id"].flatten().numpy(),
+            "label": outputs["label"].flatten().numpy(),
+        }
+        if logits.shape[1] == 1:
+            table["score"] = logits[:, 0]
+        else:
+            table |= {f"score_{i}": logits[:, i] for i in range(logits.shape[1])}
+        table |= _observables(data, table["jet_id"])
+        with write_aside(self.folder / "predictions.parquet") as part:
+            pq.write_table(pa.table(table), part)
+
+    def _provenance(
+        self, trainer: lightning.Trainer, tagger: Tagger, data: JetDataModule
+    ) -> dict[str, Any]:
+        sizes = {f"n_{split}": len(jets) for split, jets in data.splits.items()}
+        return {
+            "name": self.folder.name,
+            "title": self.title,
+            "version": pyg_jets.__version__,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": self.command,
+            "seed": int(os.environ.get("PL_GLOBAL_SEED", "-1")),
+            "versions": _versions(),
+            "machine": _machine(),
+            "dataset": repr(data.dataset),
+            "data_hash": data.dataset.content_hash,
+            "content": data.dataset.content,
+            "level": getattr(data.dataset, "level", None),
+            "classes": list(data.dataset.classes),
+            "features": list(data.features.names),
+            "train_transform": repr(data.train_transform),
+            "network": repr(tagger.network),
+            "loss": repr(tagger.loss),
+            **sizes,
+            "parameters": sum(p.numel() for p in tagger.network.parameters()),
+            "epochs": len(self.rows),
+            "wall_time_s": round(self.trained, 2),
+            "world_size": trainer.world_size,
+        }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(pages / 2**30, 1),
+        "platform": platform.platform(),
+    }
+
+
+def _tagging_columns(jets: JetDataset) -> dict[str, np.ndarray]:
+    """Observables as predictions keep them, at the level the data set is cut at."""
+    found = jets.observables(getattr(jets, "level", "gen"))
+    for above, below in ((2, 1), (3, 2)):
+        if f"tau{above}" in found:
+            bottom = found[f"tau{below}"]
+            ratio = np.divide(found[f"tau{above}"], bottom, where=bottom > 0,
+                              out=np.zeros_like(bottom))  # fmt: skip
+            found[f"tau{above}{below}"] = ratio
+    kept = ("pt", "eta", "mass", "softdrop_mass", "tau21", "tau32", "multiplicity")
+    return {name: found[name] for name in kept if name in found}
+
+
+def _observables(data: JetDataModule, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Observables of the test jets in the order of ``ids``, and the tree's score on two of them."""
+    test, train = (_tagging_columns(data.splits[split]) for split in ("test", "train"))
+    if not set(_TREE) <= set(test):
+        return {}
+    if len(data.dataset.classes) == 2:
+        labels = data.splits["train"].y.numpy()
+        test["tree"] = tree_scores(train, labels, test, _TREE).astype(np.float32)
+    at = {int(jet): i for i, jet in enumerate(data.splits["test"].jet_id.tolist())}
+    order = np.array([at[int(jet)] for jet in ids])
+    return {name: value[order] for name, value in test.items()}

@@ -1,0 +1,204 @@
+"""`Tagger`, the Lightning task that trains a network to tell jets apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pyg_jets import metrics
+from pyg_jets.losses import ClassificationLoss
+
+__all__ = ["Tagger"]
+
+
+class Tagger(lightning.LightningModule):
+    """Train ``network(x, ptr)`` to tell classes of jets apart.
+
+    The inputs are standardised with the mean and deviation of the un-rotated training jets; both
+    live in the checkpoint. Validation and test use the plain classification loss whatever the
+    training loss is, so that runs with different losses stop by the same measure.
+
+    Args:
+        network: Called as ``network(x, ptr)``; gives logits ``[J, 1]``, or ``[J, C]`` of C classes.
+        loss: Called as ``loss(logits, y, variant_of)``. Default: the classification loss.
+        optimizer: Makes the optimiser of the parameters.
+        scheduler: Makes a learning-rate scheduler of the optimiser, stepped each epoch.
+        standardize: Whether to learn shift and scale of the inputs.
+
+    Shapes:
+        - input: ``x [N, F]``, ``ptr [J + 1]``
+        - output: logits ``[J, C]``
+
+    Examples:
+        >>> from pyg_jets.nn import PFN
+        >>> tagger = Tagger(PFN(2))
+        >>> tagger(torch.zeros(3, 2), torch.tensor([0, 3])).shape
+        torch.Size([1, 1])
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module | None = None,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        standardize: bool = True,
+    ):
+        super().__init__()
+        self.save_hyperparameters(ignore=["network", "loss", "optimizer", "scheduler"])
+        self.network = network
+        self.loss = ClassificationLoss() if loss is None else loss
+        self.classification = ClassificationLoss()
+        self.optimizer, self.scheduler, self.standardize = optimizer, scheduler, standardize
+        self.register_buffer("shift", torch.zeros(1))
+        self.register_buffer("scale", torch.ones(1))
+        self.collected: list[list[dict[str, Tensor]]] = []
+        self.predictions: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+        """Logits of each jet."""
+        return self.network((x - self.shift) * self.scale, ptr)
+
+    def setup(self, stage: str) -> None:
+        """Size the lazy layers and, for a fit, learn the statistics."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is None:
+            return
+        self._resize(data.n_features)
+        if stage == "fit" and self.standardize:
+            self.learn_statistics(data.statistics_dataloader())
+
+    def _resize(self, n_features: int) -> None:
+        self.shift = self.shift.new_zeros(n_features)
+        self.scale = self.scale.new_ones(n_features)
+        with torch.no_grad():  # one empty jet gives lazy layers their shape
+            self.network(torch.zeros(1, n_features, device=self.device), torch.tensor([0, 1]))
+
+    def learn_statistics(self, loader: Any) -> None:
+        """Set shift and scale from the particles of all batches of ``loader``."""
+        count, total, square = 0, 0.0, 0.0
+        for batch in loader:
+            x = batch.x.double()
+            count, total, square = count + len(x), total + x.sum(0), square + (x**2).sum(0)
+        if not isinstance(total, Tensor) or count == 0:
+            raise ValueError("The training jets have no particles: nothing to learn from.")
+        mean = total / count
+        std = (square / count - mean**2).clamp_min(0).sqrt()
+        self.shift = mean.to(self.shift)
+        self.scale = torch.where(std > 1e-6, 1 / std.clamp_min(1e-6), 1.0).to(self.scale)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Size everything as the checkpoint has it."""
+        self._resize(len(checkpoint["state_dict"]["shift"]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch, with every variant in it."""
+        logits = self(batch.x, batch.ptr)
+        if hasattr(self.loss, "terms"):
+            terms = self.loss.terms(logits, batch.y, _variant_of(batch))
+            logged = {f"train/{name}": value.detach() for name, value in terms.items()}
+            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=batch.num_graphs)
+        loss = self.loss(logits, batch.y, _variant_of(batch))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True,
+                 batch_size=batch.num_graphs)  # fmt: skip
+        return loss
+
+    def _collect(self, batch: Batch, loader: int = 0) -> None:
+        while len(self.collected) <= loader:
+            self.collected.append([])
+        logits = self(batch.x, batch.ptr)
+        one = {"jet_id": batch.jet_id, "label": batch.y, "logits": logits}
+        self.collected[loader].append({k: v.detach().cpu() for k, v in one.items()})
+
+    def on_validation_epoch_start(self) -> None:
+        """Start with nothing collected."""
+        self.collected = []
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect the outputs of a batch of un-rotated jets."""
+        self._collect(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Collect the outputs of a batch: un-rotated jets first, then rotated variants."""
+        self._collect(batch, dataloader_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/loss`` and ``val/auc`` over all jets of all ranks."""
+        if self.trainer.sanity_checking:
+            return
+        outputs = _gathered(self.collected[0])
+        self.log("val/loss", self._loss(outputs), prog_bar=True)
+        if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
+            self.log("val/auc", self._auc(outputs), prog_bar=True)
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/…`` and keep the outputs for the run folder."""
+        outputs = self.predictions = _gathered(self.collected[0])
+        found = {"test/loss": self._loss(outputs)}
+        scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
+        if outputs["logits"].size(-1) == 1:
+            found["test/auc"] = self._auc(outputs)
+            found["test/accuracy"] = metrics.accuracy(scores, labels)
+            for efficiency in (0.3, 0.5):
+                rejection = metrics.background_rejection(scores, labels, efficiency)
+                found[f"test/rejection_{efficiency}"] = rejection
+        if len(self.collected) > 1:
+            variants = _gathered(self.collected[1], unique=False)
+            probability = variants["logits"].flatten().sigmoid()
+            found["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
+        for name, value in found.items():
+            self.log(name, torch.as_tensor(float(value), dtype=torch.float64))
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """``jet_id``, ``score`` (logit) and ``probability`` of each jet."""
+        logits = self(batch.x, batch.ptr)
+        single = logits.size(-1) == 1
+        probability = logits.sigmoid() if single else logits.softmax(-1)
+        return {"jet_id": batch.jet_id, "score": logits, "probability": probability}
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and the scheduler if there is one."""
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+
+    def _loss(self, outputs: dict[str, Tensor]) -> Tensor:
+        return self.classification(outputs["logits"], outputs["label"], outputs["jet_id"])
+
+    @staticmethod
+    def _auc(outputs: dict[str, Tensor]) -> float:
+        return metrics.auc(outputs["logits"].flatten(), outputs["label"].flatten())
+
+
+def _variant_of(batch: Batch) -> Tensor:
+    if "variant_of" in batch:
+        return batch.variant_of
+    return torch.arange(batch.num_graphs, device=batch.x.device)
+
+
+def _gathered(parts: list[dict[str, Tensor]], unique: bool = True) -> dict[str, Tensor]:
+    """Outputs of all batches and ranks, ordered by jet; a padding sampler's doubles are dropped."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        every: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(every, parts)
+        parts = [part for rank in every for part in rank]
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = joined["jet_id"].flatten().sort(stable=True).indices
+    joined = {name: value[order] for name, value in joined.items()}
+    if unique:
+        ids = joined["jet_id"].flatten()
+        first = torch.ones(len(ids), dtype=torch.bool)
+        first[1:] = ids[1:] != ids[:-1]
+        joined = {name: value[first] for name, value in joined.items()}
+    return joined

@@ -1,0 +1,128 @@
+"""`Resimulate`: each jet's rotated and re-simulated variants, made on the fly."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data
+from torch_geometric.transforms import BaseTransform
+
+from pyg_jets.columns import CANONICAL
+from pyg_jets.detector import Detector
+from pyg_jets.transforms.batch import make_batch, ragged
+
+__all__ = ["Resimulate"]
+
+_STRUCTURE = ("x", "pos", "batch", "ptr")
+
+
+class Resimulate(BaseTransform):
+    """Rotate each jet before the detector, and let the detector see every variant anew.
+
+    Variants of a jet stand together; ``variant_of`` is the index of their jet in the incoming
+    batch, ``angle`` their rotation. Random numbers depend on ``(seed, epoch, jet_id, variant,
+    particle)`` alone, so neither the order of the batch nor the number of workers changes a jet.
+
+    Source: arXiv 2311.05952.
+
+    Args:
+        detector: A :class:`~pyg_jets.detector.Detector`, or the name of a preset.
+        angles: How many variants, at equal steps over the full turn and starting un-rotated, or
+            ``"random"``: fresh angles, and a fresh response of the detector, every epoch.
+        variants: Number of variants with ``angles="random"``.
+        seed: Seed of the detector and of the random angles.
+
+    Shapes:
+        - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
+        - output: ``x [M, 6]``, ``pos [M, 2]``, and a row a variant, ``[J * V]``, of all else
+
+    Examples:
+        >>> from pyg_jets.events import toy
+        >>> from torch_geometric.data import Batch
+        >>> batch = Batch.from_data_list(list(toy.generate(3, seed=1).to_pyg("origin")))
+        >>> variants = Resimulate("toy-uniform", angles=8)(batch)
+        >>> variants.num_graphs, variants.variant_of[:9].tolist()
+        (24, [0, 0, 0, 0, 0, 0, 0, 0, 1])
+    """
+
+    needs_epoch = True
+
+    def __init__(
+        self,
+        detector: Detector | str = "cms-like",
+        angles: int | Literal["random"] = 8,
+        variants: int = 8,
+        seed: int = 0,
+    ):
+        self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
+        self.name = detector if isinstance(detector, str) else repr(detector)
+        count = variants if angles == "random" else angles
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(
+                f"Expected angles as a number of variants of at least 1, or 'random', but got "
+                f"angles={angles!r}, variants={variants!r}."
+            )
+        self.angles, self.variants, self.seed = angles, count, seed
+
+    def __call__(self, data: Data, epoch: int = 0) -> Batch:
+        x, ptr = ragged(data)
+        if x.size(1) != len(CANONICAL):
+            raise ValueError(
+                f"Expected x with the columns {', '.join(CANONICAL)}, but it has {x.size(1)}: "
+                "re-simulate before Features, and from a data set that keeps canonical columns."
+            )
+        n_jets = len(ptr) - 1
+        ids = data.jet_id if "jet_id" in data else torch.arange(n_jets, device=x.device)
+        epoch = epoch if self.angles == "random" else 0
+        angles = self._angles(ids, epoch)
+        out, out_ptr = self.detector.simulate_tensors(
+            x, ptr, ids.reshape(-1), angles, seed=self.seed, epoch=epoch
+        )
+        per_jet = self._repeat(data, n_jets)
+        per_jet["variant_of"] = torch.arange(n_jets, device=x.device).repeat_interleave(
+            self.variants
+        )
+        per_jet["angle"] = angles.reshape(-1).float()
+        return make_batch({"x": out, "pos": self._pos(out, out_ptr)}, per_jet, out_ptr)
+
+    def forward(self, data: Data) -> Batch:
+        """The variants at epoch 0."""
+        return self(data)
+
+    def _angles(self, ids: Tensor, epoch: int) -> Tensor:
+        full = 2 * math.pi
+        if self.angles != "random":
+            steps = torch.arange(self.variants, device=ids.device, dtype=torch.float64)
+            return (steps * (full / self.variants)).expand(ids.numel(), -1)
+        from pyg_jets.detector.random import uniforms
+
+        drawn = uniforms(ids.reshape(-1), self.variants, seed=self.seed, epoch=epoch)
+        return drawn.double() * full
+
+    def _pos(self, x: Tensor, ptr: Tensor) -> Tensor:
+        from pyg_jets.transforms.features import _Particles
+
+        return _Particles(x, ptr, CANONICAL, self.detector.axis).pos.to(x.dtype)
+
+    def _repeat(self, data: Data, n_jets: int) -> dict[str, Any]:
+        repeated: dict[str, Any] = {}
+        for name, value in data.to_dict().items():
+            if name in _STRUCTURE or (name.endswith(("_batch", "_ptr"))):
+                continue
+            if len(value) != n_jets:
+                raise ValueError(
+                    f"Resimulate makes new particles, so it cannot carry {name} with {len(value)} "
+                    f"rows for {n_jets} jets: add particle attributes after it."
+                )
+            if isinstance(value, Tensor):
+                repeated[name] = value.repeat_interleave(self.variants, 0)
+            else:
+                repeated[name] = [one for one in value for _ in range(self.variants)]
+        return repeated
+
+    def __repr__(self) -> str:
+        angles = f"'random', variants={self.variants}" if self.angles == "random" else self.angles
+        return f"Resimulate({self.name}, angles={angles}, seed={self.seed})"

@@ -1,0 +1,79 @@
+"""What every benchmark shares: alternating timing, the table's row, real jets, copy bandwidth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from pyg_jets import JetArray
+from pyg_jets.io import read_parquet, write_parquet
+
+__all__ = ["Row", "alternate", "copy_bandwidth", "pythia_jets"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; figures that do not apply are ``None``."""
+
+    what: str
+    ours: float
+    peer: float | None = None
+    ratio: float | None = None
+    at_least: float | None = None
+    goal: float | None = None
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the ratio is at least what is asked, or ``None`` where nothing is asked."""
+        return None if self.ratio is None or self.at_least is None else self.ratio >= self.at_least
+
+
+def alternate(
+    ours: Callable[[], object], peer: Callable[[], object], repeats: int = 7
+) -> tuple[float, float]:
+    """Median seconds of both, run in turn in this process after one warm-up of each."""
+    ours(), peer()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for run, taken in zip((ours, peer), seconds, strict=True):
+            start = time.perf_counter()
+            run()
+            taken.append(time.perf_counter() - start)
+    return median(seconds[0]), median(seconds[1])
+
+
+@cache
+def copy_bandwidth(megabytes: int = 256, repeats: int = 7) -> float:
+    """Bytes a second that one core reads and writes in a large copy (both counted)."""
+    source = np.ones(megabytes << 17)
+    target = np.empty_like(source)
+
+    def copy() -> None:
+        np.copyto(target, source)
+
+    seconds, _ = alternate(copy, copy, repeats)
+    return 2 * source.nbytes / seconds
+
+
+@cache
+def pythia_jets(n_jets: int = 3000) -> JetArray:
+    """Half W, half QCD jets of 500–600 GeV, generated once and kept in ``data/benchmarks``."""
+    from pyg_jets.events import pythia
+
+    path = Path("data/benchmarks") / f"jets-{n_jets}.parquet"
+    if not path.exists():
+        parts = []
+        for label, process in enumerate(("qcd", "w")):
+            jets = pythia.generate(process, n_jets // 2, seed=11, workers=2)
+            inside = (jets.jets["gen_pt"] > 500) & (jets.jets["gen_pt"] < 600)
+            parts.append(jets[inside].with_labels(label))
+        write_parquet(JetArray.concatenate(parts), path)
+    return read_parquet(path)

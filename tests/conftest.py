@@ -1,0 +1,40 @@
+"""Jets that several tests share."""
+
+import numpy as np
+import pytest
+
+from pyg_jets import JetArray
+from pyg_jets.columns import CANONICAL
+
+
+def random_jets(n_jets: int = 20, seed: int = 0, counts=None) -> JetArray:
+    """Jet-like random particles; counts include an empty and a one-particle jet."""
+    rng = np.random.default_rng(seed)
+    if counts is None:
+        counts = rng.integers(2, 60, n_jets)
+        counts[:2] = (0, 1)
+    ptr = np.concatenate(([0], np.cumsum(counts)))
+    jet = np.repeat(np.arange(len(counts)), counts)
+    n = int(ptr[-1])
+    axis_eta, axis_phi = rng.uniform(-2, 2, len(counts)), rng.uniform(-np.pi, np.pi, len(counts))
+    eta = axis_eta[jet] + 0.2 * rng.standard_normal(n)
+    phi = (axis_phi[jet] + 0.2 * rng.standard_normal(n) + np.pi) % (2 * np.pi) - np.pi
+    pdgid = rng.choice([211.0, -211.0, 22.0, 130.0, 11.0, 13.0], n)
+    charge = np.where(np.isin(pdgid, (22.0, 130.0)), 0.0, np.sign(pdgid))
+    mass = np.select([pdgid == 22, pdgid == 130], [0.0, 0.4976], 0.1396)
+    particles = np.stack([rng.exponential(8.0, n) + 0.2, eta, phi, mass, charge, pdgid], -1)
+    return JetArray(
+        particles,
+        CANONICAL,
+        ptr,
+        labels=np.arange(len(counts)) % 2,
+        jets={"gen_pt": rng.uniform(500, 600, len(counts)).astype(np.float32),
+              "event": np.arange(len(counts)) // 2},
+        ids=np.arange(len(counts)) * 7 + 5,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def jets() -> JetArray:
+    """Twenty random jets, one empty, one with one particle."""
+    return random_jets()

@@ -1,0 +1,137 @@
+"""Files are whole or not there; locks exclude; kernels split and cache."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from pyg_jets import files
+from pyg_jets.ops import kernel, pointer
+
+
+def test_write_aside_leaves_the_old_file_after_an_error(tmp_path):
+    path = tmp_path / "note"
+    path.write_text("old")
+    with pytest.raises(IsADirectoryError), files.write_aside(path) as part:
+        tmp_path.write_text(str(part.write_text("new")))
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["note"]
+
+
+def test_write_aside_writes_folders(tmp_path):
+    with files.write_aside(tmp_path / "folder") as part:
+        part.mkdir()
+        (part / "a").write_text("1")
+    assert (tmp_path / "folder" / "a").read_text() == "1"
+
+
+def test_lock_excludes_another_process(tmp_path):
+    code = (
+        "import sys, time; from pyg_jets.files import locked\n"
+        f"with locked({str(tmp_path / 'x')!r}):\n print('in', flush=True); time.sleep(1)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    other.stdout.readline()
+    start = time.perf_counter()
+    with files.locked(tmp_path / "x"):
+        assert time.perf_counter() - start > 0.5
+    other.wait()
+
+
+def test_content_hash(tmp_path):
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("1")
+    assert files.content_hash(tmp_path / "a") == files.content_hash(tmp_path / "b")
+    assert files.content_hash("ab", "c") != files.content_hash("a", "bc")
+    assert files.content_hash({"a": 1, "b": 2}) == files.content_hash({"b": 2, "a": 1})
+
+
+def test_claim_folder(tmp_path):
+    files.claim_folder(tmp_path / "new", "marker", "this")
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(FileExistsError, match=r"something else \(new, thesis.tex\)"):
+        files.claim_folder(tmp_path, "marker", "this")
+    with pytest.raises(FileExistsError, match="is a file"):
+        files.claim_folder(tmp_path / "thesis.tex", "marker", "this")
+    (tmp_path / "marker").write_text("")
+    files.claim_folder(tmp_path, "marker", "this")
+
+
+def test_require_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastjet", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'pyg-jets\[generate\]'"):
+        files.require("fastjet", "generate")
+
+
+def test_read_json_names_the_file(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match=r"x\.json is not a JSON file"):
+        files.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, None])
+def test_over_jets_covers_each_jet_once(threads):
+    ptr = np.concatenate(([0], np.cumsum(np.random.default_rng(0).integers(0, 9, 100))))
+    seen = np.zeros(100, int)
+    names = set()
+
+    def run(start, stop):
+        names.add(threading.current_thread().name)
+        seen[start:stop] += 1
+
+    kernel.over_jets(run, ptr, threads)
+    assert (seen == 1).all()
+    assert len(names) <= (threads or 2)
+
+
+def test_over_jets_survives_a_fork():
+    code = """
+import os, numpy as np
+from pyg_jets.ops.kernel import over_jets
+ptr = np.arange(0, 200001, 100)
+over_jets(lambda a, b: None, ptr, 2)
+child = os.fork()
+if child == 0:
+    seen = np.zeros(2000, int)
+    over_jets(lambda a, b: seen.__setitem__(slice(a, b), 1), ptr, 2)
+    os._exit(0 if seen.all() else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_over_jets_hands_on_errors():
+    def fail(start, stop):
+        raise ArithmeticError("in a thread")
+
+    with pytest.raises(ArithmeticError):
+        kernel.over_jets(fail, np.array([0, 5, 9]), 2)
+
+
+def test_kernels_can_be_switched_off(monkeypatch):
+    x = torch.ones(1)
+    assert kernel.use_kernels(x)
+    assert not kernel.use_kernels(x.double())
+    monkeypatch.setenv("PYG_JETS_KERNELS", "0")
+    assert not kernel.use_kernels(x)
+
+
+def test_pointer_conversions():
+    ptr = torch.tensor([0, 0, 3, 3, 5, 5])
+    assert torch.equal(pointer.batch_to_ptr(pointer.ptr_to_batch(ptr), 5), ptr)
+    assert torch.equal(pointer.counts_to_ptr(ptr.diff()), ptr)
+    with pytest.raises(ValueError, match="sorted"):
+        pointer.batch_to_ptr(torch.tensor([1, 0]))
+
+
+def test_import_is_light():
+    heavy = ("lightning", "wandb", "optuna", "dask", "distributed", "ot", "matplotlib", "pythia8mc")
+    code = f"import pyg_jets, pyg_jets.nn, sys; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
