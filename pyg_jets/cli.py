@@ -133,10 +133,14 @@ def _demo(args: argparse.Namespace) -> None:
     print(f"The demo took {time.perf_counter() - start:.0f} s.")
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether our own code raised: then the message is for the user, not a bug's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and str(Path(pyg_jets.__file__).parent) in frames[-1].filename
+def _ours(error: BaseException | None) -> BaseException | None:
+    """The error, or its cause, that our own code raised: its message is for the user, no bug's."""
+    while error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        if frames and str(Path(pyg_jets.__file__).parent) in frames[-1].filename:
+            return error
+        error = error.__cause__
+    return None
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -155,9 +159,10 @@ def main(words: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(words)
         {"generate": _generate, "report": _report, "demo": _demo}[args.verb](args)
     except _USER_ERRORS as error:
-        if not _is_ours(error):
+        ours = _ours(error)
+        if ours is None:
             raise
-        print(f"pyg-jets: {error}", file=sys.stderr)
+        print(f"pyg-jets: {ours}", file=sys.stderr)
         return 2
     return 0
 

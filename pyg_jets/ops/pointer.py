@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["batch_to_ptr", "counts_to_ptr", "ptr_to_batch"]
+__all__ = ["batch_to_ptr", "check_ragged", "check_rising", "counts_to_ptr", "ptr_to_batch"]
 
 
 def counts_to_ptr(counts: Tensor) -> Tensor:
@@ -39,3 +40,36 @@ def batch_to_ptr(batch: Tensor, n_jets: int | None = None) -> Tensor:
 def ptr_to_batch(ptr: Tensor) -> Tensor:
     """Ragged pointer ``[J + 1]`` → PyG's ``batch`` vector ``[N]`` int64."""
     return torch.repeat_interleave(torch.arange(len(ptr) - 1, device=ptr.device), ptr.diff())
+
+
+def check_ragged(x: Tensor, ptr: Tensor) -> None:
+    """Check the shapes of a ragged batch ``x [N, F]``, ``ptr [J + 1]``.
+
+    Only shapes and dtypes are looked at, never values, so that it costs nothing on any device.
+
+    Raises:
+        ValueError: If they are not those of a ragged batch.
+    """
+    if x.dim() != 2:
+        raise ValueError(
+            f"Expected x of shape [N, F], one row a particle, but got {list(x.shape)}."
+        )
+    if ptr.dim() != 1 or ptr.dtype != torch.int64 or len(ptr) == 0:
+        raise ValueError(
+            f"Expected ptr [J + 1] as int64, but got {ptr.dtype} of shape {list(ptr.shape)}: "
+            "batch_to_ptr(batch) makes one from PyG's batch vector."
+        )
+
+
+def check_rising(ptr: np.ndarray, n_particles: int) -> None:
+    """Check the values of a ragged pointer, before a kernel follows it.
+
+    Raises:
+        ValueError: If it does not rise from 0 to the number of particles.
+    """
+    falls = bool((ptr[1:] < ptr[:-1]).any())
+    if ptr[0] != 0 or ptr[-1] != n_particles or falls:
+        raise ValueError(
+            f"Expected ptr to rise from 0 to the number of particles ({n_particles}), "
+            f"but it goes from {ptr[0]} to {ptr[-1]}{' and falls' * falls}."
+        )

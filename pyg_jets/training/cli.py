@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
-    ArgsType,
     LightningArgumentParser,
     LightningCLI,
     SaveConfigCallback,
@@ -23,6 +23,18 @@ from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.tagger import Tagger
 
 __all__ = ["JetCLI", "main"]
+
+
+_NOT_FOR_USERS = (
+    # lightning 2.6: arguments beside those of the process are just what we want
+    ".*LightningCLI's args parameter is intended",
+    # lightning 2.6 uses what torch 2.13 deprecates
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    # lightning 2.6 proposes many workers; one thread that gathers is faster here
+    ".*does not have many workers which may be a bottleneck",
+    # lightning 2.6: a test of another run's checkpoint writes into its own folder
+    ".*The dirpath has changed from",
+)
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -117,18 +129,24 @@ def _logger(folder: Path) -> WandbLogger:
     )
 
 
-def main(args: ArgsType = None) -> JetCLI:
+def main(args: Sequence[Any] | None = None) -> JetCLI:
     """Run one of ``fit``, ``validate``, ``test``, ``predict``.
 
     Args:
         args: The arguments, subcommand first. Default: those of this process.
     """
-    if isinstance(args, Sequence):
-        args = [str(a) for a in args]
+    words = [str(a) for a in (sys.argv[1:] if args is None else args)]
+    with warnings.catch_warnings():
+        for message in _NOT_FOR_USERS:
+            warnings.filterwarnings("ignore", message=message)
+        return _cli(words)
+
+
+def _cli(words: list[str]) -> JetCLI:
     return JetCLI(
         Tagger,
         JetDataModule,
-        args=args if args is not None else sys.argv[1:],
+        args=words,
         seed_everything_default=1,
         save_config_callback=SaveRunConfig,
         parser_kwargs={"parser_mode": "yaml"},

@@ -1,0 +1,354 @@
+"""The whole detector over a range of jets: groups of whole jets, in buffers that stay in the cache.
+
+A group holds all variants of one jet, or several jets if they are small, so that the arithmetic
+runs over long loops; loops over one jet would leave lanes of the vector unit idle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_jets.detector import kernels
+from pyg_jets.detector.grid import GridTable
+from pyg_jets.detector.kernels import (
+    collect,
+    cut,
+    deposit,
+    describe,
+    directions,
+    draw,
+    draw_each,
+    energies,
+    fast,
+    figures,
+    locate,
+    momenta,
+    normals,
+    place,
+    respond,
+    shift,
+    to_pt,
+    turn,
+)
+from pyg_jets.detector.random import Key
+from pyg_jets.detector.response import KINDS, ResponseTable, kind_of, response_table
+from pyg_jets.ops.kernel import over_jets
+
+__all__ = ["chain"]
+
+#: Particles in a group, at least: the buffers then fit the second-level cache.
+GROUP = 2048
+
+_PERFECT = response_table([None] * (len(KINDS) + 1))
+
+
+class Task(NamedTuple):
+    """What a range of jets is worked on with."""
+
+    x: np.ndarray  # [N, 6] float32
+    kinds: np.ndarray  # [N] int64
+    ptr: np.ndarray  # [J + 1] int64
+    ids: np.ndarray  # [J] int64
+    angles: np.ndarray  # [J, V] float64
+    cos: np.ndarray  # [J, V] float64
+    sin: np.ndarray  # [J, V] float64
+    turns: bool  # some angle is not zero
+    about_jet: bool  # not about the origin
+    smears: bool  # some particle has a response
+    shifts: bool  # some direction is smeared
+    measures_energy: bool  # some particle's energy is measured
+    sums_energy: bool  # some calorimeter sums energy
+    cells_smear: bool  # some calorimeter has a response
+    keys: tuple[tuple[np.uint64, np.uint64], tuple[np.uint64, np.uint64]]
+
+
+class Buffers(NamedTuple):
+    """A group of particles, or of cells, field by field."""
+
+    pt: np.ndarray  # float32, as all that follow up to z
+    eta: np.ndarray
+    phi: np.ndarray
+    mass: np.ndarray
+    energy: np.ndarray
+    measured: np.ndarray
+    ratio: np.ndarray  # m_T / pT
+    relative2: np.ndarray  # (σ/s)²
+    z: np.ndarray
+    z2: np.ndarray
+    words: np.ndarray  # [4, n] uint32
+    kind: np.ndarray  # int64, as all that follow up to keep
+    chance: np.ndarray
+    number: np.ndarray  # of the particle in its jet, or of the cell
+    variant: np.ndarray
+    jet_id: np.ndarray
+    keep: np.ndarray  # bool
+
+
+@fast
+def buffers(n: int) -> Buffers:
+    """Buffers for a group of ``n``."""
+    f, i = np.empty((10, n), np.float32), np.empty((5, n), np.int64)
+    words, keep = np.empty((4, n), np.uint32), np.ones(n, np.bool_)
+    return Buffers(
+        f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9],
+        words, i[0], i[1], i[2], i[3], i[4], keep,
+    )  # fmt: skip
+
+
+@fast
+def fill(task: Task, first: int, last: int, b: Buffers, y: Any, ratio: Any) -> int:
+    """Put all variants of the jets ``first … last - 1`` into the buffers; return their number.
+
+    Turned variants have their rapidity in ``b.eta``, the others their η and a ratio of 1.
+    """
+    end = 0
+    for j in range(first, last):
+        begin, n = task.ptr[j], task.ptr[j + 1] - task.ptr[j]
+        jet = task.x[begin : begin + n]
+        centre_y = centre_phi = 0.0
+        if task.turns and task.about_jet:
+            centre_y, centre_phi = place(jet, y, ratio)
+        for v in range(task.angles.shape[1]):
+            for i in range(n):
+                b.pt[end + i] = jet[i, 0]
+                b.eta[end + i] = jet[i, 1]
+                b.phi[end + i] = jet[i, 2]
+                b.mass[end + i] = jet[i, 3]
+                b.kind[end + i] = task.kinds[begin + i]
+                b.ratio[end + i] = np.float32(1)
+            if task.angles[j, v] != 0.0:
+                if not task.about_jet:
+                    for i in range(n):
+                        y[i] = np.float64(jet[i, 1])
+                        ratio[i] = np.float32(1)
+                cos, sin = task.cos[j, v], task.sin[j, v]
+                stop = end + n
+                turn(y, centre_y, centre_phi, cos, sin, b.eta[end:stop], b.phi[end:stop])
+                b.ratio[end:stop] = ratio[:n]
+            end += n
+    return end
+
+
+@fast
+def observe(task: Task, table: ResponseTable, first: int, last: int, b: Buffers, n: int) -> None:
+    """The response to the ``n`` particles of the jets ``first … last - 1``, in place."""
+    key, begin = task.keys[0], 0
+    for j in range(first, last):
+        for v in range(task.angles.shape[1]):
+            count = task.ptr[j + 1] - task.ptr[j]
+            draw(b.words, begin, count, v, task.ids[j], key[0], key[1])
+            begin += count
+    eta, pt, kind, measured = b.eta[:n], b.pt[:n], b.kind[:n], b.measured[:n]
+    for i in range(n):
+        measured[i] = b.energy[i] if table.energy[kind[i]] else pt[i]
+    figures(measured, eta, pt, kind, table, b.relative2, b.chance)
+    normals(b.words[0], b.z[:n])
+    respond(measured, b.relative2, b.z)
+    cut(measured, kind, table.minimum, b.words[3], b.chance, b.keep)
+    pt[:] = measured
+    if task.measures_energy:
+        momenta(measured, eta, b.mass, kind, table.energy, pt)
+    if task.shifts:
+        normals(b.words[1], b.z[:n])
+        normals(b.words[2], b.z2[:n])
+        shift(eta, b.phi[:n], b.z, b.z2, kind, table.angles)
+
+
+@fast
+def absorb(
+    task: Task, grid: GridTable, first: int, last: int, b: Buffers, n: int, c: Buffers,
+    ends: Any, sums: Any, words: Any, tops: Any,
+) -> int:  # fmt: skip
+    """Sum what the calorimeters absorb into the cells of ``c``; return their number."""
+    locate(b.eta[:n], b.phi, b.kind, grid, b.number)
+    value = b.measured
+    for i in range(n):
+        which = grid.of_kind[b.kind[i]]
+        value[i] = b.energy[i] if which >= 0 and grid.energy[which] else b.pt[i]
+    begin, end, k = 0, 0, 0
+    for j in range(first, last):
+        count = task.ptr[j + 1] - task.ptr[j]
+        for v in range(task.angles.shape[1]):
+            deposit(b.number[begin : begin + count], value[begin:], sums, words, tops)
+            begin += count
+            stop = collect(sums, words, tops, c.number, c.measured, end)
+            c.variant[end:stop] = v
+            c.jet_id[end:stop] = task.ids[j]
+            end = ends[k] = stop
+            k += 1
+    return end
+
+
+@fast
+def observe_cells(task: Task, grid: GridTable, c: Buffers, n: int) -> None:
+    """Place the ``n`` cells, and apply their response."""
+    number, kind, eta, measured = c.number[:n], c.kind[:n], c.eta[:n], c.measured[:n]
+    describe(number, grid, kind, eta, c.phi)
+    if task.cells_smear:
+        table, key = grid.response, task.keys[1]
+        draw_each(number, c.variant, c.jet_id, key[0], key[1], c.words[0], c.words[3])
+        normals(c.words[0], c.z[:n])
+        figures(measured, eta, measured, kind, table, c.relative2, c.chance)
+        respond(measured, c.relative2, c.z)
+        cut(measured, kind, table.minimum, c.words[3], c.chance, c.keep)
+    to_pt(measured, eta, kind, grid.energy, c.pt[:n])
+
+
+@fast
+def write_tracks(
+    task: Task, grid: GridTable, table: ResponseTable, begin: int, j: int, b: Buffers, out: Any,
+    at: int,
+) -> int:  # fmt: skip
+    """Write one variant's particles that are kept and not absorbed; return the next row."""
+    for i in range(task.ptr[j + 1] - task.ptr[j]):
+        p = begin + i
+        kind = b.kind[p]
+        if b.keep[p] and grid.of_kind[kind] < 0:
+            row, line = task.ptr[j] + i, out[at]
+            code, mass = table.identity[kind, 0], table.identity[kind, 1]
+            charge = task.x[row, 4]
+            line[0], line[1], line[2] = b.pt[p], b.eta[p], b.phi[p]
+            line[3] = b.mass[p] if mass < 0 else mass
+            line[4] = charge
+            line[5] = task.x[row, 5] if code == 0 else (-code if charge < 0 else code)
+            at += 1
+    return at
+
+
+@fast
+def write(
+    task: Task, grid: GridTable, table: ResponseTable, first: int, last: int, b: Buffers,
+    c: Buffers, ends: Any, out: Any, at: int, counts: Any,
+) -> int:  # fmt: skip
+    """Write each variant's tracks, then its cells, and how many they are; return the next row."""
+    begin, cell, k = 0, 0, 0
+    for j in range(first, last):
+        for v in range(task.angles.shape[1]):
+            start = at
+            at = write_tracks(task, grid, table, begin, j, b, out, at)
+            begin += task.ptr[j + 1] - task.ptr[j]
+            while cell < ends[k]:
+                if c.keep[cell]:
+                    line = out[at]
+                    line[0], line[1], line[2] = c.pt[cell], c.eta[cell], c.phi[cell]
+                    line[3] = line[4] = np.float32(0)
+                    line[5] = grid.pdgid[c.kind[cell]]
+                    at += 1
+                cell += 1
+            counts[j, v] = at - start
+            k += 1
+    return at
+
+
+@fast
+def run(
+    task: Task, table: ResponseTable, grid: GridTable, start: int, stop: int, out: Any, counts: Any
+) -> int:
+    """Simulate the jets ``start … stop - 1`` into ``out`` from their first row on; return rows."""
+    n_variants = task.angles.shape[1]
+    size, longest = GROUP, 0
+    for j in range(start, stop):
+        longest = max(longest, task.ptr[j + 1] - task.ptr[j])
+    size = max(size, longest * n_variants)
+    b, c = buffers(size + 8), buffers(size + 8)
+    y, ratio = np.empty(longest), np.empty(longest, np.float32)
+    n_words = grid.first[-1] // 64 + 1
+    sums, words = np.zeros(grid.first[-1]), np.zeros(n_words, np.uint64)
+    tops, ends = np.zeros(n_words // 64 + 1, np.uint64), np.zeros(GROUP * n_variants, np.int64)
+    absorbs = len(grid.rows) > 0
+    at = origin = task.ptr[start] * n_variants
+    first = start
+    while first < stop:
+        last, n = first, 0
+        while last < stop and last - first < GROUP:
+            more = (task.ptr[last + 1] - task.ptr[last]) * n_variants
+            if n + more > size:
+                break
+            n += more
+            last += 1
+        fill(task, first, last, b, y, ratio)
+        if task.turns and task.about_jet:
+            directions(b.ratio[:n], b.eta[:n])
+        if task.sums_energy or task.measures_energy:
+            energies(b.pt[:n], b.eta, b.mass, b.energy)
+        if task.smears:
+            observe(task, table, first, last, b, n)
+        if absorbs:
+            n_cells = absorb(task, grid, first, last, b, n, c, ends, sums, words, tops)
+            observe_cells(task, grid, c, n_cells)
+        at = write(task, grid, table, first, last, b, c, ends, out, at, counts)
+        first = last
+    return at - origin
+
+
+def chain(
+    x: Tensor,
+    ptr: Tensor,
+    ids: Tensor,
+    angles: Tensor,
+    axis: str,
+    responses: ResponseTable | None,
+    grid: GridTable,
+    keys: tuple[Key, Key],
+    threads: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The kernels' counterpart of :func:`pyg_jets.detector.reference.chain`."""
+    table = _PERFECT if responses is None else responses
+    task = _task(x, ptr, ids, angles, axis, responses, grid, keys)
+    n_jets, n_variants = task.angles.shape
+    out = np.empty((len(task.x) * n_variants, 6), np.float32)
+    counts = np.zeros((n_jets, n_variants), np.int64)
+    written: dict[int, int] = {}
+
+    def work(start: int, stop: int) -> None:
+        written[start] = run(task, table, grid, start, stop, out, counts)
+
+    if n_jets:
+        over_jets(work, task.ptr, threads, n_variants)
+    end = 0
+    for start in sorted(written):
+        source = int(task.ptr[start]) * n_variants
+        if source > end:
+            kernels.move(out, end, source, written[start])
+        end += written[start]
+    out.resize((end, 6), refcheck=False)
+    new_ptr = np.zeros(n_jets * n_variants + 1, np.int64)
+    np.cumsum(counts.reshape(-1), out=new_ptr[1:])
+    return torch.from_numpy(out), torch.from_numpy(new_ptr)
+
+
+def _task(
+    x: Tensor,
+    ptr: Tensor,
+    ids: Tensor,
+    angles: Tensor,
+    axis: str,
+    responses: ResponseTable | None,
+    grid: GridTable,
+    keys: tuple[Key, Key],
+) -> Task:
+    array = np.ascontiguousarray(x.detach().numpy())
+    turned = np.ascontiguousarray(angles.numpy(), np.float64)
+    energy = responses is not None and bool(responses.energy.any())
+    limits = grid.response
+    return Task(
+        array,
+        kind_of(array[:, 5], array[:, 4], np),
+        np.ascontiguousarray(ptr.numpy(), np.int64),
+        np.ascontiguousarray(ids.numpy(), np.int64),
+        turned,
+        np.cos(turned),
+        np.sin(turned),
+        bool(turned.any()),
+        axis == "jet",
+        responses is not None,
+        responses is not None and bool(responses.angles.any()),
+        energy,
+        bool(grid.energy.any()),
+        bool(limits.terms.any() or limits.minimum.any() or np.isfinite(limits.limits).any()),
+        tuple((np.uint64(a), np.uint64(b)) for a, b in keys),  # type: ignore[arg-type]
+    )

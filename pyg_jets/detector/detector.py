@@ -1,0 +1,202 @@
+"""`Detector`, which chains rotation, resolution and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_jets.columns import CANONICAL, check_names
+from pyg_jets.detector import chain, reference
+from pyg_jets.detector.angles import canonical, parse_angles, variants
+from pyg_jets.detector.grid import Calorimeter, grid_table
+from pyg_jets.detector.random import CELLS, PARTICLES, mix
+from pyg_jets.detector.response import KINDS, Response, response_table
+from pyg_jets.jets import JetArray
+from pyg_jets.ops.kernel import use_kernels
+
+__all__ = ["Detector"]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What a detector makes of jets: rotate each before it, smear tracks, sum the rest into cells.
+
+    Each random number depends on (seed, epoch, jet id, variant, particle or cell) alone, so the
+    same jets come out for any slicing, chunking and number of threads.
+
+    Kinds of particles that a calorimeter names are summed into its cells. The others are measured
+    one by one with the response of their kind, or stay as they are where it is ``None``. Neutrinos
+    are dropped once any kind has a response, and never enter cells.
+
+    Args:
+        charged_hadron: Response to charged hadrons.
+        electron: Response to electrons.
+        muon: Response to muons.
+        photon: Response to photons that no calorimeter absorbs.
+        neutral_hadron: Response to neutral hadrons that no calorimeter absorbs.
+        calorimeters: The calorimeters, each for its own kinds.
+        axis: What variants turn about: ``"jet"``, the (rapidity, φ) of the jet's momentum sum, or
+            ``"origin"``, the point (0, 0), for jets on a plane.
+
+    Raises:
+        ValueError: If two calorimeters absorb the same kind, or a kind has both.
+
+    Examples:
+        >>> from pyg_jets.detector import Calorimeter, Grid
+        >>> detector = Detector(
+        ...     charged_hadron=Response(constant=0.01),
+        ...     calorimeters=(Calorimeter(Grid(0.05, 0.4)),),
+        ... )
+        >>> Detector.preset("cms-like").axis
+        'jet'
+    """
+
+    charged_hadron: Response | None = None
+    electron: Response | None = None
+    muon: Response | None = None
+    photon: Response | None = None
+    neutral_hadron: Response | None = None
+    calorimeters: tuple[Calorimeter, ...] = ()
+    axis: Literal["jet", "origin"] = "jet"
+
+    def __post_init__(self) -> None:
+        check_names((self.axis,), ("jet", "origin"), "axis")
+        object.__setattr__(self, "calorimeters", tuple(self.calorimeters))
+        absorbed = {kind for c in self.calorimeters for kind in c.kinds}
+        twice = [kind for kind in KINDS if kind in absorbed and getattr(self, kind) is not None]
+        if twice:
+            raise ValueError(
+                f"{', '.join(twice)} would be measured twice: drop the response, or take it out "
+                "of the calorimeter's kinds."
+            )
+        responses = [getattr(self, kind) for kind in KINDS]
+        nothing = Response(efficiency=((0.0,),))
+        seen = any(r is not None for r in responses)
+        table = response_table([*responses, nothing]) if seen else None
+        object.__setattr__(self, "_responses", table)
+        object.__setattr__(self, "_grid", grid_table(self.calorimeters))
+
+    def __repr__(self) -> str:
+        fields = ((n, getattr(self, n), f.default) for n, f in self.__dataclass_fields__.items())
+        shown = ", ".join(f"{name}={value!r}" for name, value, usual in fields if value != usual)
+        return f"Detector({shown})"
+
+    @staticmethod
+    def presets() -> tuple[str, ...]:
+        """Names of the detectors that come with the package."""
+        from pyg_jets.detector.presets import PRESETS
+
+        return tuple(PRESETS)
+
+    @staticmethod
+    def preset(name: str) -> Detector:
+        """A detector that comes with the package.
+
+        Args:
+            name: One of :meth:`presets`; `docs/detector.md` has their figures.
+
+        Raises:
+            ValueError: For another name; it lists the choices.
+
+        Examples:
+            >>> Detector.presets()
+            ('toy-uniform', 'toy-rect', 'cms-like')
+        """
+        from pyg_jets.detector.presets import PRESETS
+
+        check_names((name,), PRESETS, "detector preset")
+        return PRESETS[name]
+
+    def simulate(
+        self,
+        jets: JetArray,
+        seed: int = 0,
+        angles: int | Sequence[float] | np.ndarray | None = None,
+        threads: int | None = None,
+        epoch: int = 0,
+    ) -> JetArray:
+        """Each jet's variants, turned before the detector and seen by it independently.
+
+        Args:
+            jets: Jets with the canonical columns.
+            seed: Seed of the random numbers.
+            angles: ``None`` for one un-rotated variant, V for V equal steps of a turn, a sequence
+                ``[V]`` or an array ``[J, V]`` (rad).
+            threads: Number of threads at most. Default: torch's.
+            epoch: Another epoch is another response.
+
+        Returns:
+            The variants of jet 0, then those of jet 1, …, with the canonical columns, the parents'
+            ids, labels and jet columns, and the jet columns ``variant_of`` and ``angle``.
+
+        Raises:
+            ValueError: For missing columns or angles that do not fit.
+
+        Examples:
+            >>> jets = JetArray([[9.0, 0.1, 0.2, 0.0, 0.0, 22.0]], CANONICAL, [0, 1])
+            >>> seen = Detector.preset("cms-like").simulate(jets, seed=1, angles=4)
+            >>> len(seen), seen.jets["variant_of"].tolist()
+            (4, [0, 0, 0, 0])
+        """
+        x = torch.from_numpy(np.array(canonical(jets)))
+        table = parse_angles(angles, len(jets))
+        out, ptr = self.simulate_tensors(
+            x,
+            torch.tensor(jets.ptr),
+            torch.tensor(jets.ids),
+            torch.from_numpy(np.array(table)),
+            seed=seed,
+            epoch=epoch,
+            threads=threads,
+        )
+        return variants(jets, table, out.numpy(), ptr.numpy())
+
+    def simulate_tensors(
+        self,
+        x: Tensor,
+        ptr: Tensor,
+        ids: Tensor,
+        angles: Tensor,
+        seed: int = 0,
+        epoch: int = 0,
+        threads: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The same on tensors: kernels on the CPU, torch operations elsewhere.
+
+        Args:
+            x: Canonical columns ``[N, 6]`` float32.
+            ptr: Ragged pointer ``[J + 1]`` int64.
+            ids: Ids of the jets ``[J]`` int64.
+            angles: Angles ``[J, V]`` (rad).
+            seed: Seed of the random numbers.
+            epoch: Another epoch is another response.
+            threads: Number of threads at most. Default: torch's.
+
+        Returns:
+            Particles ``[M, 6]`` and pointer ``[J·V + 1]``.
+
+        Raises:
+            ValueError: For tensors that do not fit together.
+        """
+        if x.dim() != 2 or x.shape[1] != len(CANONICAL) or x.dtype != torch.float32:
+            raise ValueError(
+                f"Expected x [N, 6] float32 with the columns {', '.join(CANONICAL)}, but got "
+                f"{list(x.shape)} {x.dtype}."
+            )
+        n_jets = len(ptr) - 1
+        if angles.dim() != 2 or angles.shape[0] != n_jets or ids.shape != (n_jets,):
+            raise ValueError(
+                f"Expected ids [{n_jets}] and angles [{n_jets}, V] for {n_jets} jets, but got "
+                f"{list(ids.shape)} and {list(angles.shape)}."
+            )
+        keys = mix(seed, epoch, PARTICLES), mix(seed, epoch, CELLS)
+        tables: Any = (self._responses, self._grid)  # type: ignore[attr-defined]
+        arguments = (x, ptr, ids, angles.double(), self.axis, *tables, keys)
+        if use_kernels(x):
+            return chain.chain(*arguments, threads=threads)
+        return reference.chain(*arguments)

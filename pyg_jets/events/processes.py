@@ -1,0 +1,80 @@
+"""The hard processes: what Pythia is told for each, and what a jet must hold to count as matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["COMMON", "PROCESSES", "SHOWERS", "Process"]
+
+
+@dataclass(frozen=True)
+class Process:
+    """One hard process.
+
+    Args:
+        settings: Pythia settings that switch it on.
+        resonance: \\|PDG id\\| of the particle whose decay a jet shall hold, 0 for a parton.
+        drop_unmatched: Whether jets that hold no such particle or parton are dropped.
+        doc: One line for help texts.
+    """
+
+    settings: tuple[str, ...]
+    resonance: int
+    drop_unmatched: bool
+    doc: str
+
+
+_HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+_HADRONIC_Z = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5")
+
+#: The processes by name. Their order is part of the jets' ids: append only.
+PROCESSES: dict[str, Process] = {
+    "qcd": Process(("HardQCD:all = on",), 0, False, "dijets, the natural mixture of flavours"),
+    "quark": Process(
+        (
+            "HardQCD:gg2qqbar = on",
+            "HardQCD:qq2qq = on",
+            "HardQCD:qqbar2qqbarNew = on",
+            "HardQCD:gg2ccbar = on",
+            "HardQCD:qqbar2ccbar = on",
+            "HardQCD:gg2bbbar = on",
+            "HardQCD:qqbar2bbbar = on",
+        ),
+        0,
+        True,
+        "dijets with two quarks (u, d, s, c, b) in the final state",
+    ),
+    "gluon": Process(
+        ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"),
+        0,
+        True,
+        "dijets with two gluons in the final state",
+    ),
+    "w": Process(
+        ("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), 24, True, "WW, both to quarks"
+    ),
+    # Without gmZmode = 2 the virtual photon, and below mMin a far tail, would pass for a Z.
+    "z": Process(
+        (
+            "WeakDoubleBoson:ffbar2gmZgmZ = on",
+            "WeakZ0:gmZmode = 2",
+            "23:mMin = 60",
+            *_HADRONIC_Z,
+        ),
+        23,
+        True,
+        "ZZ, both to quarks",
+    ),
+    "top": Process(
+        ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W),
+        6,
+        True,
+        "top pairs, both to b and two quarks",
+    ),
+}
+
+#: Pythia's parton showers by name: its ``PartonShowers:model``.
+SHOWERS: dict[str, int] = {"simple": 1, "vincia": 2, "dire": 3}
+
+#: 13 TeV proton collisions, everything else as Pythia has it: Monash tune, MPI and hadronisation on.
+COMMON: tuple[str, ...] = ("Print:quiet = on", "Beams:eCM = 13000.", "Random:setSeed = on")

@@ -1,0 +1,182 @@
+"""The loader: torch's `DataLoader` around batches that are gathered at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch.utils.data import DataLoader, IterableDataset
+from torch_geometric.loader.dataloader import Collater
+
+from pyg_jets.loader.assemble import Assembler
+from pyg_jets.loader.sampling import (
+    EpochBatches,
+    IndexBatch,
+    InOrder,
+    Shuffled,
+    as_index,
+    epoch_of,
+)
+from pyg_jets.loader.storage import FlatStorage, Unsuited
+
+__all__ = ["JetLoader"]
+
+
+class JetLoader(DataLoader):
+    r"""PyG's ``DataLoader``, which gathers each batch at once from the flat storage of a data set.
+
+    It takes the same arguments and hands out the same batches, with the same metadata, to the bit.
+    Every ``InMemoryDataset`` of tensors is served from its storage, also through ``Subset`` and
+    ``dataset[index]``. What PyG does graph by graph (a ``transform``, an own ``get``, ``__inc__``
+    or ``__cat_dim__``, ``HeteroData``, strings and lists) is left to PyG's own collate.
+
+    Args:
+        dataset: The data set, or any sequence of ``Data``.
+        batch_size: Graphs in a batch.
+        shuffle: Whether to draw a new order for each epoch.
+        follow_batch: Attributes that get a ``_batch`` and a ``_ptr`` of their own.
+        exclude_keys: Attributes that are left out.
+        batch_transform: Called with each whole batch, in the worker if there are any; returns a
+            batch. If its attribute ``needs_epoch`` is true it is called as
+            ``batch_transform(batch, epoch=epoch)``.
+        **kwargs: What else ``torch.utils.data.DataLoader`` takes.
+
+    Raises:
+        TypeError: For an ``IterableDataset``, or a transform that cannot be called.
+
+    Examples:
+        >>> import torch
+        >>> from torch_geometric.data import Data, InMemoryDataset
+        >>> dataset = InMemoryDataset()
+        >>> graphs = [Data(x=torch.ones(n, 2), y=torch.tensor([n % 2])) for n in (3, 0, 2)]
+        >>> dataset.data, dataset.slices = dataset.collate(graphs)
+        >>> next(iter(JetLoader(dataset, batch_size=2)))
+        DataBatch(x=[3, 2], y=[2], batch=[3], ptr=[3])
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool = False,
+        follow_batch: Sequence[str] | None = None,
+        exclude_keys: Sequence[str] | None = None,
+        batch_transform: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _check(dataset, batch_transform)
+        # Every argument is kept, and collate_fn dropped: Lightning makes the loader anew from them.
+        kwargs.pop("collate_fn", None)
+        self.follow_batch, self.exclude_keys = follow_batch, exclude_keys
+        self.batch_transform = batch_transform
+        self._epoch: int | None = None
+        self._iterations, self._current = 0, 0
+        self._source: _Source | None = None
+        if kwargs.get("sampler") is None and kwargs.get("batch_sampler") is None:
+            generator = kwargs.get("generator")
+            order = Shuffled(dataset, generator=generator) if shuffle else InOrder(dataset)
+            shuffle, kwargs["sampler"] = False, order
+        collater = Collater(dataset, follow_batch, exclude_keys)
+        super().__init__(dataset, batch_size, shuffle, collate_fn=collater, **kwargs)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch for the sampler and the batch transform, from the next iteration on.
+
+        Without it the epoch is that of the sampler, if a trainer sets it there, and else counts
+        the iterations from 0.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
+        self._epoch = int(epoch)
+        for sampler in self._samplers():
+            if callable(set_epoch := getattr(sampler, "set_epoch", None)):
+                set_epoch(epoch)
+
+    def _samplers(self) -> tuple[Any, ...]:
+        return self.batch_sampler, getattr(self.batch_sampler, "sampler", None), self.sampler
+
+    def __iter__(self) -> Any:
+        # Here, once an iteration: torch may ask a batch sampler twice for the same one.
+        epoch = self._epoch if self._epoch is not None else epoch_of(*self._samplers())
+        self._current = self._iterations if epoch is None else epoch
+        self._iterations += 1
+        return super().__iter__()
+
+    def _get_iterator(self) -> Any:
+        if self._source is None:
+            collater = Collater(self.dataset, self.follow_batch, self.exclude_keys)
+            self._source = _Source(self.dataset, collater, self.batch_transform)
+        self._source.look()
+        name = "sampler" if self.batch_sampler is None else "batch_sampler"
+        batches = EpochBatches(getattr(self, name), lambda: self._current, self._source.is_flat)
+        # The iterator shall draw (epoch, index) and fetch whole batches, while this loader's
+        # attributes stay what the caller gave: it gets a shallow copy with three exchanged.
+        view = copy.copy(self)
+        view.__dict__.update({"dataset": self._source, "collate_fn": _as_it_is, name: batches})
+        return super(JetLoader, view)._get_iterator()
+
+
+class _Source:
+    """What the workers get: a data set of batches, indexed by epoch and samples."""
+
+    def __init__(self, dataset: Any, collater: Collater, transform: Any) -> None:
+        self.dataset, self.collater, self.transform = dataset, collater, transform
+        self._assembler: Assembler | None = None
+        self.is_flat = False
+
+    def look(self) -> None:
+        """Find out whether the data set can be gathered, unless that is known."""
+        if self._assembler is not None and self._assembler.storage.is_current():
+            return
+        try:
+            storage = FlatStorage(self.dataset)
+            options = self.collater.follow_batch, self.collater.exclude_keys
+            self._assembler, self.is_flat = Assembler(storage, *options), True
+        except Unsuited:
+            self._assembler, self.is_flat = None, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A data set may pickle as its path, so what was found in its storage is found again.
+        return {**self.__dict__, "_assembler": None}
+
+    def __getitems__(self, batch: IndexBatch) -> Any:
+        if self.is_flat:
+            if self._assembler is None:
+                self.look()
+            assert self._assembler is not None
+            out = self._assembler(as_index(batch.index))
+        else:
+            out = self.collater(self._each(batch.index))
+        if self.transform is None:
+            return out
+        if getattr(self.transform, "needs_epoch", False):
+            return self.transform(out, epoch=batch.epoch)
+        return self.transform(out)
+
+    __getitem__ = __getitems__
+
+    def _each(self, index: Any) -> Any:
+        if isinstance(index, int):
+            return self.dataset[index]
+        if callable(many := getattr(self.dataset, "__getitems__", None)):
+            return many(index)
+        return [self.dataset[i] for i in index]
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _check(dataset: Any, batch_transform: Any) -> None:
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            f"Expected a data set with a length and an index, but got the IterableDataset "
+            f"{type(dataset).__name__}: use torch_geometric.loader.DataLoader for it."
+        )
+    if batch_transform is not None and not callable(batch_transform):
+        raise TypeError(
+            f"Expected batch_transform as a function of a batch, "
+            f"but got {type(batch_transform).__name__}: give a callable, or None."
+        )

@@ -1,0 +1,123 @@
+"""Samplers that know their epoch, and index batches that carry it to the workers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
+
+__all__ = ["EpochBatches", "InOrder", "IndexBatch", "Shuffled", "as_index", "epoch_of"]
+
+
+class _Ordered:
+    """Draws the order of an epoch as one array, and keeps the epoch that a trainer sets."""
+
+    epoch: int | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that the loader hands to its batch transform; the order is as before."""
+        self.epoch = int(epoch)
+
+    def order(self) -> np.ndarray:
+        """All samples of an epoch, in order."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order().tolist())
+
+
+class Shuffled(_Ordered, RandomSampler):
+    """Torch's ``RandomSampler``: the same order from the same seed, drawn as one array."""
+
+    def order(self) -> np.ndarray:
+        """A new permutation."""
+        generator = self.generator
+        if generator is None:
+            generator = torch.Generator()
+            generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
+        return torch.randperm(self.num_samples, generator=generator).numpy()
+
+
+class InOrder(_Ordered, SequentialSampler):
+    """Torch's ``SequentialSampler``, drawn as one array."""
+
+    def order(self) -> np.ndarray:
+        """0, 1, 2 …"""
+        return np.arange(len(self.data_source))
+
+
+class IndexBatch(NamedTuple):
+    """The samples of one batch, and the epoch in which they are drawn."""
+
+    epoch: int
+    index: Any
+
+
+def epoch_of(*samplers: Any) -> int | None:
+    """The epoch of the first sampler that has one."""
+    for sampler in samplers:
+        epoch = getattr(sampler, "epoch", None)
+        if isinstance(epoch, int):
+            return epoch
+    return None
+
+
+class EpochBatches:
+    """What a sampler gives, each with the epoch; sampled again at every iteration.
+
+    Args:
+        sampler: A batch sampler, or a sampler where batching is off.
+        epoch: Tells the epoch when an iteration begins.
+        as_arrays: Whether plain batches may be drawn straight into arrays.
+    """
+
+    def __init__(self, sampler: Iterable[Any], epoch: Callable[[], int], as_arrays: bool) -> None:
+        self.sampler, self.epoch, self.as_arrays = sampler, epoch, as_arrays
+
+    def __len__(self) -> int:
+        return len(self.sampler)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[IndexBatch]:
+        epoch = self.epoch()  # now, not when the first batch is asked for
+        plain = self.as_arrays and type(self.sampler) is BatchSampler
+        batches = _arrays(self.sampler) if plain else self.sampler  # type: ignore[arg-type]
+        return (IndexBatch(epoch, batch) for batch in batches)
+
+
+def _arrays(sampler: BatchSampler) -> Iterator[np.ndarray]:
+    # As BatchSampler has it, without a list for each batch; nothing is drawn before the first.
+    size, samples = sampler.batch_size, sampler.sampler
+    if isinstance(samples, _Ordered):
+        parts = _parts(samples.order(), size)
+    else:
+        parts = _drawn(map(operator.index, samples), size)
+    yield from (part for part in parts if len(part) == size or not sampler.drop_last)
+
+
+def _parts(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    return (order[start : start + size] for start in range(0, len(order), size))
+
+
+def _drawn(samples: Iterator[int], size: int) -> Iterator[np.ndarray]:
+    while len(part := np.fromiter(islice(samples, size), np.int64)):
+        yield part
+
+
+def as_index(batch: Any) -> np.ndarray:
+    """The samples of a batch as an integer array.
+
+    Raises:
+        TypeError: If they are no integers.
+        IndexError: If there are none.
+    """
+    index = np.asarray(batch)
+    if index.dtype.kind not in "iu" or index.ndim != 1:
+        index = np.array([operator.index(i) for i in batch], np.int64)
+    if len(index) == 0:
+        raise IndexError("The sampler gave an empty batch: a batch needs at least one graph.")
+    return index.astype(np.int64, copy=False)

@@ -1,0 +1,137 @@
+r"""How well a score tells signal jets from background jets.
+
+Signal efficiency :math:`\varepsilon_S` and background efficiency :math:`\varepsilon_B` are the
+shares of signal and of background jets that score at or above a threshold. Every function takes
+numpy arrays or torch tensors, ranks the raw scores (logits as well as probabilities), and carries
+the fact ``higher_is_better``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pyg_jets.metrics.inputs import scores_and_labels
+
+__all__ = ["accuracy", "auc", "background_efficiency", "background_rejection", "roc_curve"]
+
+Metric = TypeVar("Metric", bound=Callable[..., Any])
+
+
+def fact(higher_is_better: bool | None) -> Callable[[Metric], Metric]:
+    """Attach to a metric which way is better; ``None`` if it is no single number."""
+
+    def attach(metric: Metric) -> Metric:
+        metric.__dict__["higher_is_better"] = higher_is_better
+        return metric
+
+    return attach
+
+
+@fact(higher_is_better=None)
+def roc_curve(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    r"""The receiver operating characteristic: a point for each distinct score, from (0, 0) to (1, 1).
+
+    Jets of equal score pass a threshold together.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+
+    Returns:
+        Signal efficiency and background efficiency, both rising.
+
+    Examples:
+        >>> signal, background = roc_curve([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
+        >>> signal.tolist(), background.tolist()
+        ([0.0, 0.5, 0.5, 1.0, 1.0], [0.0, 0.0, 0.5, 0.5, 1.0])
+    """
+    score, signal = scores_and_labels(scores, labels)
+    order = np.argsort(-score, kind="stable")
+    ranked, hit = score[order], signal[order]
+    last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
+    passed = np.cumsum(hit)[last_of_tie]
+    fooled = np.cumsum(~hit)[last_of_tie]
+    start = np.zeros(1)
+    return (
+        np.concatenate((start, passed / signal.sum())),
+        np.concatenate((start, fooled / (~signal).sum())),
+    )
+
+
+@fact(higher_is_better=True)
+def auc(scores: Any, labels: Any) -> float:
+    r"""Area under the ROC curve, :math:`P(s_S > s_B) + P(s_S = s_B) / 2`.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+
+    Examples:
+        >>> auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
+        0.75
+    """
+    return float(np.trapezoid(*roc_curve(scores, labels)))
+
+
+@fact(higher_is_better=True)
+def accuracy(scores: Any, labels: Any, threshold: float = 0.0) -> float:
+    """Share of jets on the right side of a threshold; a score above it is called signal.
+
+    Args:
+        scores: A logit for each jet, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+        threshold: Where to cut. Default: 0, which for a logit is a probability of one half.
+
+    Examples:
+        >>> accuracy([-1.0, 0.5, 2.0, 3.0], [0, 0, 1, 1])
+        0.75
+    """
+    score, signal = scores_and_labels(scores, labels)
+    return float(np.mean((score > threshold) == signal))
+
+
+@fact(higher_is_better=False)
+def background_efficiency(scores: Any, labels: Any, signal_efficiency: float = 0.5) -> float:
+    r""":math:`\varepsilon_B` at a given :math:`\varepsilon_S`, interpolated along the ROC curve.
+
+    Where the curve rises straight up, the smallest :math:`\varepsilon_B` counts.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+        signal_efficiency: Share of signal jets to keep, in (0, 1].
+
+    Examples:
+        >>> background_efficiency([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.75)
+        0.25
+    """
+    if not 0 < signal_efficiency <= 1:
+        raise ValueError(f"Expected a signal_efficiency in (0, 1], but got {signal_efficiency}.")
+    signal, background = roc_curve(scores, labels)
+    signal, first = np.unique(signal, return_index=True)
+    return float(np.interp(signal_efficiency, signal, background[first]))
+
+
+@fact(higher_is_better=True)
+def background_rejection(scores: Any, labels: Any, signal_efficiency: float = 0.5) -> float:
+    r"""Background rejection :math:`1 / \varepsilon_B` at a given :math:`\varepsilon_S`.
+
+    It is infinite where no background jet passes: all that a sample of ``n`` background jets then
+    says is that the rejection is of order ``n`` or above.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+        signal_efficiency: Share of signal jets to keep, in (0, 1].
+
+    Examples:
+        >>> background_rejection([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.75)
+        4.0
+        >>> background_rejection([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.3)
+        inf
+    """
+    passing = background_efficiency(scores, labels, signal_efficiency)
+    return 1 / passing if passing > 0 else float("inf")

@@ -1,0 +1,94 @@
+r"""A fully connected network on the zero-padded list of particles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pyg_jets.nn.layers import MLP
+from pyg_jets.ops import check_ragged, ptr_to_batch
+
+__all__ = ["FCN"]
+
+
+class FCN(nn.Module):
+    r"""A fully connected network on a jet's particles, flattened to one vector of fixed length.
+
+    .. math::
+        z_j = \operatorname{MLP}(x_1 \oplus x_2 \oplus \dots \oplus x_P)
+
+    The list is filled up with zeros, and cut, to ``max_particles``. It is the one model here with
+    a fixed length, and the only place where padding is made.
+
+    Args:
+        in_channels: Features of a particle, or -1 to take it from the first batch.
+        max_particles: Length ``P`` of the list.
+        hidden: Widths of the hidden layers.
+        out_channels: Number of logits: 1 for two classes.
+        dropout: Probability of dropping an activation in training.
+        activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
+        order_by: Column of ``x`` by which particles are put in falling order before the list is
+            cut, for instance that of the pT (hardest first). Default: as they come.
+
+    Shapes:
+        - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``
+        - **output:** logits ``[J, out_channels]``
+
+    Examples:
+        >>> model = FCN(in_channels=3, max_particles=4, hidden=(16,))
+        >>> model(torch.randn(7, 3), torch.tensor([0, 1, 7])).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(
+        self,
+        in_channels: int = -1,
+        max_particles: int = 128,
+        hidden: Sequence[int] = (256, 256, 256),
+        out_channels: int = 1,
+        dropout: float = 0.0,
+        activation: str = "leaky_relu",
+        order_by: int | None = None,
+    ) -> None:
+        super().__init__()
+        if max_particles < 1:
+            raise ValueError(f"Expected max_particles of at least 1, but got {max_particles}.")
+        if order_by is not None and not 0 <= order_by < (in_channels if in_channels > 0 else 2**31):
+            raise ValueError(
+                f"Expected order_by as a column from 0 to {in_channels - 1}, but got {order_by}."
+            )
+        self.in_channels, self.max_particles = in_channels, max_particles
+        self.out_channels, self.dropout = out_channels, dropout
+        self.activation, self.order_by = activation, order_by
+        width = in_channels * max_particles if in_channels > 0 else in_channels
+        self.mlp = MLP(width, tuple(hidden), out_channels, activation, dropout)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        self.mlp.reset_parameters()
+
+    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+        """Logits of each jet."""
+        check_ragged(x, ptr)
+        return self.mlp(self._flat(x, ptr))
+
+    def _flat(self, x: Tensor, ptr: Tensor) -> Tensor:
+        n_jets, jet = len(ptr) - 1, ptr_to_batch(ptr)
+        if self.order_by is not None:
+            order = x[:, self.order_by].argsort(descending=True, stable=True)
+            x = x[order[jet[order].argsort(stable=True)]]
+        place = torch.arange(len(x), device=x.device) - ptr[jet]
+        # One row more than the list takes what is cut off.
+        cell = jet * (self.max_particles + 1) + place.clamp(max=self.max_particles)
+        padded = x.new_zeros(n_jets * (self.max_particles + 1), x.size(1)).index_copy(0, cell, x)
+        return padded.view(n_jets, self.max_particles + 1, -1)[:, :-1].flatten(1)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(in_channels={self.in_channels}, "
+            f"max_particles={self.max_particles}, hidden={self.mlp.channels}, "
+            f"out_channels={self.out_channels}, dropout={self.dropout}, "
+            f"activation={self.activation!r}, order_by={self.order_by})"
+        )

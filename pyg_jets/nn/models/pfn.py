@@ -1,0 +1,72 @@
+r"""The particle flow network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pyg_jets.nn.layers import MLP
+from pyg_jets.ops import segment_sum
+
+__all__ = ["PFN"]
+
+
+class PFN(nn.Module):
+    r"""The particle flow network of `arXiv:1810.05165 <https://arxiv.org/abs/1810.05165>`_.
+
+    .. math::
+        z_j = F\Big( \sum_{i \in j} \Phi(x_i) \Big)
+
+    Both Φ and F are stacks of linear layers, with a ReLU after each but the last of F. An empty
+    jet sums to zero.
+
+    Args:
+        in_channels: Features of a particle, or -1 to take it from the first batch.
+        phi: Widths of the layers of Φ.
+        f: Widths of the hidden layers of F.
+        out_channels: Number of logits: 1 for two classes.
+        dropout: Probability of dropping an activation of F in training.
+        activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
+
+    Shapes:
+        - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``
+        - **output:** logits ``[J, out_channels]``
+
+    Examples:
+        >>> import torch
+        >>> model = PFN(in_channels=4, phi=(16, 16), f=(16,))
+        >>> model(torch.randn(7, 4), torch.tensor([0, 3, 7])).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(
+        self,
+        in_channels: int = -1,
+        phi: Sequence[int] = (100, 100, 256),
+        f: Sequence[int] = (100, 100, 100),
+        out_channels: int = 1,
+        dropout: float = 0.0,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.dropout, self.activation = dropout, activation
+        self.phi = MLP(in_channels, tuple(phi), activation=activation)
+        self.f = MLP(phi[-1], tuple(f), out_channels, activation=activation, dropout=dropout)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        self.phi.reset_parameters()
+        self.f.reset_parameters()
+
+    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+        """Logits of each jet."""
+        return self.f(segment_sum(self.phi(x), ptr))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(in_channels={self.in_channels}, phi={self.phi.channels}, "
+            f"f={self.f.channels}, out_channels={self.out_channels}, dropout={self.dropout}, "
+            f"activation={self.activation!r})"
+        )

@@ -1,0 +1,207 @@
+"""The contract of every data set: PyG's interface, splits, pickling, caching, two at once."""
+
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.loader import DataLoader
+
+from pyg_jets.columns import CANONICAL
+from pyg_jets.datasets import DATASETS, PythiaJets, ToyJets
+from pyg_jets.datasets.base import SPLITS, assign_splits
+
+SMALL = {
+    ToyJets: {"n_jets": 60, "seed": 3},
+    PythiaJets: {"n_jets": 12, "processes": ("qcd", "w"), "seed": 5, "workers": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory):
+    return {kind: tmp_path_factory.mktemp(kind.__name__) for kind in DATASETS}
+
+
+@pytest.fixture(params=DATASETS, ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def make(kind, roots):
+    return lambda **extra: kind(roots[kind], **{**SMALL[kind], **extra})
+
+
+def test_every_data_set_is_under_contract():
+    assert set(SMALL) == set(DATASETS)
+
+
+def test_speaks_pyg(make, kind):
+    dataset = make()
+    assert repr(dataset) == f"{kind.__name__}({len(dataset)})"
+    data = dataset[0]
+    assert data.x.dtype == torch.float32
+    assert data.x.shape[1] == len(CANONICAL)
+    assert data.pos.shape == (data.num_nodes, 2)
+    assert data.y.shape == data.jet_id.shape == (1,)
+    assert data.jet_id.dtype == data.y.dtype == torch.int64
+    assert dataset.num_classes == len(dataset.classes) == 2
+    if dataset.jet_columns:
+        assert data.jet.shape == (1, len(dataset.jet_columns))
+    batch = next(iter(DataLoader(dataset, batch_size=8)))
+    assert batch.num_graphs == 8
+
+
+def test_splits_share_no_event_and_leave_none_out(make):
+    whole = make()
+    parts = [make(split=split) for split in SPLITS]
+    assert sum(map(len, parts)) == len(whole)
+    events = [{int(d.event) for d in part} for part in parts]
+    for a in range(3):
+        for b in range(a):
+            assert not events[a] & events[b]
+    for split, part in zip(SPLITS, parts, strict=True):
+        assert [int(d.jet_id) for d in whole.get_split(split)] == [int(d.jet_id) for d in part]
+
+
+def test_get_split_of_another_split(make):
+    with pytest.raises(ValueError, match="holds the split 'train' only"):
+        make(split="train").get_split("test")
+
+
+def test_pickles_as_its_path(make):
+    dataset = make(split="train")[1:5]
+    raw = pickle.dumps(dataset)
+    assert len(raw) < 5000
+    again = pickle.loads(raw)
+    assert len(again) == 4
+    assert torch.equal(again[3].x, dataset[3].x)
+
+
+def test_is_processed_once(make):
+    path = Path(make().processed_paths[0])
+    stamp = path.stat().st_mtime_ns
+    make()
+    assert path.stat().st_mtime_ns == stamp
+    make(force_reload=True)
+    assert path.stat().st_mtime_ns > stamp
+
+
+def test_every_argument_makes_its_own_file(make):
+    paths = [
+        make(**extra).processed_paths[0]
+        for extra in ({}, {"split_fractions": (0.4, 0.3, 0.3)}, {"pre_filter": _keep_even},
+                      {"pre_transform": _Scale(2.0)}, {"pre_transform": _Scale(3.0)})
+    ]  # fmt: skip
+    assert len(set(paths)) == 5
+
+
+def _keep_even(data):
+    return int(data.event) % 2 == 0
+
+
+class _Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, data):
+        data.x = data.x * self.factor
+        return data
+
+
+def test_pre_filter_and_pre_transform_act(make):
+    assert torch.equal(make(pre_transform=_Scale(2.0))[0].x, 2 * make()[0].x)
+    assert all(_keep_even(d) for d in make(pre_filter=_keep_even))
+    with pytest.raises(ValueError, match="leaves no jet"):
+        make(pre_filter=lambda data: False)
+
+
+def test_transform_is_per_item(make):
+    assert torch.equal(make(transform=_Scale(2.0))[3].x, 2 * make()[3].x)
+
+
+def test_a_cut_file_is_noticed(make, kind, tmp_path, roots):
+    extra = {"split_fractions": (0.3, 0.3, 0.4)}
+    path = Path(make(**extra).processed_paths[0])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"cut short or not ours .* force_reload=True"):
+        make(**extra)
+    assert len(make(**extra, force_reload=True)) == len(make())
+
+
+def test_bad_arguments(make):
+    with pytest.raises(ValueError, match="Unknown split 'training': choose from train, val, test"):
+        make(split="training")
+    for fractions in ((0.5, 0.5), (0.9, 0.9, 0.1), (1.2, -0.1, -0.1)):
+        with pytest.raises(ValueError, match="sum to 1"):
+            make(split_fractions=fractions)
+
+
+def _build(root, queue):
+    queue.put(len(ToyJets(root, n_jets=3000, seed=8)))
+
+
+def test_two_processes_at_once_end_with_one_good_copy(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    both = [context.Process(target=_build, args=(tmp_path, queue)) for _ in range(2)]
+    for process in both:
+        process.start()
+    assert [queue.get(timeout=60), queue.get(timeout=60)] == [3000, 3000]
+    for process in both:
+        process.join()
+    files = [p for p in (tmp_path / "processed").rglob("*") if p.is_file()]
+    assert [p.name for p in files if p.suffix != ".lock"] == ["jets.pt"]
+
+
+def test_splits_have_the_fractions_and_are_stable():
+    events = np.arange(100_000) * 4096 + 17
+    splits = assign_splits(events, (0.5, 0.15, 0.35))
+    np.testing.assert_allclose(np.bincount(splits) / 1e5, (0.5, 0.15, 0.35), atol=0.01)
+    assert np.array_equal(assign_splits(events[50:60], (0.5, 0.15, 0.35)), splits[50:60])
+
+
+class TestPythiaJets:
+    """What only generated jets have."""
+
+    @pytest.mark.parametrize("level", ["gen", "reco"])
+    def test_window_at_the_level(self, roots, level):
+        dataset = PythiaJets(roots[PythiaJets], **SMALL[PythiaJets], level=level)
+        pt = dataset.observables(level)["pt"]
+        assert len(pt) == len(dataset) > 0
+        assert ((pt >= 500) & (pt < 600)).all()
+        if level == "gen":
+            assert len(dataset) == 24
+
+    def test_reco_is_the_first_variant_of_resimulate(self, roots):
+        from torch_geometric.data import Batch
+
+        from pyg_jets.transforms import Features, Resimulate
+
+        dataset = PythiaJets(roots[PythiaJets], **SMALL[PythiaJets])
+        batch = Resimulate("cms-like", angles=8)(Batch.from_data_list(list(dataset)))
+        x = Features(["px", "py"], fixed=False)(batch).x.double()
+        momentum = torch.zeros(batch.num_graphs, 2, dtype=torch.float64)
+        momentum.index_add_(0, batch.batch, x)
+        np.testing.assert_allclose(
+            momentum.norm(dim=1)[::8].numpy(), dataset.observables("reco")["pt"], rtol=1e-4
+        )
+
+    @pytest.mark.parametrize(
+        ("extra", "message"),
+        [
+            ({"processes": ("qcd", "higgs")}, "'higgs': choose from"),
+            ({"detector": "atlas"}, "'atlas': choose from"),
+            ({"level": "parton"}, "Unknown level 'parton'"),
+            ({"detector": None, "level": "reco"}, "Unknown level 'reco': choose from gen"),
+            ({"pt": (600, 500)}, "600"),
+            ({"n_jets": 0}, "0"),
+        ],
+    )
+    def test_bad_arguments(self, tmp_path, extra, message):
+        with pytest.raises(ValueError, match=message):
+            PythiaJets(tmp_path, **{**SMALL[PythiaJets], **extra})
+        assert not list(tmp_path.rglob("*.parquet"))

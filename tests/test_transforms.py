@@ -1,0 +1,188 @@
+"""Transforms: contract, features against vector, variants against the detector."""
+
+import copy
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import vector
+from torch_geometric.data import Batch
+
+from pyg_jets.columns import CANONICAL
+from pyg_jets.detector import Detector
+from pyg_jets.transforms import FEATURES, TAGGER_FEATURES, Compose, Features, Resimulate
+from tests.conftest import random_jets
+
+TRANSFORMS = [
+    Features(),
+    Features(FEATURES, fixed=False),
+    Resimulate("cms-like", angles=3),
+    Resimulate("toy-rect", angles="random", variants=2),
+    Compose([Resimulate("cms-like", angles=2), Features()]),
+]
+ids = pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
+
+
+def batched(jets):
+    return Batch.from_data_list(list(jets.to_pyg()))
+
+
+@pytest.fixture
+def batch(jets):
+    return batched(jets)
+
+
+@ids
+def test_leaves_its_input_alone(transform, batch):
+    before = copy.deepcopy(batch)
+    transform(batch)
+    for name, value in before.to_dict().items():
+        assert torch.equal(batch[name], value)
+
+
+@ids
+def test_pickles(transform, batch):
+    again = pickle.loads(pickle.dumps(transform))
+    assert repr(again) == repr(transform)
+    assert torch.equal(again(batch).x, transform(batch).x)
+
+
+@ids
+def test_jets_do_not_see_each_other(transform, jets):
+    together = transform(batched(jets)).to_data_list()
+    per_jet = len(together) // len(jets)
+    for j in (0, 1, 7):
+        alone = transform(batched(jets[j])).to_data_list()
+        for mine, other in zip(alone, together[j * per_jet : (j + 1) * per_jet], strict=True):
+            # SIMD lanes and scalar tails of torch's cos differ in the last bit
+            torch.testing.assert_close(mine.x, other.x, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(mine.pos, other.pos, rtol=1e-5, atol=1e-6)
+
+
+@ids
+def test_one_graph_is_a_batch_of_one(transform, jets):
+    data = jets.to_pyg()[4]
+    assert torch.equal(transform(data).x, transform(Batch.from_data_list([data])).x)
+
+
+@ids
+def test_only_empty_jets(transform):
+    out = transform(batched(random_jets(counts=np.array([0, 0]))))
+    assert out.x.shape[0] == 0
+    assert torch.isfinite(out.pos).all()
+
+
+def test_features_agree_with_vector(jets):
+    out = Features(FEATURES, fixed=False)(batched(jets)).to_data_list()
+    for jet, data in zip(jets.to_awkward(), out, strict=True):
+        if not len(jet.constituents):
+            continue
+        parts = {n: jet.constituents[n].to_numpy().astype(float) for n in CANONICAL[:4]}
+        p, axis = vector.array(parts), vector.array(parts).sum()
+        expected = {
+            "rapidity": p.rapidity, "px": p.px, "py": p.py, "pz": p.pz, "e": p.E,
+            "logpt": np.log(p.pt), "loge": np.log(p.E), "ptrel": p.pt / axis.pt,
+            "erel": p.E / axis.E, "logptrel": np.log(p.pt / axis.pt),
+            "logerel": np.log(p.E / axis.E), "etarel": p.eta - axis.eta,
+            "phirel": p.deltaphi(axis), "deltar": p.deltaR(axis),
+        }  # fmt: skip
+        for name, value in expected.items():
+            mine = data.x[:, FEATURES.index(name)].numpy()
+            np.testing.assert_allclose(mine, value, rtol=3e-5, atol=3e-5, err_msg=name)
+
+
+def moved(jets, pt=1.0, eta=0.0, phi=0.0, width=1.0):
+    """The jets, massless, with another pT, place or width."""
+    particles = jets.particles.copy()
+    axis = {n: np.repeat(jets.momentum[n], jets.counts) for n in ("eta", "phi")}
+    offset = jets.relative_positions() * width
+    particles[:, 0] *= pt
+    particles[:, 1] = axis["eta"] + offset[:, 0] + eta
+    particles[:, 2] = (axis["phi"] + offset[:, 1] + phi + math.pi) % (2 * math.pi) - math.pi
+    particles[:, 3] = 0
+    return replace(jets, particles=particles)
+
+
+@pytest.mark.parametrize(
+    ("shift", "width"),
+    [({"pt": 1.25}, 1.0), ({"phi": 2.0}, 1.0), ({"eta": 0.7}, 0.02)],
+    ids=["pt", "phi", "eta of narrow jets"],  # a wide jet's η is not its rapidity
+)
+def test_tagger_features_do_not_tell_where_the_jet_is(shift, width):
+    jets = random_jets(30, seed=4)
+    here = Features()(batched(moved(jets, width=width)))
+    there = Features()(batched(moved(jets, width=width, **shift)))
+    assert here.x.shape[1] == len(TAGGER_FEATURES)
+    torch.testing.assert_close(here.x, there.x, rtol=1e-3, atol=1e-3)
+
+
+def test_fixed_scaling_clips(jets):
+    out = Features(["logptrel", "deltar"])(batched(jets))
+    assert out.x.abs().max() <= 5
+
+
+def test_resimulate_is_the_detector(jets):
+    out = Resimulate("cms-like", angles=4, seed=9)(batched(jets))
+    seen = Detector.preset("cms-like").simulate(jets, seed=9, angles=4)
+    assert np.array_equal(out.x.numpy(), seen.particles)
+    assert np.array_equal(out.ptr.numpy(), seen.ptr)
+    assert out.variant_of.tolist() == seen.jets["variant_of"].tolist()
+    np.testing.assert_allclose(out.angle.numpy(), seen.jets["angle"])
+    np.testing.assert_allclose(out.pos.numpy(), seen.relative_positions(), atol=2e-5)
+    assert out.y.tolist() == np.repeat(jets.labels, 4).tolist()
+    assert out.jet.shape == (80, 1)
+    assert out.num_graphs == 80
+    assert torch.equal(out.get_example(13).x, out.to_data_list()[13].x)
+
+
+def test_random_angles_are_fresh_each_epoch_and_the_same_for_the_same_jet(jets):
+    transform = Resimulate("cms-like", angles="random", variants=3)
+    first, again, later = (transform(batched(jets), epoch=e) for e in (0, 0, 1))
+    assert torch.equal(first.x, again.x)
+    assert not torch.equal(first.angle, later.angle)
+    shuffled = transform(batched(jets[::-1]), epoch=0)
+    assert torch.equal(shuffled.angle.reshape(20, 3).flip(0), first.angle.reshape(20, 3))
+    many = transform._angles(torch.arange(20_000), epoch=5).flatten()
+    assert abs(many.mean() - math.pi) < 0.05
+    assert 0 <= many.min() < many.max() < 2 * math.pi + 1e-6
+
+
+def test_fixed_angles_keep_their_response(jets):
+    transform = Resimulate("cms-like", angles=2)
+    assert torch.equal(transform(batched(jets), epoch=0).x, transform(batched(jets), epoch=3).x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Features(["mass", "colour"]), "Unknown feature 'colour': choose from pt"),
+        (lambda: Features([]), "at least one feature"),
+        (lambda: Features(["pt", "pt"]), "named once"),
+        (lambda: Features(axis="beam"), "Unknown axis 'beam'"),
+        (lambda: Resimulate("atlas"), "'atlas': choose from"),
+        (lambda: Resimulate(angles=0), "at least 1"),
+        (lambda: Resimulate(angles=True), "at least 1"),
+        (lambda: Resimulate(angles="random", variants=0), "at least 1"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_bad_batches(batch, jets):
+    seen = Features()(batch)
+    for transform in (Features(), Resimulate()):
+        with pytest.raises(ValueError, match="Expected x with the columns pt, eta"):
+            transform(seen)
+    batch.track = torch.zeros(batch.num_nodes + 1)
+    with pytest.raises(ValueError, match="cannot carry track"):
+        Resimulate()(batch)
+    with pytest.raises(TypeError, match="callable"):
+        Compose([3])
+    del batch.x
+    with pytest.raises(ValueError, match="Expected particles x"):
+        Features()(batch)
