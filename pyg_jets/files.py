@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,13 +183,30 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         with distributed.Client(scheduler) as client:
             yield client
         return
-    with (
-        distributed.LocalCluster(
+    with _spawn_without_main():
+        cluster = distributed.LocalCluster(
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
             dashboard_address=None,
             silence_logs=40,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+        )
+    with cluster, distributed.Client(cluster) as client:
         yield client
+
+
+@contextmanager
+def _spawn_without_main() -> Iterator[None]:
+    """Keep spawned workers from running the caller's script again.
+
+    They need nothing of it, and a script without ``if __name__ == "__main__"``, or one from
+    standard input, would fail.
+    """
+    main: Any = sys.modules["__main__"]
+    saved = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
+    for name in saved:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            setattr(main, name, value)

@@ -135,3 +135,16 @@ def test_import_is_light():
     code = f"import pyg_jets, pyg_jets.nn, sys; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_dask_workers_do_not_run_the_callers_script(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('once')\n"
+        "from pyg_jets.files import dask_client\n"
+        "with dask_client(workers=1) as client:\n"
+        "    print(client.submit(sum, [1, 2]).result())\n"
+        "assert __file__ is not None\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=90)
+    assert run.stdout.split() == ["once", "3"], run.stderr

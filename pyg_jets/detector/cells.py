@@ -47,7 +47,8 @@ def cells(
 
     Examples:
         >>> from pyg_jets.columns import CANONICAL
-        >>> jets = JetArray([[9.0, 0.01, 0.0, 0, 0, 22], [1.0, 0.04, 0.1, 0, 0, 22]], CANONICAL, [0, 2])
+        >>> photons = [[9.0, 0.01, 0.0, 0, 0, 22], [1.0, 0.04, 0.1, 0, 0, 22]]
+        >>> jets = JetArray(photons, CANONICAL, [0, 2])
         >>> cells(jets, Grid(0.05, 0.4)).column("eta").tolist()
         [0.02500000037252903]
     """

@@ -15,9 +15,8 @@ from torch import Tensor
 from pyg_jets.detector import kernels
 from pyg_jets.detector.grid import GridTable
 from pyg_jets.detector.kernels import (
-    collect,
+    choose,
     cut,
-    deposit,
     describe,
     directions,
     draw,
@@ -25,6 +24,7 @@ from pyg_jets.detector.kernels import (
     energies,
     fast,
     figures,
+    gather,
     locate,
     momenta,
     normals,
@@ -136,15 +136,9 @@ def fill(task: Task, first: int, last: int, b: Buffers, y: Any, ratio: Any) -> i
 @fast
 def observe(task: Task, table: ResponseTable, first: int, last: int, b: Buffers, n: int) -> None:
     """The response to the ``n`` particles of the jets ``first … last - 1``, in place."""
-    key, begin = task.keys[0], 0
-    for j in range(first, last):
-        for v in range(task.angles.shape[1]):
-            count = task.ptr[j + 1] - task.ptr[j]
-            draw(b.words, begin, count, v, task.ids[j], key[0], key[1])
-            begin += count
+    draw(b.words, task.ptr, first, last, task.angles.shape[1], task.ids, *task.keys[0])
     eta, pt, kind, measured = b.eta[:n], b.pt[:n], b.kind[:n], b.measured[:n]
-    for i in range(n):
-        measured[i] = b.energy[i] if table.energy[kind[i]] else pt[i]
+    choose(pt, b.energy, kind, table.energy, measured)
     figures(measured, eta, pt, kind, table, b.relative2, b.chance)
     normals(b.words[0], b.z[:n])
     respond(measured, b.relative2, b.z)
@@ -165,22 +159,12 @@ def absorb(
 ) -> int:  # fmt: skip
     """Sum what the calorimeters absorb into the cells of ``c``; return their number."""
     locate(b.eta[:n], b.phi, b.kind, grid, b.number)
-    value = b.measured
-    for i in range(n):
-        which = grid.of_kind[b.kind[i]]
-        value[i] = b.energy[i] if which >= 0 and grid.energy[which] else b.pt[i]
-    begin, end, k = 0, 0, 0
-    for j in range(first, last):
-        count = task.ptr[j + 1] - task.ptr[j]
-        for v in range(task.angles.shape[1]):
-            deposit(b.number[begin : begin + count], value[begin:], sums, words, tops)
-            begin += count
-            stop = collect(sums, words, tops, c.number, c.measured, end)
-            c.variant[end:stop] = v
-            c.jet_id[end:stop] = task.ids[j]
-            end = ends[k] = stop
-            k += 1
-    return end
+    value = b.measured[:n]
+    choose(b.pt, b.energy, b.kind, grid.kind_energy, value)
+    return gather(
+        b.number, value, task.ptr, first, last, task.ids, sums, words, tops,
+        c.number, c.measured, c.variant, c.jet_id, ends, task.angles.shape[1],
+    )  # fmt: skip
 
 
 @fast
@@ -199,44 +183,37 @@ def observe_cells(task: Task, grid: GridTable, c: Buffers, n: int) -> None:
 
 
 @fast
-def write_tracks(
-    task: Task, grid: GridTable, table: ResponseTable, begin: int, j: int, b: Buffers, out: Any,
-    at: int,
-) -> int:  # fmt: skip
-    """Write one variant's particles that are kept and not absorbed; return the next row."""
-    for i in range(task.ptr[j + 1] - task.ptr[j]):
-        p = begin + i
-        kind = b.kind[p]
-        if b.keep[p] and grid.of_kind[kind] < 0:
-            row, line = task.ptr[j] + i, out[at]
-            code, mass = table.identity[kind, 0], table.identity[kind, 1]
-            charge = task.x[row, 4]
-            line[0], line[1], line[2] = b.pt[p], b.eta[p], b.phi[p]
-            line[3] = b.mass[p] if mass < 0 else mass
-            line[4] = charge
-            line[5] = task.x[row, 5] if code == 0 else (-code if charge < 0 else code)
-            at += 1
-    return at
-
-
-@fast
 def write(
     task: Task, grid: GridTable, table: ResponseTable, first: int, last: int, b: Buffers,
     c: Buffers, ends: Any, out: Any, at: int, counts: Any,
 ) -> int:  # fmt: skip
     """Write each variant's tracks, then its cells, and how many they are; return the next row."""
-    begin, cell, k = 0, 0, 0
+    x, ptr, of_kind, identity, cell_ids = task.x, task.ptr, grid.of_kind, table.identity, grid.pdgid
+    pt, eta, phi, mass, kind, keep = b.pt, b.eta, b.phi, b.mass, b.kind, b.keep
+    c_pt, c_eta, c_phi, c_kind, c_keep = c.pt, c.eta, c.phi, c.kind, c.keep
+    p, cell, k = 0, 0, 0
     for j in range(first, last):
-        for v in range(task.angles.shape[1]):
+        for v in range(counts.shape[1]):
             start = at
-            at = write_tracks(task, grid, table, begin, j, b, out, at)
-            begin += task.ptr[j + 1] - task.ptr[j]
+            for row in range(ptr[j], ptr[j + 1]):
+                if keep[p] and of_kind[kind[p]] < 0:
+                    code, taken = identity[kind[p], 0], identity[kind[p], 1]
+                    charge = x[row, 4]
+                    out[at, 0] = pt[p]
+                    out[at, 1] = eta[p]
+                    out[at, 2] = phi[p]
+                    out[at, 3] = mass[p] if taken < 0 else taken
+                    out[at, 4] = charge
+                    out[at, 5] = x[row, 5] if code == 0 else (-code if charge < 0 else code)
+                    at += 1
+                p += 1
             while cell < ends[k]:
-                if c.keep[cell]:
-                    line = out[at]
-                    line[0], line[1], line[2] = c.pt[cell], c.eta[cell], c.phi[cell]
-                    line[3] = line[4] = np.float32(0)
-                    line[5] = grid.pdgid[c.kind[cell]]
+                if c_keep[cell]:
+                    out[at, 0] = c_pt[cell]
+                    out[at, 1] = c_eta[cell]
+                    out[at, 2] = c_phi[cell]
+                    out[at, 3] = out[at, 4] = np.float32(0)
+                    out[at, 5] = cell_ids[c_kind[cell]]
                     at += 1
                 cell += 1
             counts[j, v] = at - start

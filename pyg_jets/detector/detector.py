@@ -196,7 +196,7 @@ class Detector:
             )
         keys = mix(seed, epoch, PARTICLES), mix(seed, epoch, CELLS)
         tables: Any = (self._responses, self._grid)  # type: ignore[attr-defined]
-        arguments = (x, ptr, ids, angles.double(), self.axis, *tables, keys)
+        arguments: Any = (x, ptr, ids, angles.double(), self.axis, *tables, keys)
         if use_kernels(x):
             return chain.chain(*arguments, threads=threads)
         return reference.chain(*arguments)

@@ -167,6 +167,7 @@ class GridTable(NamedTuple):
     """Calorimeters as arrays, a row for each, for kernels and tensors."""
 
     of_kind: np.ndarray  # [6] int64: calorimeter of each kind, -1 for none
+    kind_energy: np.ndarray  # [6] bool: the kind's energy is summed, not its pT
     energy: np.ndarray  # [C] bool: sums energy, not pT
     rows: np.ndarray  # [C] int64
     columns: np.ndarray  # [C] int64
@@ -192,6 +193,7 @@ def grid_table(calorimeters: Sequence[Calorimeter]) -> GridTable:
     rows, columns = (max((s[i] for s in shapes), default=1) for i in (0, 1))
     table = GridTable(
         np.full(len(KINDS) + 1, -1, np.int64),
+        np.zeros(len(KINDS) + 1, np.bool_),
         np.array([c.sums == "energy" for c in calorimeters], np.bool_),
         np.array([s[0] for s in shapes], np.int64),
         np.array([s[1] for s in shapes], np.int64),
@@ -204,7 +206,8 @@ def grid_table(calorimeters: Sequence[Calorimeter]) -> GridTable:
         response_table([c.response for c in calorimeters]),
     )
     for i, c in enumerate(calorimeters):
-        table.of_kind[[KINDS.index(kind) for kind in c.kinds]] = i
+        absorbed = [KINDS.index(kind) for kind in c.kinds]
+        table.of_kind[absorbed], table.kind_energy[absorbed] = i, c.sums == "energy"
         table.eta_edges[i, : len(c.grid.eta_edges)] = c.grid.eta_edges
         table.phi_edges[i, : len(c.grid.phi_edges)] = c.grid.phi_edges
         table.merge[i, : shapes[i][0]] = c.grid.merge

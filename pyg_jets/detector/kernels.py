@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from pyg_jets.detector.elementary import jitable, normal, wrap
 from pyg_jets.detector.grid import GridTable
@@ -95,22 +94,35 @@ def to_pt(measured: Any, eta: Any, kind: Any, energetic: Any, pt: Any) -> None:
 
 
 @fast
-def draw(words: Any, begin: Any, n: Any, variant: Any, jet_id: Any, k0: Any, k1: Any) -> None:
-    """Random words of the particles ``0 … n - 1`` of a jet, at ``begin``.
+def choose(pt: Any, energy: Any, kind: Any, energetic: Any, value: Any) -> None:
+    """The energy of some kinds, the pT of the others."""
+    for i in range(len(value)):
+        value[i] = energy[i] if energetic[kind[i]] else pt[i]
 
-    It fills whole blocks of 8, so that no lane is left to scalar code; the next jet overwrites
-    what is too much, and the buffer is 8 longer than it needs to be.
+
+@fast
+def draw(
+    words: Any, ptr: Any, first: Any, last: Any, variants: Any, ids: Any, k0: Any, k1: Any
+) -> None:
+    """Random words for the particles of all variants of the jets ``first … last - 1``.
+
+    Each variant fills whole blocks of 8, so that no lane is left to scalar code; the next one
+    overwrites what is too much, and the buffer is 8 longer than it needs to be.
     """
-    c1, c2, c3 = _U(variant), _U(jet_id) & _MASK, _U(jet_id) >> _S32
-    end = begin + (n + 7) // 8 * 8
-    w0, w1 = words[0, begin:end], words[1, begin:end]
-    w2, w3 = words[2, begin:end], words[3, begin:end]
-    for i in range(len(w0)):
-        a, b, c, d = philox(_U(i), c1, c2, c3, k0, k1)
-        w0[i] = np.uint32(a)
-        w1[i] = np.uint32(b)
-        w2[i] = np.uint32(c)
-        w3[i] = np.uint32(d)
+    begin = 0
+    for j in range(first, last):
+        n, low, high = ptr[j + 1] - ptr[j], _U(ids[j]) & _MASK, _U(ids[j]) >> _S32
+        for v in range(variants):
+            end = begin + (n + 7) // 8 * 8
+            w0, w1 = words[0, begin:end], words[1, begin:end]
+            w2, w3 = words[2, begin:end], words[3, begin:end]
+            for i in range(len(w0)):
+                a, b, c, d = philox(_U(i), _U(v), low, high, k0, k1)
+                w0[i] = np.uint32(a)
+                w1[i] = np.uint32(b)
+                w2[i] = np.uint32(c)
+                w3[i] = np.uint32(d)
+            begin += n
 
 
 @fast
@@ -146,8 +158,10 @@ def figures(
         pt_bin = 0
         while pt_bin < n_edges and p > pt_edges[k, pt_bin]:
             pt_bin += 1
-        t = terms[k, region]
-        relative2[i] = width2(s[i], eta[i], t[0], t[1], t[2], t[3], t[4], t[5], t[6])
+        relative2[i] = width2(
+            s[i], eta[i], terms[k, region, 0], terms[k, region, 1], terms[k, region, 2],
+            terms[k, region, 3], terms[k, region, 4], terms[k, region, 5], terms[k, region, 6],
+        )  # fmt: skip
         chance[i] = chances[k, region, pt_bin]
 
 
@@ -176,7 +190,7 @@ def shift(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) ->
         phi[i] = moved if sigma > _ZERO else phi[i]
 
 
-@register_jitable(inline="always")
+@jitable
 def bin_of(value: Any, edges: Any, n: Any, scale: Any) -> Any:
     """Index of the last edge not above ``value``; -1 below the first, n from the last on."""
     if not value >= edges[0]:
@@ -196,6 +210,7 @@ def bin_of(value: Any, edges: Any, n: Any, scale: Any) -> Any:
 def locate(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
     """Number of the cell that absorbs each particle, or -1."""
     cell[: len(eta)] = -1
+    of_kind = grid.of_kind
     for c in range(len(grid.rows)):
         rows, columns, first = grid.rows[c], grid.columns[c], grid.first[c]
         etas, phis, merge = grid.eta_edges[c], grid.phi_edges[c], grid.merge[c]
@@ -203,7 +218,7 @@ def locate(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
         eta_scale = _F(rows) / (etas[rows] - etas[0])
         phi_scale = _F(columns) / (high - low)
         for i in range(len(eta)):
-            if grid.of_kind[kind[i]] != c:
+            if of_kind[kind[i]] != c:
                 continue
             row, azimuth = bin_of(eta[i], etas, rows, eta_scale), phi[i]
             if row < 0 or row >= rows:
@@ -225,53 +240,63 @@ def lowest(bits: Any) -> Any:
 
 
 @fast
-def deposit(cell: Any, value: Any, total: Any, words: Any, tops: Any) -> None:
-    """Add each value to its cell, and mark it in a bitmap of cells and in one of its words."""
-    for i in range(len(cell)):
-        place = cell[i]
-        if place >= 0:
-            total[place] += np.float64(value[i])
-            words[place >> 6] |= _ONE64 << _U(place & 63)
-            tops[place >> 12] |= _ONE64 << _U((place >> 6) & 63)
+def gather(
+    cell: Any, deposit: Any, ptr: Any, first: Any, last: Any, ids: Any, total: Any, words: Any,
+    tops: Any, number: Any, value: Any, variant: Any, jet_id: Any, ends: Any,
+    variants: Any,
+) -> Any:  # fmt: skip
+    """Sum the deposits of each variant into its cells, listed by number; return how many.
+
+    Each cell that is hit sets a bit in ``words``, and each of these words one in ``tops``: going
+    through the bits gives the cells in order, without a sort.
+    """
+    begin, end, k = 0, 0, 0
+    for j in range(first, last):
+        n = ptr[j + 1] - ptr[j]
+        for v in range(variants):
+            for i in range(begin, begin + n):
+                place = cell[i]
+                if place >= 0:
+                    total[place] += np.float64(deposit[i])
+                    words[place >> 6] |= _ONE64 << _U(place & 63)
+                    tops[place >> 12] |= _ONE64 << _U((place >> 6) & 63)
+            begin += n
+            for t in range(len(tops)):
+                top = tops[t]
+                tops[t] = _U(0)
+                while top:
+                    w = t * 64 + lowest(top)
+                    top &= top - _ONE64
+                    word = words[w]
+                    words[w] = _U(0)
+                    while word:
+                        place = w * 64 + lowest(word)
+                        word &= word - _ONE64
+                        number[end] = place
+                        value[end] = _F(total[place])
+                        variant[end], jet_id[end] = v, ids[j]
+                        total[place] = 0.0
+                        end += 1
+            ends[k] = end
+            k += 1
+    return end
 
 
 @fast
-def collect(total: Any, words: Any, tops: Any, number: Any, value: Any, begin: Any) -> Any:
-    """List the cells that were hit, by number, from ``begin``; clear them; return the end."""
-    for t in range(len(tops)):
-        top = tops[t]
-        tops[t] = _U(0)
-        while top:
-            w = t * 64 + lowest(top)
-            top &= top - _ONE64
-            word = words[w]
-            words[w] = _U(0)
-            while word:
-                cell = w * 64 + lowest(word)
-                word &= word - _ONE64
-                number[begin] = cell
-                value[begin] = _F(total[cell])
-                total[cell] = 0.0
-                begin += 1
-    return begin
-
-
-@fast
-def describe(
-    number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any
-) -> None:
+def describe(number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any) -> None:
     """Calorimeter and centre of each cell."""
+    first, columns, merge = grid.first, grid.columns, grid.merge
+    etas, phis = grid.eta_edges, grid.phi_edges
     for i in range(len(number)):
         c = 0
-        while number[i] >= grid.first[c + 1]:
+        while number[i] >= first[c + 1]:
             c += 1
-        local = number[i] - grid.first[c]
-        row = local // grid.columns[c]
-        column = local - row * grid.columns[c]
+        local = number[i] - first[c]
+        row = local // columns[c]
+        column = local - row * columns[c]
         kind[i] = c
-        eta[i] = (grid.eta_edges[c, row] + grid.eta_edges[c, row + 1]) * _HALF
-        far = column + grid.merge[c, row]
-        phi[i] = (grid.phi_edges[c, column] + grid.phi_edges[c, far]) * _HALF
+        eta[i] = (etas[c, row] + etas[c, row + 1]) * _HALF
+        phi[i] = (phis[c, column] + phis[c, column + merge[c, row]]) * _HALF
 
 
 @fast

@@ -19,7 +19,7 @@ from pyg_jets.detector.grid import GridTable
 from pyg_jets.detector.physics import cosh, energy_of, eta_of, momentum_of, response, width2
 from pyg_jets.detector.random import Key, philox, split_id
 from pyg_jets.detector.response import ResponseTable, kind_of
-from pyg_jets.ops.pointer import counts_to_ptr, ptr_to_batch
+from pyg_jets.ops.pointer import counts_to_ptr
 
 __all__ = ["chain"]
 
@@ -120,9 +120,7 @@ def _words(p: Particles, ids: Tensor, n_variants: int, key: Key) -> Any:
     return philox(p.number, p.owner % n_variants, low, high, *key)
 
 
-def _factor(
-    s: Tensor, p: Particles, table: ResponseTable, words: Any
-) -> tuple[Tensor, Tensor]:
+def _factor(s: Tensor, p: Particles, table: ResponseTable, words: Any) -> tuple[Tensor, Tensor]:
     """What is measured of ``s``, and whether it is kept."""
     region = (p.eta.abs()[:, None] > _on(table.limits, s)[p.kind]).sum(1)
     terms = _on(table.terms, s)[p.kind, region].unbind(-1)
@@ -191,7 +189,7 @@ def _locate(p: Particles, grid: GridTable) -> tuple[Tensor, Tensor, Tensor]:
         r = torch.bucketize(p.eta[here].contiguous(), eta_edges, right=True) - 1
         fine = (r >= 0) & (r < rows)
         if grid.periodic[c]:
-            turn = np.float32(2 * np.pi)
+            turn = float(np.float32(2 * np.pi))
             phi = torch.where(phi < edges[0], phi + turn, phi)
             phi = torch.where(phi >= edges[-1], phi - turn, phi)
         k = torch.bucketize(phi.contiguous(), edges, right=True) - 1
@@ -210,6 +208,6 @@ def _centre(number: Tensor, kind: Tensor, grid: GridTable) -> tuple[Tensor, Tens
     row, column = local // columns, local % columns
     eta_edges, phi_edges = _on(grid.eta_edges, number), _on(grid.phi_edges, number)
     merge = _on(grid.merge, number)[kind, row]
-    half = np.float32(0.5)
+    half = 0.5
     eta = (eta_edges[kind, row] + eta_edges[kind, row + 1]) * half
     return eta, (phi_edges[kind, column] + phi_edges[kind, column + merge]) * half

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -113,12 +114,10 @@ class Response:
         return f"Response({shown})"
 
 
-def rising(values: Sequence[float], name: str) -> tuple[float, ...]:
+def rising(values: Any, name: str) -> tuple[float, ...]:
     """``values`` as a tuple of finite floats, or a ``ValueError`` if they do not rise."""
     edges = tuple(float(v) for v in values)
-    if not all(map(math.isfinite, edges)) or any(
-        b <= a for a, b in zip(edges, edges[1:], strict=False)
-    ):
+    if not all(map(math.isfinite, edges)) or any(b <= a for a, b in itertools.pairwise(edges)):
         raise ValueError(f"Expected {name} to be finite and to rise, but got {edges}: sort them.")
     return edges
 

@@ -175,7 +175,7 @@ def _visible(record: EventRecord) -> np.ndarray:
 def _cluster(
     record: EventRecord, rows: np.ndarray, options: Options
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Anti-kt jets over the margin: event, momentum, rows of their members, and pointer to these."""
+    """Anti-kt jets over the margin: event, momentum, rows of the members, pointer to these."""
     import awkward as ak
 
     fastjet = check_installed()[1]

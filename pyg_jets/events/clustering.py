@@ -80,7 +80,7 @@ def _merge(i, j, n, momenta, geometry, neighbour, nearest2):
     neighbour[j], nearest2[j] = neighbour[last], nearest2[last]
     for m in range(last):
         was = neighbour[m]
-        if m == i or was == i or was == j:
+        if m == i or was in (i, j):
             _nearest(m, last, geometry, neighbour, nearest2)
             continue
         if was == last:

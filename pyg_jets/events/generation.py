@@ -63,7 +63,7 @@ def generate_folder(
         pthat: Range of the hard process's pT, in multiples of the window's edges.
             Default: (0.8, 1.6).
         settings: Further Pythia settings. Default: none.
-        shower: ``simple``, ``vincia`` or ``dire``. Default: ``simple``.
+        shower: ``simple`` or ``vincia``. Default: ``simple``.
         seed: Seed of the random numbers. Default: 0.
         workers: Number of local processes; 0 or 1 work in this one. Default: the number of cores.
         scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``. Default: local.

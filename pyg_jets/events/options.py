@@ -39,7 +39,7 @@ class Options:
         radius: Radius of the anti-kt jets.
         pthat: Range of the hard process's pT: (× ``pt[0]``, × ``pt[1]``), the same for all classes.
         settings: Further Pythia settings, such as ``"Tune:pp = 14"``.
-        shower: ``simple``, ``vincia`` or ``dire``.
+        shower: ``simple`` or ``vincia``.
         seed: Seed of the random numbers, not negative.
         events_per_chunk: Events that are generated, and may be lost, at a time.
 
@@ -129,7 +129,7 @@ class Options:
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Return ``value`` as an int, or raise a ``ValueError`` if it is no whole number ≥ ``least``."""
+    """Return ``value`` as an int; a ``ValueError`` if it is no whole number from ``least`` on."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < least:
         raise ValueError(f"Expected {name} as a whole number, {least} or more, but got {value!r}.")

@@ -1,4 +1,4 @@
-"""The hard processes: what Pythia is told for each, and what a jet must hold to count as matched."""
+"""The hard processes: what Pythia is told for each, and what a matched jet must hold."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ PROCESSES: dict[str, Process] = {
         True,
         "dijets with two gluons in the final state",
     ),
-    "w": Process(
-        ("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), 24, True, "WW, both to quarks"
-    ),
+    "w": Process(("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), 24, True, "WW, both to quarks"),
     # Without gmZmode = 2 the virtual photon, and below mMin a far tail, would pass for a Z.
     "z": Process(
         (
@@ -74,7 +72,11 @@ PROCESSES: dict[str, Process] = {
 }
 
 #: Pythia's parton showers by name: its ``PartonShowers:model``.
-SHOWERS: dict[str, int] = {"simple": 1, "vincia": 2, "dire": 3}
+SHOWERS: dict[str, int] = {"simple": 1, "vincia": 2}
 
-#: 13 TeV proton collisions, everything else as Pythia has it: Monash tune, MPI and hadronisation on.
-COMMON: tuple[str, ...] = ("Print:quiet = on", "Beams:eCM = 13000.", "Random:setSeed = on")
+#: 13 TeV proton collisions; else Pythia's defaults: Monash tune, MPI and hadronisation on.
+COMMON: tuple[str, ...] = (
+    "Print:quiet = on",
+    "Beams:eCM = 13000.",
+    "Random:setSeed = on",
+)

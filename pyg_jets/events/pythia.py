@@ -53,7 +53,7 @@ def generate(
         pthat: Range of the hard process's pT, in multiples of the window's edges; a narrower one
             loses jets that radiated much. Default: (0.8, 1.6).
         settings: Further Pythia settings, such as ``("Tune:pp = 14",)``. Default: none.
-        shower: ``simple``, ``vincia`` or ``dire``. Default: ``simple``.
+        shower: ``simple`` or ``vincia``. Default: ``simple``.
         seed: Seed of the random numbers, not negative. Default: 0.
         workers: Number of local processes; 0 or 1 work in this one, ``None`` takes every core.
             Default: 1.
@@ -124,7 +124,12 @@ def generate_with_summary(
     (process,) = check_names((process,), PROCESSES, "process")
     if out is not None:
         files = generate_folder(
-            (process,), n_jets, out, workers=workers, scheduler=scheduler, progress=progress,
+            (process,),
+            n_jets,
+            out,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
             **options,
         )
         return read_parquet(files[process]), read_summaries(out)[process]

@@ -27,8 +27,9 @@ def substructure(
 
     .. math:: \tau_N = \sum_i p_{T,i} \min_k \Delta R_{ik} \big/ \sum_i p_{T,i}
 
-    with :math:`\Delta R` in rapidity and azimuth about the N exclusive-kt subjets (E-scheme), and no
-    factor R. A jet of N particles or fewer has :math:`\tau_N = 0`, an empty jet has zeros everywhere.
+    with :math:`\Delta R` in rapidity and azimuth about the N exclusive-kt subjets (E-scheme), and
+    no factor R. A jet of N particles or fewer has :math:`\tau_N = 0`, an empty jet has zeros
+    everywhere.
 
     Args:
         jets: Jets with ``pt, eta, phi`` and, unless massless, ``mass`` (GeV, rad).

@@ -1,7 +1,7 @@
 """The toy of two broken symmetries: pairs of deposits against single ones, inside a disk.
 
-Deposits lie on a plane, so ``eta`` and ``phi`` are the plane's x and y (no rapidity, no azimuth), and
-``pt`` is the energy of a deposit in units of the largest one.
+Deposits lie on a plane, so ``eta`` and ``phi`` are the plane's x and y, no pseudorapidity and no
+azimuth, and ``pt`` is the energy of a deposit in units of the largest one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def generate(
     """Draw toy events: 16 deposits in the unit disk, each split into 32 equal parts.
 
     The energies of the deposits are uniform in (0, 1). In a background event (label 0) each deposit
-    is uniform on the disk. A signal event (label 1) has eight pairs: the centre of a pair is uniform
-    on the disk, and each of its two deposits lies at a Gaussian distance from it, redrawn until it
-    is inside the disk. The first ``k`` events for a seed are the same whatever ``n_jets`` is.
+    is uniform on the disk. A signal event (label 1) has eight pairs: the centre of a pair is
+    uniform on the disk, and each of its two deposits is displaced from it by a 2D Gaussian, redrawn
+    until it is inside the disk. The first ``k`` events of a seed do not depend on ``n_jets``.
 
     Args:
         n_jets: Number of events, each of one jet.

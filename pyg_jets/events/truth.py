@@ -150,9 +150,7 @@ def match(
         has = np.flatnonzero(count > k)
         which = first[has] + k
         points = truth.points[which]
-        distance = kinematics.delta_r(
-            points[..., 0], points[..., 1], y[has, None], phi[has, None]
-        )
+        distance = kinematics.delta_r(points[..., 0], points[..., 1], y[has, None], phi[has, None])
         better = (distance < radius).all(1) & (distance[:, 0] < nearest[has])
         jets = has[better]
         matched[jets], flavour[jets] = True, truth.pdgid[which[better]]

@@ -29,8 +29,8 @@ def spread(probabilities: Any, variant_of: Any) -> float:
         ValueError: For lengths that differ, or outputs that are no probabilities.
 
     Examples:
-        >>> spread([0.5, 0.7, 0.6, 0.9], [0, 0, 0, 1])
-        0.05...
+        >>> round(spread([0.5, 0.7, 0.6, 0.9], [0, 0, 0, 1]), 6)
+        0.05
     """
     output = as_numpy(probabilities).astype(np.float64).reshape(-1)
     jet = as_numpy(variant_of).reshape(-1)

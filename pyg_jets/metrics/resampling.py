@@ -64,7 +64,7 @@ def bootstrap(
         >>> labels = rng.integers(0, 2, 1000)
         >>> value, error = bootstrap(auc, labels + rng.normal(size=1000), labels)
         >>> f"{value:.2f} ± {error:.2f}"
-        '0.76 ± 0.01'
+        '0.79 ± 0.01'
     """
     score, signal = scores_and_labels(scores, labels)
     values = [metric(score[draw], signal[draw]) for draw in resamples(signal, n, seed)]

@@ -32,7 +32,7 @@ def fact(higher_is_better: bool | None) -> Callable[[Metric], Metric]:
 
 @fact(higher_is_better=None)
 def roc_curve(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    r"""The receiver operating characteristic: a point for each distinct score, from (0, 0) to (1, 1).
+    r"""The ROC curve: a point for each distinct score, from (0, 0) to (1, 1).
 
     Jets of equal score pass a threshold together.
 
@@ -94,7 +94,9 @@ def accuracy(scores: Any, labels: Any, threshold: float = 0.0) -> float:
 
 
 @fact(higher_is_better=False)
-def background_efficiency(scores: Any, labels: Any, signal_efficiency: float = 0.5) -> float:
+def background_efficiency(
+    scores: Any, labels: Any, signal_efficiency: float | np.ndarray = 0.5
+) -> Any:
     r""":math:`\varepsilon_B` at a given :math:`\varepsilon_S`, interpolated along the ROC curve.
 
     Where the curve rises straight up, the smallest :math:`\varepsilon_B` counts.
@@ -102,17 +104,22 @@ def background_efficiency(scores: Any, labels: Any, signal_efficiency: float = 0
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
-        signal_efficiency: Share of signal jets to keep, in (0, 1].
+        signal_efficiency: Share of signal jets to keep, in (0, 1]; or an array of them.
+
+    Returns:
+        A float, or an array for an array of signal efficiencies.
 
     Examples:
         >>> background_efficiency([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.75)
         0.25
     """
-    if not 0 < signal_efficiency <= 1:
+    wanted = np.asarray(signal_efficiency, dtype=np.float64)
+    if not ((wanted > 0) & (wanted <= 1)).all():
         raise ValueError(f"Expected a signal_efficiency in (0, 1], but got {signal_efficiency}.")
     signal, background = roc_curve(scores, labels)
     signal, first = np.unique(signal, return_index=True)
-    return float(np.interp(signal_efficiency, signal, background[first]))
+    found = np.interp(wanted, signal, background[first])
+    return found if wanted.ndim else float(found)
 
 
 @fact(higher_is_better=True)

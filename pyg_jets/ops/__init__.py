@@ -1,12 +1,21 @@
 """Ragged operations on a batch of jets ``(x, ptr)``, one operation a file."""
 
-from pyg_jets.ops.pointer import batch_to_ptr, check_ragged, counts_to_ptr, ptr_to_batch
+from pyg_jets.ops.gather import gather
+from pyg_jets.ops.pointer import (
+    batch_to_ptr,
+    check_ragged,
+    check_rising,
+    counts_to_ptr,
+    ptr_to_batch,
+)
 from pyg_jets.ops.segment import segment_expand, segment_max, segment_mean, segment_sum
 
 __all__ = [
     "batch_to_ptr",
     "check_ragged",
+    "check_rising",
     "counts_to_ptr",
+    "gather",
     "ptr_to_batch",
     "segment_expand",
     "segment_max",

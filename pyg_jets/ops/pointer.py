@@ -51,9 +51,7 @@ def check_ragged(x: Tensor, ptr: Tensor) -> None:
         ValueError: If they are not those of a ragged batch.
     """
     if x.dim() != 2:
-        raise ValueError(
-            f"Expected x of shape [N, F], one row a particle, but got {list(x.shape)}."
-        )
+        raise ValueError(f"Expected x [N, F], one row a particle, but got {list(x.shape)}.")
     if ptr.dim() != 1 or ptr.dtype != torch.int64 or len(ptr) == 0:
         raise ValueError(
             f"Expected ptr [J + 1] as int64, but got {ptr.dtype} of shape {list(ptr.shape)}: "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import netrc
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
@@ -113,20 +116,31 @@ class JetCLI(LightningCLI):
 
 def _logger(folder: Path) -> WandbLogger:
     """W&B, offline unless there is a key or ``WANDB_MODE`` says otherwise."""
+    os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
-    if "WANDB_MODE" not in os.environ and not wandb.api.api_key:
-        mode = "offline"
-    else:
-        mode = os.environ.get("WANDB_MODE", "online")
+    mode = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
     folder.mkdir(parents=True, exist_ok=True)
-    return WandbLogger(
+    logger = WandbLogger(
         name=folder.name,
         save_dir=folder,
         project=os.environ.get("WANDB_PROJECT", "pyg_jets"),
         mode=mode,
         settings=wandb.Settings(silent=True, console="off"),
     )
+    # lightning 2.6 hands on an argument that wandb 0.31 only warns of
+    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+    return logger
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    server = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    try:
+        return netrc.netrc().authenticators(server or "") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
 
 
 def main(args: Sequence[Any] | None = None) -> JetCLI:
@@ -136,6 +150,7 @@ def main(args: Sequence[Any] | None = None) -> JetCLI:
         args: The arguments, subcommand first. Default: those of this process.
     """
     words = [str(a) for a in (sys.argv[1:] if args is None else args)]
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for message in _NOT_FOR_USERS:
             warnings.filterwarnings("ignore", message=message)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets.nn.layers import MLP
-from pyg_jets.ops import check_ragged, ptr_to_batch
+from pyg_jets.ops import check_ragged, check_rising, ptr_to_batch
 
 __all__ = ["FCN"]
 
@@ -72,6 +72,8 @@ class FCN(nn.Module):
     def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
         """Logits of each jet."""
         check_ragged(x, ptr)
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            check_rising(ptr.numpy(), len(x))
         return self.mlp(self._flat(x, ptr))
 
     def _flat(self, x: Tensor, ptr: Tensor) -> Tensor:

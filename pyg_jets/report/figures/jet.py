@@ -1,0 +1,145 @@
+"""One jet in the (η, φ) plane: its constituents before and after the detector, and its variants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyg_jets.files import require
+from pyg_jets.jets import JetArray
+from pyg_jets.report.figures.style import GREY
+from pyg_jets.report.samples import Variants
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_jet", "draw_variants"]
+
+#: What a constituent is to the eye, and its colour.
+KINDS = {
+    "charged hadron": "#3f90da",
+    "photon": "#ffa90e",
+    "neutral hadron": "#832db6",
+    "electron or muon": "#bd1f01",
+}
+_LABELS = (r"$\Delta\eta$", r"$\Delta\phi$")
+
+
+def _kinds(jet: JetArray) -> np.ndarray:
+    """An index into ``KINDS`` for each constituent."""
+    n = len(jet.particles)
+    charge = jet.column("charge") if "charge" in jet.columns else np.zeros(n)
+    kind = np.abs(jet.column("pdgid")) if "pdgid" in jet.columns else np.zeros(n)
+    return np.select([np.isin(kind, (11, 13)), charge != 0, kind == 22], [3, 0, 1], 2)
+
+
+def draw_jet(figure: Figure, before: JetArray, after: JetArray, radius: float, toy: bool) -> None:
+    """A jet before and after the detector, as the minimum spanning tree of its constituents."""
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    scale = _scale(before, 900)
+    for ax, jet, when in zip(axes, (before, after), ("Before", "After"), strict=True):
+        _draw_tree(ax, jet, toy)
+        _draw_particles(ax, jet, scale, toy)
+        _frame(ax, radius, toy)
+        ax.set_title(f"{when} the detector: {len(jet.particles)} constituents", loc="left")
+        ax.set_xlabel("x" if toy else _LABELS[0])
+    axes[0].set_ylabel("y" if toy else _LABELS[1])
+    _legend(figure, (before, after), scale, toy)
+
+
+def draw_variants(figure: Figure, found: Variants, radius: float, toy: bool) -> None:
+    """The variants of a jet after the detector, over their outlines before it."""
+    count = min(len(found.after), 8)
+    axes = figure.subplots(-(-count // 4), min(count, 4), sharex=True, sharey=True, squeeze=False)
+    scale = _scale(found.after, 160)
+    for i, ax in enumerate(axes.flat):
+        if i >= count:
+            ax.set_axis_off()
+            continue
+        same = np.isclose(found.before.jets["angle"], found.angles[i], atol=1e-4)
+        if same.any():
+            _draw_particles(ax, found.before[np.flatnonzero(same)[:1]], scale, toy, outline=True)
+        jet = found.after[i]
+        _draw_particles(ax, jet, scale, toy)
+        _frame(ax, radius, toy)
+        ax.set_title(_summary(jet, found.angles[i], toy), loc="left", fontsize=9)
+        ax.tick_params(labelsize=8)
+
+
+def _summary(jet: JetArray, angle: float, toy: bool) -> str:
+    turned = f"{np.degrees(angle):.0f}°"
+    if toy:
+        return f"{turned}:  {len(jet.particles)} cells"
+    pt, mass = (jet.momentum[name][0] for name in ("pt", "mass"))
+    return f"{turned}:  $p_T$ = {pt:.0f},  m = {mass:.0f} GeV"
+
+
+def _positions(jet: JetArray, toy: bool) -> np.ndarray:
+    return jet.relative_positions("origin" if toy else "jet")
+
+
+def _scale(jet: JetArray, area: float) -> float:
+    """Points² a GeV, so that the hardest constituent covers ``area``."""
+    largest = jet.column("pt").max(initial=0)
+    return area / largest if largest > 0 else 1.0
+
+
+def _draw_particles(ax: Any, jet: JetArray, scale: float, toy: bool, outline: bool = False) -> None:
+    x, y = _positions(jet, toy).T
+    kinds = _kinds(jet)
+    for number, colour in enumerate(KINDS.values()):
+        at = kinds == number
+        look = {"facecolors": "none", "edgecolors": GREY, "linewidths": 0.4, "alpha": 0.6}
+        if not outline:
+            look = {"facecolors": colour, "edgecolors": colour, "linewidths": 0.6, "alpha": 0.6}
+        ax.scatter(x[at], y[at], s=scale * jet.column("pt")[at], **look)
+
+
+def _draw_tree(ax: Any, jet: JetArray, toy: bool) -> None:
+    """Lines between constituents along their minimum spanning tree in the plane."""
+    require("matplotlib", "report")
+    import networkx as nx
+    from matplotlib.collections import LineCollection
+
+    positions = _positions(jet, toy)
+    if not 1 < len(positions) <= 400:
+        return
+    graph = nx.Graph()
+    apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    first, second = np.triu_indices(len(positions), 1)
+    weights = apart[first, second].tolist()
+    graph.add_weighted_edges_from(zip(first.tolist(), second.tolist(), weights, strict=True))
+    edges = sorted(nx.minimum_spanning_tree(graph).edges)
+    ax.add_collection(LineCollection([positions[list(e)] for e in edges], colors=GREY,
+                                     linewidths=0.7, alpha=0.55, zorder=0))  # fmt: skip
+
+
+def _frame(ax: Any, radius: float, toy: bool) -> None:
+    from matplotlib.patches import Circle
+
+    ax.add_patch(Circle((0, 0), radius, fill=False, linestyle=(0, (4, 3)), color=GREY, lw=0.9))
+    if not toy:
+        ax.plot(0, 0, "+", color="black", markersize=7, markeredgewidth=0.9)
+    ax.set(xlim=(-1.12 * radius, 1.12 * radius), ylim=(-1.12 * radius, 1.12 * radius))
+    ax.set_aspect("equal")
+
+
+def _legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    present = np.unique(np.concatenate([_kinds(jet) for jet in jets]))
+    names = list(KINDS)
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=8, alpha=0.6, color=KINDS[names[i]])
+        for i in present
+    ]
+    words = ["deposit"] if toy else [names[i] for i in present]
+    sizes = () if toy else (5, 50)
+    handles += [
+        Line2D([], [], linestyle="", marker="o", markersize=np.sqrt(scale * pt), color=GREY,
+               fillstyle="none")
+        for pt in sizes
+    ]  # fmt: skip
+    words += [f"{pt} GeV" for pt in sizes]
+    figure.legend(handles, words, loc="outside lower center", ncols=len(words))

@@ -1,0 +1,68 @@
+"""Histograms of the scores, a panel for each network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyg_jets.files import require
+from pyg_jets.report.compare import Contender
+from pyg_jets.report.figures.style import BACKGROUND, label, network_colour
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_scores", "scores_size"]
+
+_BINS = 40
+_COLUMNS = 3
+
+
+def scores_size(n_networks: int) -> tuple[float, float]:
+    """Width and height of the figure (inches)."""
+    rows, columns = _grid(n_networks)
+    return (5.6, 3.6) if n_networks == 1 else (3.5 * columns + 0.4, 2.9 * rows + 0.2)
+
+
+def _grid(n_networks: int) -> tuple[int, int]:
+    columns = min(n_networks, _COLUMNS)
+    return -(-n_networks // columns), columns
+
+
+def draw_scores(figure: Figure, networks: Sequence[Contender], classes: tuple[str, str]) -> None:
+    """The logits of background and signal jets, each of unit area, in common bins."""
+    axes = figure.subplots(*_grid(len(networks)), sharex=True, sharey=True, squeeze=False)
+    edges = _edges(networks)
+    for ax, one in zip(axes.flat, networks, strict=False):
+        _draw_panel(ax, one, edges, classes)
+    for ax in axes.flat[len(networks) :]:
+        ax.set_axis_off()
+    axes[0, 0].set_ylabel("jets / bin, unit area")
+    for ax in axes[-1]:
+        ax.set_xlabel("score (logit)")
+
+
+def _draw_panel(ax: Any, one: Contender, edges: np.ndarray, classes: tuple[str, str]) -> None:
+    histplot = require("mplhep", "report").histplot
+    colour = network_colour(one.colour)
+    looks: list[dict[str, Any]] = [
+        {"histtype": "fill", "facecolor": BACKGROUND, "edgecolor": BACKGROUND, "alpha": 0.55},
+        {"histtype": "step", "edgecolor": colour, "linewidth": 1.8},
+    ]
+    for value, look in enumerate(looks):
+        inside = np.clip(one.scores[one.labels == value], edges[0], edges[-1])
+        height = np.histogram(inside, edges)[0] / len(inside)
+        histplot(height, edges, ax=ax, label=label(classes[value]), yerr=False, **look)
+    ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(0, None)
+    ax.set_title(label(one.title), loc="left")
+    ax.legend(loc="upper left")
+
+
+def _edges(networks: Sequence[Contender]) -> np.ndarray:
+    every = np.concatenate([one.scores for one in networks])
+    low, high = np.quantile(every[np.isfinite(every)], (0.005, 0.995))
+    return np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 1, low + 1, 41)

@@ -1,0 +1,105 @@
+"""Loss and AUC over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyg_jets.report.compare import Contender
+from pyg_jets.report.figures.style import label, network_colour
+from pyg_jets.report.load import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["best_epoch", "draw_training", "training_size", "with_history"]
+
+
+def with_history(networks: Sequence[Contender]) -> list[Contender]:
+    """The networks whose runs kept training curves."""
+    return [one for one in networks if one.run is not None and len(_epochs(one.run.history))]
+
+
+def best_epoch(run: Run) -> int | None:
+    """Index of the row of the best epoch, by the quantity that the checkpoint watched."""
+    watched = run.config.get("checkpoint")
+    names = [watched.get("monitor")] if isinstance(watched, Mapping) else []
+    for name in (*names, "val/loss", "val/auc"):
+        values = run.history.get(str(name))
+        if values is not None and np.isfinite(values).any():
+            larger = "auc" in str(name) or "accuracy" in str(name)
+            return int(np.nanargmax(values) if larger else np.nanargmin(values))
+    return None
+
+
+def training_size(n_networks: int) -> tuple[float, float]:
+    """Width and height of the figure (inches)."""
+    rows, columns = _grid(n_networks)
+    return 3.5 * columns + (1.2 if columns == 2 else 0.4), 2.8 * rows + 0.2
+
+
+def _grid(n_networks: int) -> tuple[int, int]:
+    columns = 3 if n_networks not in (1, 3) else 2
+    return -(-(n_networks + 1) // columns), columns
+
+
+def draw_training(figure: Figure, networks: Sequence[Contender]) -> None:
+    """A panel of losses for each run, as losses differ, and one of the validation AUC of all."""
+    axes = figure.subplots(*_grid(len(networks)), squeeze=False).ravel()
+    for ax, one in zip(axes, networks, strict=False):
+        _draw_losses(ax, one)
+    _draw_auc(axes[len(networks)], networks)
+    for ax in axes[: len(networks) + 1]:
+        ax.set_xlabel("epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.tick_params(which="minor", axis="x", bottom=False, top=False)
+    for ax in axes[len(networks) + 1 :]:
+        ax.set_axis_off()
+
+
+def _draw_losses(ax: Any, one: Contender) -> None:
+    assert one.run is not None  # as with_history chose
+    colour, history = network_colour(one.colour), one.run.history
+    looks = {"train/loss": ("training", "--"), "val/loss": ("validation", "-")}
+    for name, (words, line) in looks.items():
+        _plot(ax, history, name, color=colour, linestyle=line, label=words)
+    if "train/bce" in history and "train/invariance" in history:
+        _plot(ax, history, "train/bce", color=colour, linestyle=":", label="training, BCE term")
+    _mark_best(ax, one, "val/loss")
+    ax.set_title(label(one.title), loc="left")
+    ax.set_ylabel("loss")
+    if ax.lines:
+        ax.legend(loc="best")
+
+
+def _draw_auc(ax: Any, networks: Sequence[Contender]) -> None:
+    for one in networks:
+        assert one.run is not None  # as with_history chose
+        colour = network_colour(one.colour)
+        _plot(ax, one.run.history, "val/auc", color=colour, label=label(one.title))
+        _mark_best(ax, one, "val/auc")
+    ax.set_title("validation AUC", loc="left")
+    ax.set_ylabel("AUC")
+    if len(networks) > 1 and ax.lines:
+        ax.legend(loc="best")
+
+
+def _plot(ax: Any, history: Mapping[str, np.ndarray], name: str, **look: Any) -> None:
+    if name in history:
+        filled = np.isfinite(history[name])
+        ax.plot(history["epoch"][filled], history[name][filled], **look)
+
+
+def _mark_best(ax: Any, one: Contender, name: str) -> None:
+    assert one.run is not None  # as with_history chose
+    best, values = best_epoch(one.run), one.run.history.get(name)
+    if best is not None and values is not None:
+        ax.plot(one.run.history["epoch"][best], values[best], "o", markersize=7,
+                markerfacecolor="white", markeredgewidth=1.8,
+                markeredgecolor=network_colour(one.colour), zorder=4)  # fmt: skip
+
+
+def _epochs(history: Mapping[str, np.ndarray]) -> np.ndarray:
+    return history.get("epoch", np.empty(0))

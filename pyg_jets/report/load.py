@@ -1,0 +1,235 @@
+"""Run folders as a report reads them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.files import content_hash, read_json
+from pyg_jets.io import read_parquet
+from pyg_jets.jets import JetArray
+from pyg_jets.metrics.inputs import scores_and_labels
+
+__all__ = ["Predictions", "Run", "load_run", "load_runs"]
+
+#: The files of a run folder, and what a page lacks without each.
+FILES = {
+    "config.yaml": "the configuration",
+    "metrics.json": "the spread over variants",
+    "metrics.csv": "the training curves",
+    "provenance.json": "the provenance",
+    "predictions.parquet": "the test scores",
+    "samples.parquet": "the pictures of jets",
+}
+_KEYS = ("jet_id", "label", "score")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of the test jets, ordered by jet id, and observables of the same jets.
+
+    Args:
+        ids: ``[J]``.
+        labels: 1 for signal, ``[J]``.
+        scores: Logits, ``[J]``.
+        observables: ``{name: [J]}``.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    observables: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds; what it lacks is empty here and named in ``lacks``.
+
+    Args:
+        folder: The folder.
+        config: The configuration as plain values.
+        metrics: The numbers of ``metrics.json``.
+        history: A column of ``metrics.csv`` for each name, ``[epochs]``, NaN where empty.
+        provenance: Versions, seed, machine, sizes.
+        predictions: Test scores; ``None`` if the run is unfinished.
+        samples: Jets before and after the detector.
+    """
+
+    folder: Path
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    predictions: Predictions | None = None
+    samples: JetArray | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def title(self) -> str:
+        """What the run calls itself, else the folder's name."""
+        return str(self.provenance.get("title") or self.name)
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """Names of the background and of the signal class."""
+        names = self.provenance.get("classes")
+        if not isinstance(names, list) or len(names) != 2:
+            return "background", "signal"
+        return str(names[0]), str(names[1])
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The files that are not there, each with what a page lacks without it."""
+        return tuple(
+            f"{name} ({use})" for name, use in FILES.items() if not (self.folder / name).is_file()
+        )
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What shaped the data set: its arguments from the configuration, then its own record."""
+        data = self.config.get("data") or {}
+        dataset = data.get("dataset") if isinstance(data, Mapping) else None
+        given = dataset.get("init_args") if isinstance(dataset, Mapping) else None
+        recorded = self.provenance.get("content")
+        return {**_mapping(given), **_mapping(recorded)}
+
+    @cached_property
+    def test_set(self) -> str:
+        """A hash that two runs share if they were tested on the same jets."""
+        seen = self.predictions
+        if seen is None:
+            return ""
+        known = [seen.observables[name] for name in ("pt", "mass") if name in seen.observables]
+        same = [v.tolist() for v in (seen.ids, seen.labels, *known)]
+        return content_hash(same, None if known else self.provenance.get("data_hash"))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def load_runs(folders: Iterable[str | Path]) -> list[Run]:
+    """Read run folders in the order given, each once.
+
+    Raises:
+        ValueError: If there is none, or none of them is finished; see :func:`load_run` too.
+    """
+    unique = {Path(folder).resolve(): Path(folder) for folder in folders}
+    runs = [load_run(folder) for folder in unique.values()]
+    if not any(run.predictions for run in runs):
+        what = ", ".join(str(run.folder) for run in runs) or "no folder"
+        raise ValueError(
+            f"Expected at least one finished run, with a predictions.parquet, but got {what}: "
+            "train and test a run first."
+        )
+    return runs
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read one run folder; files that are missing are left out.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is no run folder, or one of its files is broken.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no run folder {folder}: give the folder of a run.")
+    here = {name for name in FILES if (folder / name).is_file()}
+    if not here:
+        raise ValueError(
+            f"{folder} is no run folder: it holds none of {', '.join(FILES)}. "
+            "Give the folder of one run, not the one above."
+        )
+    readers = {
+        "config": ("config.yaml", _read_yaml),
+        "metrics": ("metrics.json", _read_object),
+        "history": ("metrics.csv", _read_history),
+        "provenance": ("provenance.json", _read_object),
+        "predictions": ("predictions.parquet", _read_predictions),
+        "samples": ("samples.parquet", _read_samples),
+    }
+    found: dict[str, Any] = {
+        part: read(folder / name) for part, (name, read) in readers.items() if name in here
+    }
+    return Run(folder, **found)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"Expected names and values in {path}, but got {type(found).__name__}.")
+    return found
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        return _mapping(yaml.safe_load(path.read_text()))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a YAML file ({str(error).splitlines()[0]}).") from None
+
+
+def _read_history(path: Path) -> dict[str, np.ndarray]:
+    with path.open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    names = reader.fieldnames or []
+    if "epoch" not in names:
+        raise ValueError(f"Expected a column 'epoch' in {path}, but got {', '.join(names) or '-'}.")
+    try:
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+    except ValueError as error:
+        raise ValueError(f"{path} holds something that is no number ({error}).") from None
+
+
+def _read_predictions(path: Path) -> Predictions:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path} is cut short or no parquet file ({reason}): test the run again."
+        ) from None
+    names = table.column_names
+    if "score_0" in names:
+        raise ValueError(
+            f"{path} has scores of several classes: a report compares taggers of two classes."
+        )
+    if lacking := [key for key in _KEYS if key not in names]:
+        raise ValueError(f"{path} has no column {', '.join(lacking)}: test the run again.")
+    columns = {name: table[name].to_numpy() for name in names}
+    order = np.argsort(columns["jet_id"], kind="stable")
+    try:
+        scores, labels = scores_and_labels(columns["score"][order], columns["label"][order])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    observables = {n: v[order] for n, v in columns.items() if n not in _KEYS and _numeric(v)}
+    return Predictions(columns["jet_id"][order], labels.astype(np.int64), scores, observables)
+
+
+def _numeric(values: np.ndarray) -> bool:
+    return values.dtype.kind in "biuf"
+
+
+def _read_samples(path: Path) -> JetArray:
+    jets = read_parquet(path)
+    if lacking := {"stage", "angle"} - set(jets.jets):
+        raise ValueError(
+            f"{path} has no jet column {', '.join(sorted(lacking))}: test the run again."
+        )
+    return jets

@@ -1,0 +1,68 @@
+"""Numbers as a page and a terminal print them."""
+
+from __future__ import annotations
+
+import math
+
+from pyg_jets.metrics import Estimate
+
+__all__ = ["class_name", "count", "duration", "estimate"]
+
+_CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
+
+
+def estimate(found: Estimate, signed: bool = False) -> str:
+    """A number with its standard error, rounded to the error's leading digit (two if it is 1).
+
+    Examples:
+        >>> estimate(Estimate(0.91234, 0.0082)), estimate(Estimate(128.4, 14.2))
+        ('0.912 ± 0.008', '128 ± 14')
+        >>> estimate(Estimate(-0.0021, 0.0042), signed=True)
+        '−0.002 ± 0.004'
+        >>> estimate(Estimate(0.5, 0.0)), estimate(Estimate(253.4, float("inf")))
+        ('0.5', '253')
+    """
+    value, error = found
+    sign = "+" if signed else ""
+    if not error > 0 or not math.isfinite(error):
+        return f"{value:{sign}.3g}".replace("-", "−")
+    leading = math.floor(math.log10(float(f"{error:.1e}")))
+    places = -leading + (float(f"{error:.1e}") < 2 * 10**leading)
+    text = f"{round(value, places):{sign}.{max(places, 0)}f}"
+    return f"{text} ± {round(error, places):.{max(places, 0)}f}".replace("-", "−")
+
+
+def count(number: int | float | None) -> str:
+    """A whole number with commas between the thousands; an en dash for none.
+
+    Examples:
+        >>> count(12000), count(None)
+        ('12,000', '–')
+    """
+    return "–" if number is None else f"{int(number):,}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time a person reads.
+
+    Examples:
+        >>> duration(42.3), duration(150), duration(7260), duration(None)
+        ('42 s', '2 min 30 s', '2 h 1 min', '–')
+    """
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def class_name(name: str) -> str:
+    """A class as physicists write it.
+
+    Examples:
+        >>> class_name("qcd"), class_name("top")
+        ('QCD', 'top')
+    """
+    return _CLASSES.get(name, name)
