@@ -24,12 +24,14 @@ __all__ = ["MIN_PARTICLES_PER_THREAD", "kernel", "over_jets", "use_kernels"]
 #: Below this many particles a thread costs more than it saves (measured: ~30 µs a hand-over).
 MIN_PARTICLES_PER_THREAD = 8192
 
+_ROOMS = ("ops", "detector", "events", "loader")
+
 
 @cache
 def _cache_folder() -> str:
-    # numba does not notice that a callee in another file changed, so every source counts.
+    # numba does not notice that a callee in another file changed, so every room with kernels counts
     package = Path(__file__).parent.parent
-    sources = sorted(package.rglob("*.py"))
+    sources = [p for room in _ROOMS for p in sorted((package / room).rglob("*.py"))]
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return str(base / "pyg_jets" / "kernels" / content_hash(*sources))
 

@@ -1,0 +1,24 @@
+"""Pythia's jets that several tests share, and FastJet as the oracle."""
+
+import numpy as np
+import pytest
+
+from pyg_jets import JetArray, kinematics
+from pyg_jets.events.chunk import generate_chunk
+from pyg_jets.events.options import Options
+from pyg_jets.events.processes import PROCESSES
+from pyg_jets.events.summary import Summary
+
+OPTIONS = Options(seed=7)
+
+
+@pytest.fixture(scope="session")
+def chunks() -> dict[str, tuple[JetArray, Summary]]:
+    """Chunk 3 of every process, 250 events at 500–600 GeV."""
+    return {process: generate_chunk(process, OPTIONS, 3) for process in PROCESSES}
+
+
+def cartesian(jets: JetArray) -> np.ndarray:
+    """(px, py, pz, E) of every particle, float64."""
+    columns = (jets.column(name).astype(float) for name in ("pt", "eta", "phi", "mass"))
+    return np.stack(kinematics.to_cartesian(*columns), -1)

@@ -1,0 +1,131 @@
+"""The command: help, versions, and what bad input gets."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyg_jets
+from pyg_jets.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pyg_jets.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+
+
+@pytest.mark.parametrize("words", [[], ["generate"], ["report"], ["demo"], ["fit"]], ids=str)
+def test_help(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--help"])
+    assert stop.value.code == 0
+    assert "--" in capsys.readouterr().out
+
+
+def test_help_prints_docstrings(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    said = capsys.readouterr().out
+    assert "counted before their variants are made" in said
+    assert "Train ``network(x, ptr)``" in said
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert pyg_jets.__version__ in capsys.readouterr().out
+
+
+GENERATE = {"--process": ["w"], "--jets": ["5"], "--out": ["out"], "--workers": ["1"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--process": ["higgs"]}, "'higgs': choose from qcd, quark, gluon, w, z, top"),
+        ({"--jets": ["0"]}, "n_jets"),
+        ({"--pt": ["600", "500"]}, "600"),
+        ({"--pt": ["500", "500"]}, "500"),
+        ({"--pt": ["-5", "500"]}, "-5"),
+        ({"--radius": ["0"]}, "radius"),
+        ({"--eta-max": ["-1"]}, "eta_max"),
+        ({"--shower": ["cascade"]}, "'cascade': choose from"),
+        ({"--setting": ["Beams:colour = red"]}, "Beams:colour"),
+        ({"--workers": ["-1"]}, "workers"),
+    ],
+    ids=str,
+)
+def test_generate_refuses_bad_input_with_2_and_writes_nothing(
+    change, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    words = [w for key, values in {**GENERATE, **change}.items() for w in (key, *values)]
+    assert main(["generate", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("pyg-jets: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_generate_leaves_somebody_elses_folder_alone(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("mine")
+    words = ["--process", "w", "--jets", "5", "--out", str(tmp_path), "--workers", "1"]
+    assert main(["generate", *words]) == 2
+    assert "thesis.tex" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir() if p.name[0] != "."] == ["thesis.tex"]
+
+
+def test_generate_without_pythia_names_the_extra(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pythia8mc", None)
+    words = ["--process", "w", "--jets", "5", "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main(["generate", *words]) == 2
+    assert "pip install 'pyg-jets[generate]'" in capsys.readouterr().err
+
+
+def test_report_of_what_is_no_run(tmp_path):
+    found = run("report", tmp_path, "--out", tmp_path / "out")
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr("pyg_jets.cli._generate", lambda args: [].index(3))
+    monkeypatch.setattr("pyg_jets.cli._ours", lambda error: None)
+    with pytest.raises(ValueError, match="not in list"):
+        main(["generate", "--process", "w", "--jets", "1", "--out", "x"])
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_alone_prints_help():
+    said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert all(f"make {verb}" in said for verb in ("venv", "demo", "test", "lint", "bench"))
+
+
+def test_the_project_ships_what_it_needs(tmp_path):
+    """A wheel holds the type marker, the configurations, the page and the cards."""
+    import zipfile
+
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyg_jets", "datasets"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    words = ["build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True, timeout=120)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    for wanted in (
+        "py.typed",
+        "configs/tagger.yaml",
+        "report/page.html",
+        "_cards/toy_jets/README.md",
+    ):
+        assert f"pyg_jets/{wanted}" in names
+    assert not any(name.startswith(("datasets/", "tests/", "docs/")) for name in names)
+    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "pyg_jets").rglob("*.py")}
+    assert modules <= set(names)
