@@ -9,10 +9,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyg_jets
+from pyg_jets import __version__
 
 __all__ = ["main"]
 
+_PACKAGE = Path(__file__).parent
 _TRAINING = ("fit", "validate", "test", "predict")
 _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ModuleNotFoundError)
 
@@ -29,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="pyg-jets",
         description="Jets as variable-length PyTorch Geometric graphs, from Pythia to the report.",
     )
-    parser.add_argument("--version", action="version", version=f"pyg_jets {pyg_jets.__version__}")
+    parser.add_argument("--version", action="version", version=f"pyg_jets {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     _add_generate(verbs)
     for verb, text in (
@@ -112,7 +113,7 @@ def _demo(args: argparse.Namespace) -> None:
     from pyg_jets.training.cli import main as train
 
     start = time.perf_counter()
-    configs = Path(pyg_jets.__file__).parent / "configs"
+    configs = _PACKAGE / "configs"
     runs = [args.out / name for name, _, _ in _ARMS]
     for run, (_, overlay, title) in zip(runs, _ARMS, strict=True):
         if (run / "metrics.json").exists() and not args.fresh:
@@ -137,7 +138,7 @@ def _ours(error: BaseException | None) -> BaseException | None:
     """The error, or its cause, that our own code raised: its message is for the user, no bug's."""
     while error is not None:
         frames = traceback.extract_tb(error.__traceback__)
-        if frames and str(Path(pyg_jets.__file__).parent) in frames[-1].filename:
+        if frames and str(_PACKAGE) in frames[-1].filename:
             return error
         error = error.__cause__
     return None

@@ -234,8 +234,9 @@ class JetArray:
         if floats := [self.jets[name] for name in self.float_jet_columns]:
             tensors["jet"] = torch.from_numpy(np.stack(floats, -1).astype(np.float32))
         tensors["jet_id"] = torch.tensor(self.ids)
-        for name in self.jets.keys() - set(self.float_jet_columns):
-            tensors[name] = torch.tensor(self.jets[name].astype(np.int64))
+        for name, value in self.jets.items():
+            if value.dtype.kind != "f":
+                tensors[name] = torch.tensor(value.astype(np.int64))
         slices |= {name: each for name in tensors if name not in slices}
         return Data(**tensors), slices
 

@@ -16,7 +16,7 @@ from torch.utils.data import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-from torch_geometric.data import InMemoryDataset
+from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.loader import DataLoader
 
 from pyg_jets.loader import JetLoader
@@ -232,3 +232,14 @@ def test_bad_input():
         JetLoader(dataset, 0)
     with pytest.raises(ValueError, match="mutually exclusive"):
         JetLoader(dataset, sampler=[1], shuffle=True)
+
+
+def test_memory_mapped(tmp_path):
+    dataset = dataset_of("edges")
+    torch.save((dataset._data.to_dict(), dataset.slices), tmp_path / "data.pt")
+    values, slices = torch.load(tmp_path / "data.pt", mmap=True, weights_only=True)
+    mapped = InMemoryDataset()
+    mapped.data, mapped.slices = Data.from_dict(values), slices
+    assert is_gathered(mapped)
+    for one, other in zip(JetLoader(mapped, 3), DataLoader(dataset, 3), strict=True):
+        same_batch(one, other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -195,8 +195,8 @@ class Detector:
                 f"{list(ids.shape)} and {list(angles.shape)}."
             )
         keys = mix(seed, epoch, PARTICLES), mix(seed, epoch, CELLS)
-        tables: Any = (self._responses, self._grid)  # type: ignore[attr-defined]
-        arguments: Any = (x, ptr, ids, angles.double(), self.axis, *tables, keys)
+        responses, grid = self._responses, self._grid  # type: ignore[attr-defined]
+        turned = angles.double()
         if use_kernels(x):
-            return chain.chain(*arguments, threads=threads)
-        return reference.chain(*arguments)
+            return chain.chain(x, ptr, ids, turned, self.axis, responses, grid, keys, threads)
+        return reference.chain(x, ptr, ids, turned, self.axis, responses, grid, keys)

@@ -1,8 +1,8 @@
 """Elementary functions in float32 from +, −, ×, ÷ and √ alone, for numba and for torch.
 
 Each is one plain function: numba compiles it into kernels (where LLVM can vectorise it, unlike a
-call into libm), and torch tensors pass through it as it stands. As IEEE arithmetic rounds these
-five operations the same way everywhere, both give the same bits, in any lane, block or thread.
+call into libm), and torch tensors pass through it as it stands. IEEE arithmetic rounds these five
+operations alike in every lane, block and thread; kernels and torch agree within a rounding.
 
 Examples:
     >>> float(exp(np.float32(1.0)))

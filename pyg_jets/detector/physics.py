@@ -1,7 +1,7 @@
 """The detector's formulas, each once, for kernels and for tensors.
 
-Everything is float32 and built from :mod:`pyg_jets.detector.elementary`, so that both paths give
-the same bits.
+Everything is float32 and built from :mod:`pyg_jets.detector.elementary`, so that both paths agree
+within a rounding.
 """
 
 from __future__ import annotations

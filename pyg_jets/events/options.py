@@ -89,12 +89,6 @@ class Options:
                 f"The pT window starts at {self.pt[0]:g} GeV, but a beam of 6500 GeV gives no such "
                 "jet: give a lower window."
             )
-        low, high = self.pthat_range
-        if low >= high:
-            raise ValueError(
-                f"pthat = {self.pthat} of the window {self.pt} is the empty range {low:g} … "
-                f"{high:g} GeV: lower its first or raise its second factor."
-            )
         for line in self.settings:
             name = line.lower().replace(" ", "")
             for start, remedy in _GOVERNED.items():

@@ -77,6 +77,7 @@ SHOWERS: dict[str, int] = {"simple": 1, "vincia": 2}
 #: 13 TeV proton collisions; else Pythia's defaults: Monash tune, MPI and hadronisation on.
 COMMON: tuple[str, ...] = (
     "Print:quiet = on",
+    "Print:verbosity = 0",
     "Beams:eCM = 13000.",
     "Random:setSeed = on",
 )

@@ -15,7 +15,7 @@ class Summary:
     Args:
         events: Events generated.
         failed: Events that Pythia gave up and skipped.
-        found: Jets over the lower end of the margin in pT, at any η.
+        found: Jets over the lower end of the margin in pT.
         outside_eta: Of these, beyond the largest \\|η\\|.
         above_margin: Of the rest, over the upper end of the margin.
         unmatched: Of the rest, dropped because they hold no whole decay or hard parton.

@@ -9,6 +9,7 @@ from pyg_jets.ops.pointer import (
     ptr_to_batch,
 )
 from pyg_jets.ops.segment import segment_expand, segment_max, segment_mean, segment_sum
+from pyg_jets.ops.segment_relu import segment_sum_relu
 
 __all__ = [
     "batch_to_ptr",
@@ -21,4 +22,5 @@ __all__ = [
     "segment_max",
     "segment_mean",
     "segment_sum",
+    "segment_sum_relu",
 ]

@@ -12,7 +12,7 @@ _CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
 
 
 def estimate(found: Estimate, signed: bool = False) -> str:
-    """A number with its standard error, rounded to the error's leading digit (two if it is 1).
+    """A number and its standard error, to two digits of the error up to 35, else to one.
 
     Examples:
         >>> estimate(Estimate(0.91234, 0.0082)), estimate(Estimate(128.4, 14.2))
@@ -27,7 +27,7 @@ def estimate(found: Estimate, signed: bool = False) -> str:
     if not error > 0 or not math.isfinite(error):
         return f"{value:{sign}.3g}".replace("-", "−")
     leading = math.floor(math.log10(float(f"{error:.1e}")))
-    places = -leading + (float(f"{error:.1e}") < 2 * 10**leading)
+    places = -leading + (float(f"{error:.1e}") < 3.55 * 10**leading)
     text = f"{round(value, places):{sign}.{max(places, 0)}f}"
     return f"{text} ± {round(error, places):.{max(places, 0)}f}".replace("-", "−")
 

@@ -9,7 +9,7 @@ import numpy as np
 from pyg_jets import kinematics
 from pyg_jets.jets import JetArray
 
-__all__ = ["Variants", "aligned_positions", "pairs", "variants"]
+__all__ = ["Variants", "aligned_positions", "label_of", "pairs", "typical", "variants"]
 
 
 def pairs(jets: JetArray) -> tuple[JetArray, JetArray]:
@@ -43,18 +43,36 @@ class Variants:
 
 
 def variants(jets: JetArray) -> Variants | None:
-    """The rotated variants of one jet: the signal jet with the most constituents that has them."""
+    """The rotated variants of one jet, if any has them: the most typical signal jet that has."""
     rotated = np.unique(jets.ids[jets.jets["angle"] != 0])
     if not len(rotated):
         return None
-    labels = np.zeros(len(jets)) if jets.labels is None else jets.labels
-    usable = np.isin(jets.ids, rotated) & (jets.jets["stage"] == 1)
-    if not usable.any():
+    detected = _unrotated(jets, 1)
+    with_variants = np.isin(detected.ids, rotated)
+    if not with_variants.any():
         return None
-    rank = np.lexsort((jets.counts, labels, usable))
-    chosen = int(rank[-1])
-    before, after = (_by_angle(jets, jets.ids[chosen], stage) for stage in (0, 1))
-    return Variants(after.jets["angle"], before, after, int(labels[chosen]))
+    chosen = detected[typical(detected, with_variants)]
+    before, after = (_by_angle(jets, chosen.ids[0], stage) for stage in (0, 1))
+    return Variants(after.jets["angle"], before, after, label_of(chosen))
+
+
+def typical(jets: JetArray, eligible: np.ndarray) -> int:
+    """Index of the eligible signal jet whose mass is nearest to the median of the signal jets.
+
+    Args:
+        jets: The jets.
+        eligible: Which may be chosen, ``[J]`` bool, at least one.
+    """
+    labels = np.zeros(len(jets), np.int64) if jets.labels is None else jets.labels
+    mass = jets.momentum["mass"]
+    wanted = labels == labels[eligible].max()
+    away = np.abs(mass - np.median(mass[wanted]))
+    return int(np.where(wanted & eligible, away, np.inf).argmin())
+
+
+def label_of(jet: JetArray) -> int:
+    """The class of a JetArray of one jet; 0 if it has none."""
+    return 0 if jet.labels is None else int(jet.labels[0])
 
 
 def _by_angle(jets: JetArray, jet_id: int, stage: int) -> JetArray:

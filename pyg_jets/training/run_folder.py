@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-import pyg_jets
+from pyg_jets import __version__
 from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside, write_json
 from pyg_jets.io import write_parquet
@@ -130,7 +130,7 @@ class RunFolder(lightning.Callback):
         return {
             "name": self.folder.name,
             "title": self.title,
-            "version": pyg_jets.__version__,
+            "version": __version__,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "command": self.command,
             "seed": int(os.environ.get("PL_GLOBAL_SEED", "-1")),

@@ -1,8 +1,9 @@
-"""A PFN training step on ragged jets, and the same network on jets zero-padded to a fixed length."""
+"""A PFN training step on ragged jets, and the same network on jets zero-padded to one length."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ PHI, HIDDEN = (100, 100, 256), (100, 100, 100)
 def stack(widths: tuple[int, ...], outputs: int | None = None) -> nn.Sequential:
     """Linear layers with a ReLU after each, in place as ours is."""
     layers: list[nn.Module] = []
-    for before, width in zip(widths[:-1], widths[1:], strict=True):
+    for before, width in pairwise(widths):
         layers += [nn.Linear(before, width), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, *([] if outputs is None else [nn.Linear(widths[-1], outputs)]))
 

@@ -9,12 +9,12 @@ from pyg_jets.events.options import Options
 from pyg_jets.events.processes import PROCESSES
 from pyg_jets.events.summary import Summary
 
-OPTIONS = Options(seed=7)
+OPTIONS = Options(seed=7, events_per_chunk=180)
 
 
 @pytest.fixture(scope="session")
 def chunks() -> dict[str, tuple[JetArray, Summary]]:
-    """Chunk 3 of every process, 250 events at 500–600 GeV."""
+    """Chunk 3 of every process, 180 events at 500–600 GeV."""
     return {process: generate_chunk(process, OPTIONS, 3) for process in PROCESSES}
 
 

@@ -30,7 +30,7 @@ def test_columns_and_margin(chunks, process):
     assert [summary.below, summary.in_window, summary.above] == counted
     dropped = summary.outside_eta + summary.above_margin + summary.unmatched
     assert summary.found == summary.kept + dropped
-    assert summary.events == 250
+    assert summary.events == OPTIONS.events_per_chunk
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -79,6 +79,13 @@ def test_multiplicities_and_matched_shares(chunks):
     assert 0.4 < shares["top"] < 0.8
 
 
+@pytest.mark.parametrize("process", ["qcd", "top"])
+def test_far_particles_alter_no_jet(chunks, process, monkeypatch):
+    monkeypatch.setattr(module, "_BEYOND", 100)
+    whole, _ = module.generate_chunk(process, OPTIONS, 3)
+    assert whole.equals(chunks[process][0])
+
+
 def decay_quarks(event, place):
     """Places of the quarks that a particle of the record decays to, followed by hand."""
     ids, first, second = (event[name] for name in ("id", "daughter1", "daughter2"))
@@ -96,7 +103,7 @@ def decay_quarks(event, place):
 
 @pytest.mark.parametrize(("process", "resonance"), [("w", 24), ("z", 23), ("top", 6)])
 def test_matching_against_a_loop_over_the_event_record(chunks, process, resonance):
-    jets, summary = chunks[process]
+    jets, _ = chunks[process]
     pythia = module._initialised(process, OPTIONS)
     record = module._events(pythia, process, OPTIONS, 3)
     wanted = 0
@@ -160,7 +167,7 @@ def test_pythia_that_gives_up_events_is_an_error(monkeypatch):
         def __init__(self, pythia):
             self.rndm, self._pythia = pythia.rndm, pythia
 
-        def nextBatch(self, n):  # noqa: N802 - Pythia's name
+        def nextBatch(self, n):
             return self._pythia.nextBatch(n // 3)
 
     broken = Broken(module._initialised("w", options))

@@ -1,5 +1,6 @@
 """Layers: thin modules around ragged operations."""
 
+from pyg_jets.nn.layers.deep_sum import DeepSum
 from pyg_jets.nn.layers.mlp import MLP
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "DeepSum"]

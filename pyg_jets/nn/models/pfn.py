@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pyg_jets.nn.layers import MLP
-from pyg_jets.ops import segment_sum
+from pyg_jets.nn.layers import MLP, DeepSum
 
 __all__ = ["PFN"]
 
@@ -52,7 +51,7 @@ class PFN(nn.Module):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
         self.dropout, self.activation = dropout, activation
-        self.phi = MLP(in_channels, tuple(phi), activation=activation)
+        self.phi = DeepSum(in_channels, tuple(phi), activation=activation)
         self.f = MLP(phi[-1], tuple(f), out_channels, activation=activation, dropout=dropout)
 
     def reset_parameters(self) -> None:
@@ -62,7 +61,7 @@ class PFN(nn.Module):
 
     def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
         """Logits of each jet."""
-        return self.f(segment_sum(self.phi(x), ptr))
+        return self.f(self.phi(x, ptr))
 
     def __repr__(self) -> str:
         return (

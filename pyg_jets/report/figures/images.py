@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PIXELS", "average_images", "draw_images"]
 
 #: Pixels along each side of an image.
-PIXELS = 40
+PIXELS = 32
 
 
 def average_images(jets: JetArray, half: float, axis: str) -> dict[int, tuple[np.ndarray, ...]]:
@@ -41,7 +42,8 @@ def average_images(jets: JetArray, half: float, axis: str) -> dict[int, tuple[np
 def _image(jets: JetArray, positions: np.ndarray, half: float) -> np.ndarray:
     edges = np.linspace(-half, half, PIXELS + 1)
     pt = jets.column("pt").astype(np.float64)
-    summed, _, _ = np.histogram2d(*positions.T, bins=(edges, edges), weights=pt)
+    x, y = positions.T
+    summed, _, _ = np.histogram2d(x, y, bins=edges, weights=pt)
     return summed.T / max(len(jets), 1)
 
 
@@ -49,11 +51,12 @@ def draw_images(
     figure: Figure,
     images: dict[int, tuple[np.ndarray, ...]],
     half: float,
-    names: tuple[str, str],
+    names: Sequence[str],
     unit: str,
 ) -> None:
     """A row for each class: before the detector, after it, on one colour scale."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FixedLocator
 
     axes = figure.subplots(len(images), 2, sharex=True, sharey=True, squeeze=False)
     top = max(image.max() for pair in images.values() for image in pair)
@@ -66,6 +69,8 @@ def draw_images(
                                   cmap="magma_r", rasterized=True)  # fmt: skip
             ax.set_title(f"{names[value]}, {when} the detector", loc="left")
             ax.set_aspect("equal")
+            for one in (ax.xaxis, ax.yaxis):
+                one.set_major_locator(FixedLocator([-half / 2, 0, half / 2]))
         row[0].set_ylabel("along the principal axis")
     for ax in axes[-1]:
         ax.set_xlabel("across")

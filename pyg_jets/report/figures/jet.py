@@ -26,9 +26,11 @@ KINDS = {
 _LABELS = (r"$\Delta\eta$", r"$\Delta\phi$")
 
 
-def _kinds(jet: JetArray) -> np.ndarray:
-    """An index into ``KINDS`` for each constituent."""
+def _kinds(jet: JetArray, toy: bool) -> np.ndarray:
+    """An index into ``KINDS`` for each constituent; the deposits of a toy are all alike."""
     n = len(jet.particles)
+    if toy:
+        return np.zeros(n, np.int64)
     charge = jet.column("charge") if "charge" in jet.columns else np.zeros(n)
     kind = np.abs(jet.column("pdgid")) if "pdgid" in jet.columns else np.zeros(n)
     return np.select([np.isin(kind, (11, 13)), charge != 0, kind == 22], [3, 0, 1], 2)
@@ -87,7 +89,7 @@ def _scale(jet: JetArray, area: float) -> float:
 
 def _draw_particles(ax: Any, jet: JetArray, scale: float, toy: bool, outline: bool = False) -> None:
     x, y = _positions(jet, toy).T
-    kinds = _kinds(jet)
+    kinds = _kinds(jet, toy)
     for number, colour in enumerate(KINDS.values()):
         at = kinds == number
         look = {"facecolors": "none", "edgecolors": GREY, "linewidths": 0.4, "alpha": 0.6}
@@ -112,7 +114,7 @@ def _draw_tree(ax: Any, jet: JetArray, toy: bool) -> None:
     graph.add_weighted_edges_from(zip(first.tolist(), second.tolist(), weights, strict=True))
     edges = sorted(nx.minimum_spanning_tree(graph).edges)
     ax.add_collection(LineCollection([positions[list(e)] for e in edges], colors=GREY,
-                                     linewidths=0.7, alpha=0.55, zorder=0))  # fmt: skip
+                                     linewidths=0.8, alpha=0.8, zorder=0))  # fmt: skip
 
 
 def _frame(ax: Any, radius: float, toy: bool) -> None:
@@ -128,7 +130,7 @@ def _frame(ax: Any, radius: float, toy: bool) -> None:
 def _legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: bool) -> None:
     from matplotlib.lines import Line2D
 
-    present = np.unique(np.concatenate([_kinds(jet) for jet in jets]))
+    present = np.unique(np.concatenate([_kinds(jet, toy) for jet in jets]))
     names = list(KINDS)
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=8, alpha=0.6, color=KINDS[names[i]])

@@ -35,31 +35,36 @@ def draw_scores(figure: Figure, networks: Sequence[Contender], classes: tuple[st
     """The logits of background and signal jets, each of unit area, in common bins."""
     axes = figure.subplots(*_grid(len(networks)), sharex=True, sharey=True, squeeze=False)
     edges = _edges(networks)
-    for ax, one in zip(axes.flat, networks, strict=False):
-        _draw_panel(ax, one, edges, classes)
     for ax in axes.flat[len(networks) :]:
         ax.set_axis_off()
+    highest = max(
+        _draw_panel(ax, one, edges, classes) for ax, one in zip(axes.flat, networks, strict=False)
+    )
+    axes[0, 0].set_ylim(0, 1.3 * highest)  # shared; leaves room for the legends
     axes[0, 0].set_ylabel("jets / bin, unit area")
     for ax in axes[-1]:
         ax.set_xlabel("score (logit)")
 
 
-def _draw_panel(ax: Any, one: Contender, edges: np.ndarray, classes: tuple[str, str]) -> None:
+def _draw_panel(ax: Any, one: Contender, edges: np.ndarray, classes: tuple[str, str]) -> float:
+    """Draw one network's histograms and return the highest bin."""
     histplot = require("mplhep", "report").histplot
     colour = network_colour(one.colour)
     looks: list[dict[str, Any]] = [
         {"histtype": "fill", "facecolor": BACKGROUND, "edgecolor": BACKGROUND, "alpha": 0.55},
         {"histtype": "step", "edgecolor": colour, "linewidth": 1.8},
     ]
+    highest = 0.0
     for value, look in enumerate(looks):
         inside = np.clip(one.scores[one.labels == value], edges[0], edges[-1])
         height = np.histogram(inside, edges)[0] / len(inside)
+        highest = max(highest, height.max())
         histplot(height, edges, ax=ax, label=label(classes[value]), yerr=False, **look)
     ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
     ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylim(0, None)
     ax.set_title(label(one.title), loc="left")
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", ncols=2)
+    return highest
 
 
 def _edges(networks: Sequence[Contender]) -> np.ndarray:

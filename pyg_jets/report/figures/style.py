@@ -39,6 +39,7 @@ _LOOK = {
     "ytick.major.size": 6,
     "ytick.minor.size": 3,
     "xtick.major.pad": 4,
+    "legend.handlelength": 2.4,
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
     "figure.facecolor": "white",

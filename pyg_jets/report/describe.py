@@ -1,0 +1,114 @@
+"""What was trained on what, in words and as the page's provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyg_jets.report.compare import Comparison
+from pyg_jets.report.load import Run
+from pyg_jets.report.numbers import class_name, count, duration
+
+__all__ = ["default_title", "inconsistencies", "is_toy", "lead", "physics", "provenance", "radius"]
+
+
+def is_toy(run: Run) -> bool:
+    """Whether the jets lie on a plane about the origin."""
+    return str(run.provenance.get("dataset", "")).startswith("Toy")
+
+
+def radius(run: Run) -> float:
+    """Radius of the jets."""
+    return 1.0 if is_toy(run) else float(run.facts.get("radius", 0.8))
+
+
+def default_title(run: Run) -> str:
+    """A title made of the classes."""
+    background, signal = map(class_name, run.classes)
+    return f"{signal[0].upper()}{signal[1:]} against {background} jets"
+
+
+def lead(compared: Comparison) -> str:
+    """How many networks were trained on what, and tested on how much."""
+    n, runs = len(compared.networks), [one.run for one in compared.networks if one.run]
+    networks = "One network" if n == 1 else f"{n} networks"
+    sizes = [run.provenance["n_train"] for run in runs if run.provenance.get("n_train")]
+    dataset = compared.run.provenance.get("dataset")
+    of = f" of {dataset}" if dataset else ""
+    tested = f"tested on {count(len(compared.labels))}"
+    if not sizes:
+        return f"{networks}, {tested} jets{of}."
+    return f"{networks}, trained on {_range(sizes)} jets{of} and {tested} others."
+
+
+def _range(sizes: Sequence[int]) -> str:
+    low, high = min(sizes), max(sizes)
+    return count(low) if low == high else f"{count(low)} to {count(high)}"
+
+
+def physics(run: Run) -> dict[str, Any]:
+    """How the jets were made and chosen, as far as the run says; what it does not say is empty."""
+    facts, level = run.facts, run.facts.get("level") or run.provenance.get("level")
+    toy = is_toy(run)
+    told = {
+        "pythia": str(run.provenance.get("dataset", "")).startswith("Pythia"),
+        "radius": None if toy else facts.get("radius"),
+        "pt": facts["pt"] if _is_pair(facts.get("pt")) else None,
+        "where": {"reco": "after the detector", "gen": "before the detector"}.get(str(level)),
+        "eta_max": facts.get("eta_max"),
+        "detector": facts.get("detector"),
+    }
+    return {k: v if not isinstance(v, Mapping) else None for k, v in told.items()}
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(v, int | float) for v in value)
+    )
+
+
+def provenance(run: Run) -> list[tuple[str, str]]:
+    """Names and values of a run's provenance, in the order a reader asks for them."""
+    known, machine = run.provenance, run.provenance.get("machine") or {}
+    sizes = [known.get(f"n_{split}") for split in ("train", "val", "test")]
+    given = {
+        "folder": run.name,
+        "network": known.get("network"),
+        "loss": known.get("loss"),
+        "parameters": None if known.get("parameters") is None else count(known["parameters"]),
+        "data set": known.get("dataset"),
+        "jets (train, validation, test)": None if None in sizes else ", ".join(map(count, sizes)),
+        "training transform": known.get("train_transform"),
+        "features": ", ".join(known.get("features") or []),
+        "data hash": known.get("data_hash"),
+        "epochs": known.get("epochs"),
+        "training time": None
+        if known.get("wall_time_s") is None
+        else duration(known["wall_time_s"]),
+        "seed": known.get("seed"),
+        "date": known.get("date"),
+        "command": known.get("command"),
+        "machine": _machine(machine),
+        "versions": ", ".join(f"{k} {v}" for k, v in (known.get("versions") or {}).items()),
+    }
+    return [(name, str(value)) for name, value in given.items() if value not in (None, "")]
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    words = {"cpu": "{}", "cores": "{} cores", "memory_gib": "{} GiB", "platform": "{}"}
+    return ", ".join(text.format(machine[k]) for k, text in words.items() if machine.get(k))
+
+
+def inconsistencies(compared: Comparison) -> list[str]:
+    """Numbers of ``metrics.json`` that the predictions do not bear out."""
+    found = []
+    for one in compared.networks:
+        said = one.run.metrics.get("test/auc") if one.run else None
+        if said is not None and abs(said - one.auc.value) > 1e-3:
+            found.append(
+                f"{one.title}: metrics.json says AUC {said:.4f}, the predictions "
+                f"{one.auc.value:.4f}; this page uses the predictions."
+            )
+    return found

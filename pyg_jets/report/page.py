@@ -1,0 +1,171 @@
+"""`make_report`: run folders → a folder with one self-contained page, its figures and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pyg_jets
+from pyg_jets.files import claim_folder, read_json, require, write_aside, write_json
+from pyg_jets.report import describe
+from pyg_jets.report.compare import DRAWS, SEED, Comparison, beyond_two_errors, comparisons
+from pyg_jets.report.figures.images import PIXELS
+from pyg_jets.report.figures.roc import FEWEST
+from pyg_jets.report.figures.style import network_colour
+from pyg_jets.report.load import Run, load_runs
+from pyg_jets.report.numbers import class_name, count, estimate
+from pyg_jets.report.pictures import Picture, pictures
+from pyg_jets.report.table import EFFICIENCIES, csv_text, rows, verdicts
+
+__all__ = ["MARKER", "PAGE", "make_report"]
+
+PAGE = "index.html"
+#: The file that marks a folder as a report, and names the files that belong to it.
+MARKER = "pyg_jets_report.json"
+
+
+def make_report(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    title: str | None = None,
+    command: str | None = None,
+) -> Path:
+    """Write a report of run folders: ``index.html``, its figures as PNG, ``table.csv``.
+
+    The page holds everything it shows and asks no server for anything. It follows from the run
+    folders alone: made again from the same folders, it is the same to the byte. Runs are compared
+    where they were tested on the same jets. What a run lacks is named on the page.
+
+    Args:
+        runs: Run folders, at least one of them finished (with its predictions).
+        out: The folder of the report; one that holds a report is written over.
+        title: Title of the page. Default: the classes.
+        command: The command that made the report, for the record.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        FileNotFoundError: If there is no such run folder.
+        ValueError: If none is finished, one is no run folder, or one of its files is broken.
+        FileExistsError: If ``out`` holds something else than a report.
+        ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
+    """
+    loaded = load_runs(runs)
+    compared = comparisons(loaded)
+    drawn = [pictures(one) for one in compared]
+    title = title or describe.default_title(compared[0].run)
+    page = _render(_context(loaded, compared, drawn, title, command))
+    contents: dict[str, bytes] = {
+        _png_name(kind, number): picture.png
+        for number, group in enumerate(drawn)
+        for kind, picture in group.items()
+    }
+    contents |= {"table.csv": csv_text(compared).encode(), PAGE: page.encode()}
+    _write(Path(out), contents)
+    return Path(out) / PAGE
+
+
+def _png_name(kind: str, number: int) -> str:
+    return f"{kind}-{number + 1}.png" if number else f"{kind}.png"
+
+
+def _write(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the files one by one, the page last; drop those of an earlier report."""
+    claim_folder(out, MARKER, "a report")
+    earlier = read_json(out / MARKER) if (out / MARKER).exists() else {}
+    known = earlier.get("files", []) if isinstance(earlier, dict) else []
+    write_json(out / MARKER, {"version": pyg_jets.__version__, "files": sorted(contents)})
+    for name, content in contents.items():
+        with write_aside(out / name) as part:
+            part.write_bytes(content)
+    for name in known:
+        if isinstance(name, str) and name == Path(name).name and name not in contents:
+            (out / name).unlink(missing_ok=True)
+
+
+def _render(context: Mapping[str, Any]) -> str:
+    jinja2 = require("jinja2", "report")
+    folder = files("pyg_jets.report")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
+    return template.render(**context, css=(folder / "page.css").read_text(encoding="utf-8"))
+
+
+def _context(
+    runs: Sequence[Run],
+    compared: Sequence[Comparison],
+    drawn: Sequence[Mapping[str, Picture]],
+    title: str,
+    command: str | None,
+) -> dict[str, Any]:
+    """Everything the template names."""
+    return {
+        "title": title,
+        "groups": [_group(one, figures) for one, figures in zip(compared, drawn, strict=True)],
+        "runs": [_run(run) for run in runs if run.predictions],
+        "unfinished": [run.name for run in runs if run.predictions is None],
+        "efficiencies": EFFICIENCIES,
+        "bootstrap": {"draws": DRAWS, "seed": SEED},
+        "fewest": FEWEST,
+        "pixels": PIXELS,
+        "command": command,
+        "version": pyg_jets.__version__,
+    }
+
+
+def _group(compared: Comparison, figures: Mapping[str, Picture]) -> dict[str, Any]:
+    background, signal = map(class_name, compared.run.classes)
+    return {
+        "lead": describe.lead(compared),
+        "physics": describe.physics(compared.run),
+        "toy": describe.is_toy(compared.run),
+        "signal": signal,
+        "background": background,
+        "n_signal": count(compared.n_signal),
+        "n_background": count(compared.n_background),
+        "rows": [
+            {
+                "title": row.one.title,
+                "note": row.one.note,
+                "texts": row.texts,
+                "colour": network_colour(row.one.colour) if row.one.run else None,
+            }
+            for row in rows(compared)
+        ],
+        "differences": [
+            {
+                "title": f"{one.first.title} − {one.second.title}",
+                "numbers": [
+                    {"text": estimate(found, signed=True), "apart": beyond_two_errors(found)}
+                    for found in (one.auc, one.accuracy, one.passing)
+                ],
+            }
+            for one in (*compared.differences, *compared.against_tree)
+        ],
+        "baselines": [{"title": one.title, "note": one.note} for one in compared.baselines],
+        "verdicts": verdicts(compared),
+        "notes": describe.inconsistencies(compared),
+        "figures": figures,
+        "radius": describe.radius(compared.run),
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    import yaml
+
+    config = yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True)
+    return {
+        "title": run.title,
+        "provenance": describe.provenance(run),
+        "config": config if run.config else "",
+        "lacks": run.lacks,
+    }

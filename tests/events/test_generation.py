@@ -1,0 +1,156 @@
+"""A folder of generated jets: kills, continuation, other arguments, workers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from pyg_jets.events import pythia, schedule
+from pyg_jets.events.generation import MARKER, generate_folder, read_summaries
+from pyg_jets.events.summary import summary_table
+from pyg_jets.io import read_parquet
+
+SMALL = {"seed": 4, "events_per_chunk": 30, "progress": False}
+N_JETS = 40
+
+SCRIPT = """
+import sys
+from pyg_jets.events.generation import generate_folder
+generate_folder(["w"], int(sys.argv[2]), sys.argv[1], seed=4, events_per_chunk=30, workers=1)
+"""
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """A generation that nothing interrupts."""
+    out = tmp_path_factory.mktemp("straight")
+    return generate_folder(["w"], N_JETS, out, workers=1, **SMALL)["w"]
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The numbers of the chunks that are generated from here on."""
+    numbers, original = [], schedule.generate_chunk
+
+    def counted(process, options, chunk):
+        numbers.append(chunk)
+        return original(process, options, chunk)
+
+    monkeypatch.setattr(schedule, "generate_chunk", counted)
+    return numbers
+
+
+def test_killed_and_continued(straight, tmp_path, made):
+    out = tmp_path / "jets"
+    child = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), str(N_JETS)], stderr=-1)
+    limit = time.monotonic() + 120
+    while len(list(out.glob("chunks/*.parquet"))) < 2 and time.monotonic() < limit:
+        assert child.poll() is None
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    there = len(list(out.glob("chunks/*.parquet")))
+    assert there >= 2
+    assert not (out / "w.parquet").exists()
+    again = generate_folder(["w"], N_JETS, out, workers=1, **SMALL)["w"]
+    assert made[0] == there
+    assert again.read_bytes() == straight.read_bytes()
+    assert not [p for p in out.rglob(".*") if p.is_dir()]
+
+
+def test_workers_give_the_same_jets(straight, tmp_path):
+    files = generate_folder(["w"], N_JETS, tmp_path, workers=2, **SMALL)
+    assert files["w"].read_bytes() == straight.read_bytes()
+
+
+def test_memory_and_folder_agree(straight):
+    jets, summary = pythia.generate_with_summary("w", N_JETS, **SMALL)
+    assert jets.equals(read_parquet(straight))
+    assert read_summaries(straight.parent) == {"w": summary}
+    assert "matched" in summary_table({"w": summary})
+    pt = jets.jets["gen_pt"]
+    assert ((pt >= 500) & (pt < 600)).sum() == N_JETS
+
+
+def test_asked_again(straight, made):
+    out, before = straight.parent, straight.read_bytes()
+    generate_folder(["w"], N_JETS, out, workers=1, **SMALL)
+    assert made == []
+    whole = read_parquet(straight)
+    less = read_parquet(generate_folder(["w"], 7, out, workers=1, **SMALL)["w"])
+    assert made == []
+    assert less.equals(whole[: len(less)])
+    more = read_parquet(generate_folder(["w"], N_JETS + 20, out, workers=1, **SMALL)["w"])
+    assert made
+    assert whole.equals(more[: len(whole)])
+    generate_folder(["w"], N_JETS, out, workers=1, **SMALL)
+    assert straight.read_bytes() == before
+
+
+def test_broken_files_are_made_again(straight, tmp_path, made):
+    out = tmp_path / "jets"
+    file = generate_folder(["w"], 15, out, workers=1, **SMALL)["w"]
+    whole = file.read_bytes()
+    number = len(made)
+    assert number >= 2
+    for path in (file, out / "chunks" / "w-00000001.parquet"):
+        path.write_bytes(path.read_bytes()[:-100])
+    (out / "chunks" / "w-00000000.json").write_text('{"events": 3')
+    generate_folder(["w"], 15, out, workers=1, **SMALL)
+    assert sorted(made[number:]) == [0, 1]
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": 5}, "seed = 4, not 5"),
+        ({"radius": 0.4}, r"radius = 0.8, not 0.4"),
+        ({"pt": (400, 500)}, r"pt = \[500.0, 600.0\], not \[400.0, 500.0\]"),
+        ({"settings": ("Tune:pp = 21",)}, r"settings = \[\], not \['Tune:pp = 21'\]"),
+    ],
+)
+def test_other_arguments_are_refused(straight, arguments, message):
+    before = straight.read_bytes()
+    with pytest.raises(FileExistsError, match=message):
+        generate_folder(["w"], N_JETS, straight.parent, workers=1, **{**SMALL, **arguments})
+    assert straight.read_bytes() == before
+
+
+def test_other_versions_are_refused_only_for_new_events(straight, tmp_path):
+    out = tmp_path / "jets"
+    generate_folder(["w"], 3, out, workers=1, **SMALL)
+    head = json.loads((out / MARKER).read_text())
+    head["versions"]["pythia8mc"] = "8.100.0"
+    (out / MARKER).write_text(json.dumps(head))
+    generate_folder(["w"], 3, out, workers=1, **SMALL)
+    with pytest.raises(FileExistsError, match=r"made with pythia8mc 8\.100\.0, not 8\."):
+        generate_folder(["w"], 300, out, workers=1, **SMALL)
+
+
+def test_a_folder_that_holds_something_else(tmp_path):
+    (tmp_path / "thesis.tex").write_text("…")
+    with pytest.raises(FileExistsError, match=r"holds something else \(thesis.tex\)"):
+        generate_folder(["w"], 3, tmp_path, workers=1, **SMALL)
+    assert [p.name for p in tmp_path.iterdir() if p.name[0] != "."] == ["thesis.tex"]
+    with pytest.raises(FileExistsError, match="is a file"):
+        generate_folder(["w"], 3, tmp_path / "thesis.tex", workers=1, **SMALL)
+
+
+def test_no_process(tmp_path):
+    with pytest.raises(ValueError, match="Expected a process: choose from qcd"):
+        generate_folder([], 3, tmp_path, **SMALL)
+    with pytest.raises(ValueError, match="may be named once"):
+        generate_folder(["w", "w"], 3, tmp_path, **SMALL)
+
+
+def test_settings_reach_pythia():
+    quiet = pythia.generate("w", 8, settings=("PartonLevel:MPI = off",), **SMALL)
+    usual = pythia.generate("w", 8, **SMALL)
+    assert quiet.counts.mean() < 0.9 * usual.counts.mean()
+    assert np.median(quiet.jets["gen_softdrop_mass"]) == pytest.approx(80.4, abs=8)
