@@ -72,7 +72,7 @@ def _add_generate(verbs: argparse._SubParsersAction) -> None:
     add("--pthat", nargs=2, type=float, default=(0.8, 1.6), metavar=("LOW", "HIGH"),
         help="range of the hard pT in multiples of the window's edges (0.8 1.6)")  # fmt: skip
     add("--setting", action="append", default=[], metavar="STRING", help="further Pythia setting")
-    add("--shower", default="simple", help="simple, vincia or dire (simple)")
+    add("--shower", default="simple", help="simple or vincia (simple)")
     add("--seed", type=int, default=0, help="seed (0)")
     add("--workers", type=int, help="local processes (the number of cores)")
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler instead, such as tcp://host:8786")
@@ -81,6 +81,7 @@ def _add_generate(verbs: argparse._SubParsersAction) -> None:
 
 def _generate(args: argparse.Namespace) -> None:
     from pyg_jets.events import generation
+    from pyg_jets.events.summary import summary_table
 
     files = generation.generate_folder(
         args.process,
@@ -96,7 +97,7 @@ def _generate(args: argparse.Namespace) -> None:
         workers=args.workers,
         scheduler=args.scheduler,
     )
-    print(generation.read_summaries(args.out))
+    print(summary_table(generation.read_summaries(args.out)))
     for path in files.values():
         print(path)
 

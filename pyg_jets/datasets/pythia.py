@@ -41,7 +41,7 @@ class PythiaJets(JetDataset):
         radius: Radius of the anti-kt jets.
         pthat: Range of the hard scattering's pT, in multiples of the window's edges.
         settings: Further Pythia settings.
-        shower: ``"simple"``, ``"vincia"`` or ``"dire"``.
+        shower: ``"simple"`` or ``"vincia"``.
         seed: Seed of the events.
         detector: A preset of :class:`~pyg_jets.detector.Detector` for ``reco_…``, or ``None``.
         detector_seed: Seed of the detector; equal to that of ``Resimulate``, the window sees

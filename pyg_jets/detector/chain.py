@@ -25,24 +25,29 @@ from pyg_jets.detector.kernels import (
     fast,
     figures,
     gather,
+    kind_of_one,
+    leave,
     locate,
     momenta,
     normals,
     place,
+    rename,
     respond,
     shift,
     to_pt,
     turn,
 )
 from pyg_jets.detector.random import Key
-from pyg_jets.detector.response import KINDS, ResponseTable, kind_of, response_table
+from pyg_jets.detector.response import KINDS, ResponseTable, response_table
 from pyg_jets.ops.kernel import over_jets
 
 __all__ = ["chain"]
 
 #: Particles in a group, at least: the buffers then fit the second-level cache.
-GROUP = 2048
+GROUP = 1024
 
+_WIDTH = np.uint64(6)
+_ONE, _TWO, _THREE, _FOUR, _FIVE = (np.uint64(i) for i in range(1, 6))
 _PERFECT = response_table([None] * (len(KINDS) + 1))
 
 
@@ -50,7 +55,6 @@ class Task(NamedTuple):
     """What a range of jets is worked on with."""
 
     x: np.ndarray  # [N, 6] float32
-    kinds: np.ndarray  # [N] int64
     ptr: np.ndarray  # [J + 1] int64
     ids: np.ndarray  # [J] int64
     angles: np.ndarray  # [J, V] float64
@@ -59,6 +63,7 @@ class Task(NamedTuple):
     turns: bool  # some angle is not zero
     about_jet: bool  # not about the origin
     smears: bool  # some particle has a response
+    renames: bool  # some particle is taken for another
     shifts: bool  # some direction is smeared
     measures_energy: bool  # some particle's energy is measured
     sums_energy: bool  # some calorimeter sums energy
@@ -69,10 +74,12 @@ class Task(NamedTuple):
 class Buffers(NamedTuple):
     """A group of particles, or of cells, field by field."""
 
-    pt: np.ndarray  # float32, as all that follow up to z
+    pt: np.ndarray  # float32, as all that follow up to z2
     eta: np.ndarray
     phi: np.ndarray
     mass: np.ndarray
+    charge: np.ndarray
+    pdgid: np.ndarray
     energy: np.ndarray
     measured: np.ndarray
     ratio: np.ndarray  # m_T / pT
@@ -91,10 +98,10 @@ class Buffers(NamedTuple):
 @fast
 def buffers(n: int) -> Buffers:
     """Buffers for a group of ``n``."""
-    f, i = np.empty((10, n), np.float32), np.empty((5, n), np.int64)
+    f, i = np.empty((12, n), np.float32), np.empty((5, n), np.int64)
     words, keep = np.empty((4, n), np.uint32), np.ones(n, np.bool_)
     return Buffers(
-        f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9],
+        f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11],
         words, i[0], i[1], i[2], i[3], i[4], keep,
     )  # fmt: skip
 
@@ -118,7 +125,9 @@ def fill(task: Task, first: int, last: int, b: Buffers, y: Any, ratio: Any) -> i
                 b.eta[end + i] = jet[i, 1]
                 b.phi[end + i] = jet[i, 2]
                 b.mass[end + i] = jet[i, 3]
-                b.kind[end + i] = task.kinds[begin + i]
+                b.charge[end + i] = jet[i, 4]
+                b.pdgid[end + i] = jet[i, 5]
+                b.kind[end + i] = kind_of_one(jet[i, 5], jet[i, 4])
                 b.ratio[end + i] = np.float32(1)
             if task.angles[j, v] != 0.0:
                 if not task.about_jet:
@@ -146,6 +155,8 @@ def observe(task: Task, table: ResponseTable, first: int, last: int, b: Buffers,
     pt[:] = measured
     if task.measures_energy:
         momenta(measured, eta, b.mass, kind, table.energy, pt)
+    if task.renames:
+        rename(kind, table.identity, b.charge, b.mass, b.pdgid)
     if task.shifts:
         normals(b.words[1], b.z[:n])
         normals(b.words[2], b.z2[:n])
@@ -159,6 +170,7 @@ def absorb(
 ) -> int:  # fmt: skip
     """Sum what the calorimeters absorb into the cells of ``c``; return their number."""
     locate(b.eta[:n], b.phi, b.kind, grid, b.number)
+    leave(b.kind[:n], grid.of_kind, task.smears, b.keep)
     value = b.measured[:n]
     choose(b.pt, b.energy, b.kind, grid.kind_energy, value)
     return gather(
@@ -171,7 +183,7 @@ def absorb(
 def observe_cells(task: Task, grid: GridTable, c: Buffers, n: int) -> None:
     """Place the ``n`` cells, and apply their response."""
     number, kind, eta, measured = c.number[:n], c.kind[:n], c.eta[:n], c.measured[:n]
-    describe(number, grid, kind, eta, c.phi)
+    describe(number, grid, kind, eta, c.phi, c.pdgid)
     if task.cells_smear:
         table, key = grid.response, task.keys[1]
         draw_each(number, c.variant, c.jet_id, key[0], key[1], c.words[0], c.words[3])
@@ -184,36 +196,37 @@ def observe_cells(task: Task, grid: GridTable, c: Buffers, n: int) -> None:
 
 @fast
 def write(
-    task: Task, grid: GridTable, table: ResponseTable, first: int, last: int, b: Buffers,
-    c: Buffers, ends: Any, out: Any, at: int, counts: Any,
+    task: Task, first: int, last: int, b: Buffers, c: Buffers, ends: Any, out: Any, at: int,
+    counts: Any,
 ) -> int:  # fmt: skip
     """Write each variant's tracks, then its cells, and how many they are; return the next row."""
-    x, ptr, of_kind, identity, cell_ids = task.x, task.ptr, grid.of_kind, table.identity, grid.pdgid
-    pt, eta, phi, mass, kind, keep = b.pt, b.eta, b.phi, b.mass, b.kind, b.keep
-    c_pt, c_eta, c_phi, c_kind, c_keep = c.pt, c.eta, c.phi, c.kind, c.keep
-    p, cell, k = 0, 0, 0
+    ptr, pt, eta, phi, mass, charge, pdgid = task.ptr, b.pt, b.eta, b.phi, b.mass, b.charge, b.pdgid
+    keep, flat = b.keep, out.reshape(-1)
+    c_pt, c_eta, c_phi, c_pdgid, c_keep = c.pt, c.eta, c.phi, c.pdgid, c.keep
+    begin, cell, k = 0, 0, 0
     for j in range(first, last):
         for v in range(counts.shape[1]):
             start = at
-            for row in range(ptr[j], ptr[j + 1]):
-                if keep[p] and of_kind[kind[p]] < 0:
-                    code, taken = identity[kind[p], 0], identity[kind[p], 1]
-                    charge = x[row, 4]
-                    out[at, 0] = pt[p]
-                    out[at, 1] = eta[p]
-                    out[at, 2] = phi[p]
-                    out[at, 3] = mass[p] if taken < 0 else taken
-                    out[at, 4] = charge
-                    out[at, 5] = x[row, 5] if code == 0 else (-code if charge < 0 else code)
-                    at += 1
-                p += 1
+            # unsigned indices: numba then has no negative ones to look for
+            to = np.uint64(at) * _WIDTH
+            end = begin + ptr[j + 1] - ptr[j]
+            for p in range(begin, end):
+                # written in any case, and overwritten by the next one if not kept
+                flat[to] = pt[p]
+                flat[to + _ONE] = eta[p]
+                flat[to + _TWO] = phi[p]
+                flat[to + _THREE] = mass[p]
+                flat[to + _FOUR] = charge[p]
+                flat[to + _FIVE] = pdgid[p]
+                to += _WIDTH * np.uint64(keep[p])
+            begin, at = end, np.int64(to // _WIDTH)
             while cell < ends[k]:
                 if c_keep[cell]:
                     out[at, 0] = c_pt[cell]
                     out[at, 1] = c_eta[cell]
                     out[at, 2] = c_phi[cell]
                     out[at, 3] = out[at, 4] = np.float32(0)
-                    out[at, 5] = cell_ids[c_kind[cell]]
+                    out[at, 5] = c_pdgid[cell]
                     at += 1
                 cell += 1
             counts[j, v] = at - start
@@ -257,7 +270,7 @@ def run(
         if absorbs:
             n_cells = absorb(task, grid, first, last, b, n, c, ends, sums, words, tops)
             observe_cells(task, grid, c, n_cells)
-        at = write(task, grid, table, first, last, b, c, ends, out, at, counts)
+        at = write(task, first, last, b, c, ends, out, at, counts)
         first = last
     return at - origin
 
@@ -314,7 +327,6 @@ def _task(
     limits = grid.response
     return Task(
         array,
-        kind_of(array[:, 5], array[:, 4], np),
         np.ascontiguousarray(ptr.numpy(), np.int64),
         np.ascontiguousarray(ids.numpy(), np.int64),
         turned,
@@ -323,6 +335,7 @@ def _task(
         bool(turned.any()),
         axis == "jet",
         responses is not None,
+        responses is not None and bool((responses.identity != (0, -1)).any()),
         responses is not None and bool(responses.angles.any()),
         energy,
         bool(grid.energy.any()),

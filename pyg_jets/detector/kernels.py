@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyg_jets.detector.elementary import jitable, normal, wrap
+from pyg_jets.detector.elementary import jitable, normal, select, wrap
 from pyg_jets.detector.grid import GridTable
 from pyg_jets.detector.physics import cosh, energy_of, eta_of, momentum_of, response, width2
 from pyg_jets.detector.random import philox
@@ -30,6 +30,16 @@ _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _POSITION = np.zeros(64, np.uint8)
 for _bit in range(64):
     _POSITION[(int(_DE_BRUIJN) << _bit & 0xFFFFFFFFFFFFFFFF) >> 58] = _bit
+
+
+@jitable
+def kind_of_one(pdgid: Any, charge: Any) -> Any:
+    """Index of the kind of one particle, as :func:`pyg_jets.detector.response.kind_of`."""
+    code = abs(np.int32(pdgid))
+    charged = 1 if code == 11 else (2 if code == 13 else 0)
+    neutrino = (code == 12) | (code == 14) | (code == 16)
+    neutral = 3 if code == 22 else (5 if neutrino else 4)
+    return charged if charge != 0 else neutral
 
 
 @fast
@@ -150,6 +160,19 @@ def figures(
     n_regions, n_edges = table.limits.shape[1], table.pt_edges.shape[1]
     limits, pt_edges, terms = table.limits, table.pt_edges, table.terms
     chances = table.chance
+    if n_regions == 1 and n_edges == 0:
+        # no search, and unsigned indices into flat tables: this vectorises
+        flat, limit, chance2 = terms.reshape(-1), limits.reshape(-1), chances.reshape(-1)
+        for i in range(len(s)):
+            k = _U(kind[i])
+            r = k * _U(2) + (_U(1) if abs(eta[i]) > limit[k] else _U(0))
+            chance[i] = chance2[r]
+            r = r * _U(7)
+            relative2[i] = width2(
+                s[i], eta[i], flat[r], flat[r + _U(1)], flat[r + _U(2)], flat[r + _U(3)],
+                flat[r + _U(4)], flat[r + _U(5)], flat[r + _U(6)],
+            )  # fmt: skip
+        return
     for i in range(len(s)):
         k, a, p = kind[i], abs(eta[i]), pt[i]
         region = 0
@@ -185,9 +208,8 @@ def shift(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) ->
     for i in range(len(eta)):
         eta[i] = eta[i] + angles[kind[i], 0] * z_eta[i]
     for i in range(len(phi)):
-        sigma = angles[kind[i], 1]
-        moved = wrap(phi[i] + sigma * z_phi[i])
-        phi[i] = moved if sigma > _ZERO else phi[i]
+        sigma, before = angles[kind[i], 1], phi[i]
+        phi[i] = select(sigma > _ZERO, wrap(before + sigma * z_phi[i]), before)
 
 
 @jitable
@@ -240,6 +262,23 @@ def lowest(bits: Any) -> Any:
 
 
 @fast
+def leave(kind: Any, of_kind: Any, seen: Any, keep: Any) -> None:
+    """Do not keep what a calorimeter absorbs, as a particle."""
+    for i in range(len(kind)):
+        keep[i] = (keep[i] | (not seen)) & (of_kind[kind[i]] < 0)
+
+
+@fast
+def rename(kind: Any, identity: Any, charge: Any, mass: Any, pdgid: Any) -> None:
+    """What each particle is taken for."""
+    for i in range(len(kind)):
+        code, taken = identity[kind[i], 0], identity[kind[i], 1]
+        signed = select(charge[i] < _ZERO, -code, code)
+        pdgid[i] = select(code == _ZERO, pdgid[i], signed)
+        mass[i] = select(taken < _ZERO, mass[i], taken)
+
+
+@fast
 def gather(
     cell: Any, deposit: Any, ptr: Any, first: Any, last: Any, ids: Any, total: Any, words: Any,
     tops: Any, number: Any, value: Any, variant: Any, jet_id: Any, ends: Any,
@@ -283,10 +322,10 @@ def gather(
 
 
 @fast
-def describe(number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any) -> None:
-    """Calorimeter and centre of each cell."""
+def describe(number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any, pdgid: Any) -> None:
+    """Calorimeter, centre and id of each cell."""
     first, columns, merge = grid.first, grid.columns, grid.merge
-    etas, phis = grid.eta_edges, grid.phi_edges
+    etas, phis, ids = grid.eta_edges, grid.phi_edges, grid.pdgid
     for i in range(len(number)):
         c = 0
         while number[i] >= first[c + 1]:
@@ -294,7 +333,7 @@ def describe(number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any) -> Non
         local = number[i] - first[c]
         row = local // columns[c]
         column = local - row * columns[c]
-        kind[i] = c
+        kind[i], pdgid[i] = c, ids[c]
         eta[i] = (etas[c, row] + etas[c, row + 1]) * _HALF
         phi[i] = (phis[c, column] + phis[c, column + merge[c, row]]) * _HALF
 

@@ -26,8 +26,8 @@ __all__ = ["check_installed", "check_settings", "generate_chunk", "inside_pythia
 _NEUTRINOS = (12, 14, 16)
 _LARGEST_SEED = 900_000_000  # Pythia's
 _STRIDE = 715_827_883  # prime, so that no two chunks of a process share a seed
-# Particles further than this many radii outside eta_max cannot alter a jet inside it, and are spared
-# the clustering: no jet of 2,500 changed at 2 radii.
+# Particles further than this many radii outside eta_max are spared the clustering: they alter no
+# jet inside it (2,500 QCD and top jets stayed the same to the bit at 2 radii already).
 _BEYOND = 3
 _PARTON_SHARE = 0.5  # of the radius, within which a jet holds its hard parton
 # Bits of a jet's id, from the highest: process, chunk, event in the chunk, jet in the event.
@@ -133,8 +133,6 @@ def generate_chunk(process: str, options: Options, chunk: int) -> tuple[JetArray
         matched=matched[chosen].astype(np.int64),
         flavour=flavour[chosen],
     )
-    low, high = options.pt
-    lost_in_window = lost & (pt >= low) & (pt < high)
     summary = Summary(
         events=len(record),
         failed=options.events_per_chunk - len(record),
@@ -142,12 +140,19 @@ def generate_chunk(process: str, options: Options, chunk: int) -> tuple[JetArray
         outside_eta=int((~inside).sum()),
         above_margin=int((inside & ~below_top).sum()),
         unmatched=int(lost.sum()),
-        unmatched_in_window=int(lost_in_window.sum()),
-        below=int((found["pt"] < low).sum()),
-        in_window=int(((found["pt"] >= low) & (found["pt"] < high)).sum()),
-        above=int((found["pt"] >= high).sum()),
+        unmatched_in_window=_about_window(pt[lost], options)[1],
+        **dict(
+            zip(("below", "in_window", "above"), _about_window(found["pt"], options), strict=True)
+        ),
     )
     return jets, summary
+
+
+def _about_window(pt: np.ndarray, options: Options) -> tuple[int, int, int]:
+    """How many jets are below, in and above the pT window."""
+    low, high = options.pt
+    under, over = int((pt < low).sum()), int((pt >= high).sum())
+    return under, len(pt) - under - over, over
 
 
 def _events(pythia: Any, process: str, options: Options, chunk: int) -> EventRecord:

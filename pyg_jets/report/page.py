@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pyg_jets
+from pyg_jets import __version__
 from pyg_jets.files import claim_folder, read_json, require, write_aside, write_json
 from pyg_jets.report import describe
 from pyg_jets.report.compare import DRAWS, SEED, Comparison, beyond_two_errors, comparisons
@@ -54,6 +54,9 @@ def make_report(
         ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
     """
     loaded = load_runs(runs)
+    for module in ("matplotlib", "mplhep", "jinja2"):
+        require(module, "report")
+    claim_folder(out, MARKER, "a report")
     compared = comparisons(loaded)
     drawn = [pictures(one) for one in compared]
     title = title or describe.default_title(compared[0].run)
@@ -74,10 +77,9 @@ def _png_name(kind: str, number: int) -> str:
 
 def _write(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write the files one by one, the page last; drop those of an earlier report."""
-    claim_folder(out, MARKER, "a report")
     earlier = read_json(out / MARKER) if (out / MARKER).exists() else {}
     known = earlier.get("files", []) if isinstance(earlier, dict) else []
-    write_json(out / MARKER, {"version": pyg_jets.__version__, "files": sorted(contents)})
+    write_json(out / MARKER, {"version": __version__, "files": sorted(contents)})
     for name, content in contents.items():
         with write_aside(out / name) as part:
             part.write_bytes(content)
@@ -118,7 +120,7 @@ def _context(
         "fewest": FEWEST,
         "pixels": PIXELS,
         "command": command,
-        "version": pyg_jets.__version__,
+        "version": __version__,
     }
 
 

@@ -118,13 +118,13 @@ def test_cells_go_round_the_circle():
     photons = [
         [5.0, 0.01, near, 0, 0, 22],
         [3.0, 0.01, -near, 0, 0, 22],
-        [1.0, 0.01, -3.3, 0, 0, 22],
+        [1.0, 0.01, -3.2, 0, 0, 22],
     ]
     around = cells(
         JetArray(photons, CANONICAL, [0, 3]), Grid(0.1, (0.1, 3.0, 3.5, 2 * math.pi + 0.1))
     )
     assert around.column("pt").tolist() == pytest.approx([9.0], rel=1e-2)
-    apart = cells(JetArray(photons, CANONICAL, [0, 3]), Grid(0.1, (-3.2, 0.0, 3.05)))
+    apart = cells(JetArray(photons, CANONICAL, [0, 3]), Grid(0.1, (-3.15, 0.0, 3.05)))
     assert apart.column("pt").tolist() == pytest.approx([3.0], rel=1e-2)
 
 
@@ -236,9 +236,9 @@ def test_rotated_jets_cannot_be_told_from_unrotated_ones():
     pytest.importorskip("fastjet")
     from pyg_jets.events import pythia
 
-    jets = pythia.generate("qcd", 700, seed=5, progress=False).select(CANONICAL)
+    jets = pythia.generate("qcd", 550, seed=5, progress=False).select(CANONICAL)
     angles = np.random.default_rng(1).uniform(0, 2 * np.pi, len(jets))
-    assert len(jets) > 2500
+    assert len(jets) > 2000
     assert auc(jets, rotate(jets, angles[:, None])) == pytest.approx(0.5, abs=0.02)
     assert auc(jets, turned_elsewhere(jets, angles, 0.0)) > 0.85
     assert auc(jets, turned_elsewhere(jets, angles, 0.05)) > 0.95

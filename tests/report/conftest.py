@@ -14,6 +14,7 @@ from pyg_jets import JetArray
 from pyg_jets.columns import CANONICAL
 from pyg_jets.io import write_parquet
 from pyg_jets.metrics.baselines import tree_scores
+from pyg_jets.report import make_report
 
 ARMS = (
     ("plain", "PFN, plain", 1.0),
@@ -171,3 +172,10 @@ def arms(tmp_path_factory) -> list[Path]:
     """Three finished runs on the same jets; not to be changed."""
     root = tmp_path_factory.mktemp("runs")
     return [write_run(root / name, title, noise) for name, title, noise in ARMS]
+
+
+@pytest.fixture(scope="session")
+def out(arms, tmp_path_factory) -> Path:
+    """The report of these runs; not to be changed."""
+    path = make_report(arms, tmp_path_factory.mktemp("out") / "report", command="pyg-jets report")
+    return path.parent

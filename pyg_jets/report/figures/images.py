@@ -71,6 +71,7 @@ def draw_images(
             ax.set_aspect("equal")
             for one in (ax.xaxis, ax.yaxis):
                 one.set_major_locator(FixedLocator([-half / 2, 0, half / 2]))
+            ax.minorticks_off()
         row[0].set_ylabel("along the principal axis")
     for ax in axes[-1]:
         ax.set_xlabel("across")

@@ -67,6 +67,7 @@ def draw_variants(figure: Figure, found: Variants, radius: float, toy: bool) -> 
         _frame(ax, radius, toy)
         ax.set_title(_summary(jet, found.angles[i], toy), loc="left", fontsize=9)
         ax.tick_params(labelsize=8)
+        ax.minorticks_off()
 
 
 def _summary(jet: JetArray, angle: float, toy: bool) -> str:
