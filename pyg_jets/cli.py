@@ -106,7 +106,7 @@ def _report(args: argparse.Namespace) -> None:
     from pyg_jets.report import make_report, summary_table
 
     print(summary_table(args.runs))
-    print(make_report(args.runs, args.out, title=args.title).resolve())
+    print(make_report(args.runs, args.out, args.title, _command()).resolve())
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -129,10 +129,14 @@ def _demo(args: argparse.Namespace) -> None:
         words += [f"--data.dataset.init_args.seed={args.seed}"]
         words += [f"--trainer.max_epochs={args.epochs}"] if args.epochs else []
         train(words)
-    page = make_report(runs, args.out / "report", title="W against QCD jets")
+    page = make_report(runs, args.out / "report", "W against QCD jets", _command())
     print(f"\n{summary_table(runs)}\n")
     print(f"The report: {page.resolve()}")
     print(f"The demo took {time.perf_counter() - start:.0f} s.")
+
+
+def _command() -> str:
+    return " ".join(["pyg-jets", *sys.argv[1:]])
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

@@ -140,7 +140,8 @@ def claim_folder(folder: str | Path, marker: str, what: str) -> Path:
         if others:
             found = ", ".join(others[:3]) + ", …" * (len(others) > 3)
             raise FileExistsError(
-                f"{folder} holds something else ({found}) and no {marker}: give a new or empty folder for {what}."
+                f"{folder} holds something else ({found}) and no {marker}: "
+                f"give a new or empty folder for {what}."
             )
     folder.mkdir(parents=True, exist_ok=True)
     return folder

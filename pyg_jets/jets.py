@@ -56,7 +56,7 @@ class JetArray:
     ptr: np.ndarray
     labels: np.ndarray | None = None
     jets: Mapping[str, np.ndarray] = field(default_factory=dict)
-    ids: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    ids: Any = None
 
     def __post_init__(self) -> None:
         columns = (self.columns,) if isinstance(self.columns, str) else tuple(self.columns)

@@ -33,8 +33,8 @@ def assign_splits(events: np.ndarray, fractions: Sequence[float]) -> np.ndarray:
         fractions: Shares of train, val and test; they sum to 1.
 
     Examples:
-        >>> assign_splits(np.array([1, 1, 2, 3]), (0.5, 0.2, 0.3)).tolist()
-        [2, 2, 0, 1]
+        >>> assign_splits(np.array([1, 1, 2, 3, 4, 6]), (0.5, 0.2, 0.3)).tolist()
+        [1, 1, 1, 0, 0, 2]
     """
     fractions = tuple(float(f) for f in fractions)
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:

@@ -101,7 +101,7 @@ class PythiaJets(JetDataset):
             "shower": shower,
             "seed": seed,
         }
-        self._run = {"workers": workers, "scheduler": scheduler}
+        self._run: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
         content = {
             **self.generator,
             "processes": self.classes,
@@ -128,11 +128,11 @@ class PythiaJets(JetDataset):
 
     def load_jets(self) -> JetArray:
         """Generate what is missing, add the detector's view, and cut at the window."""
-        with_lock = generation.generate_folder(
+        files = generation.generate_folder(
             self.classes, self.n_jets, Path(self.raw_dir), **self.generator, **self._run
         )
         parts = [
-            self._at_level(read_parquet(with_lock[process])).with_labels(label)
+            self._at_level(read_parquet(files[process])).with_labels(label)
             for label, process in enumerate(self.classes)
         ]
         return JetArray.concatenate(parts)

@@ -20,7 +20,7 @@ from pyg_jets.report.figures.style import png
 from pyg_jets.report.figures.training import draw_training, training_size, with_history
 from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, estimate
-from pyg_jets.report.samples import Variants, label_of, pairs, typical, variants
+from pyg_jets.report.samples import Variants, label_of, pairs, showpiece, variants
 
 __all__ = ["Picture", "pictures"]
 
@@ -127,12 +127,12 @@ def _single(run: Run, samples: JetArray) -> Iterator[Picture]:
 
 
 def _chosen(samples: JetArray, found: Variants | None) -> tuple[JetArray, JetArray, int] | None:
-    """The jet that is drawn alone: that with variants, else a typical signal jet."""
+    """The jet that is drawn alone: that with variants, else the showpiece of all."""
     before, after = pairs(samples)
     if len(before) == 0:
         return None
     if found is not None and found.after.ids[0] in before.ids:
         at = int((before.ids == found.after.ids[0]).argmax())
     else:
-        at = typical(after, np.ones(len(after), bool))
+        at = showpiece(after, np.ones(len(after), bool))
     return before[at], after[at], label_of(after[at])

@@ -9,7 +9,15 @@ import numpy as np
 from pyg_jets import kinematics
 from pyg_jets.jets import JetArray
 
-__all__ = ["Variants", "aligned_positions", "label_of", "pairs", "typical", "variants"]
+__all__ = [
+    "Variants",
+    "aligned_positions",
+    "label_of",
+    "of_hardest",
+    "pairs",
+    "showpiece",
+    "variants",
+]
 
 
 def pairs(jets: JetArray) -> tuple[JetArray, JetArray]:
@@ -43,7 +51,7 @@ class Variants:
 
 
 def variants(jets: JetArray) -> Variants | None:
-    """The rotated variants of one jet, if any has them: the most typical signal jet that has."""
+    """The rotated variants of one jet, if any has them: of the :func:`showpiece` among those."""
     rotated = np.unique(jets.ids[jets.jets["angle"] != 0])
     if not len(rotated):
         return None
@@ -51,23 +59,25 @@ def variants(jets: JetArray) -> Variants | None:
     with_variants = np.isin(detected.ids, rotated)
     if not with_variants.any():
         return None
-    chosen = detected[typical(detected, with_variants)]
+    chosen = detected[showpiece(detected, with_variants)]
     before, after = (_by_angle(jets, chosen.ids[0], stage) for stage in (0, 1))
     return Variants(after.jets["angle"], before, after, label_of(chosen))
 
 
-def typical(jets: JetArray, eligible: np.ndarray) -> int:
-    """Index of the eligible signal jet whose mass is nearest to the median of the signal jets.
+def showpiece(jets: JetArray, eligible: np.ndarray) -> int:
+    """Index of the eligible signal jet whose hardest constituent carries least of the pT.
+
+    Its substructure is seen best.
 
     Args:
         jets: The jets.
         eligible: Which may be chosen, ``[J]`` bool, at least one.
     """
     labels = np.zeros(len(jets), np.int64) if jets.labels is None else jets.labels
-    mass = jets.momentum["mass"]
-    wanted = labels == labels[eligible].max()
-    away = np.abs(mass - np.median(mass[wanted]))
-    return int(np.where(wanted & eligible, away, np.inf).argmin())
+    pt = jets.column("pt")
+    total = kinematics.jet_sum(pt, jets.ptr)
+    share = np.divide(of_hardest(jets, pt), total, where=total > 0, out=np.ones(len(jets)))
+    return int(np.where(eligible & (labels == labels[eligible].max()), share, 2).argmin())
 
 
 def label_of(jet: JetArray) -> int:
@@ -97,7 +107,7 @@ def aligned_positions(
     first, second = before.relative_positions(axis), after.relative_positions(axis)
     turn = np.pi / 2 - _principal_angle(before, first)
     turned = _turn(first, np.repeat(turn, before.counts))
-    turn = turn + np.pi * (_of_hardest(before, turned[:, 1]) < 0)
+    turn = turn + np.pi * (of_hardest(before, turned[:, 1]) < 0)
     return (
         _turn(first, np.repeat(turn, before.counts)),
         _turn(second, np.repeat(turn, after.counts)),
@@ -117,7 +127,7 @@ def _turn(positions: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return np.stack((x * cos - y * sin, x * sin + y * cos), -1)
 
 
-def _of_hardest(jets: JetArray, values: np.ndarray) -> np.ndarray:
+def of_hardest(jets: JetArray, values: np.ndarray) -> np.ndarray:
     """The value of each jet's constituent of largest pT; 0 for an empty jet."""
     jet = np.repeat(np.arange(len(jets)), jets.counts)
     order = np.lexsort((jets.column("pt"), jet))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import lightning
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
     LightningArgumentParser,
@@ -47,7 +48,7 @@ class SaveRunConfig(SaveConfigCallback):
         """Write it once, from the first process, when a fit begins."""
         if stage != "fit" or not trainer.is_global_zero:
             return
-        text = self.parser.dump(self.config, skip_none=False)
+        text = self.parser.dump(self.config)
         with write_aside(Path(trainer.default_root_dir) / "config.yaml") as part:
             part.write_text(text)
 
@@ -93,13 +94,15 @@ class JetCLI(LightningCLI):
     def _sub(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
 
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
+    def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer, with the run folder's callback and logger."""
         config = self._sub()
         if config.trainer.logger in (None, True):
             kwargs["logger"] = _logger(Path(config.run)) if self.subcommand == "fit" else False
         trainer = super().instantiate_trainer(**kwargs)
-        trainer.callbacks.append(RunFolder(config.run, config.title))
+        trainer.callbacks.append(  # type: ignore[attr-defined]  # set by a connector
+            RunFolder(config.run, config.title)
+        )
         return trainer
 
     def after_fit(self) -> None:

@@ -53,7 +53,7 @@ class RunFolder(lightning.Callback):
         title: str | None = None,
         command: str | None = None,
         samples: int = 200,
-        variants: int = 4,
+        variants: int = 20,
     ):
         self.folder = Path(folder)
         self.title = title or self.folder.name

@@ -102,8 +102,8 @@ class Tagger(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, with every variant in it."""
         logits = self(batch.x, batch.ptr)
-        if hasattr(self.loss, "terms"):
-            terms = self.loss.terms(logits, batch.y, _variant_of(batch))
+        if (terms_of := getattr(self.loss, "terms", None)) is not None:
+            terms = terms_of(logits, batch.y, _variant_of(batch))
             logged = {f"train/{name}": value.detach() for name, value in terms.items()}
             self.log_dict(logged, on_step=False, on_epoch=True, batch_size=batch.num_graphs)
         loss = self.loss(logits, batch.y, _variant_of(batch))
@@ -144,7 +144,7 @@ class Tagger(lightning.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log ``test/…`` and keep the outputs for the run folder."""
         outputs = self.predictions = _gathered(self.collected[0])
-        found = {"test/loss": self._loss(outputs)}
+        found: dict[str, Any] = {"test/loss": self._loss(outputs)}
         scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
         if outputs["logits"].size(-1) == 1:
             found["test/auc"] = self._auc(outputs)

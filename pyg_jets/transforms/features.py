@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ class _Particles:
         pt, eta, phi, _ = kinematics.to_cylindrical(*total.unbind(-1))
         if self.axis == "origin":
             eta, phi = torch.zeros_like(eta), torch.zeros_like(phi)
-            pt = total.new_tensor(0) + kinematics.jet_sum(self.column("pt"), self.ptr)
+            pt = kinematics.jet_sum(self.column("pt"), self.ptr)
         one = ptr_to_batch(self.ptr)
         return pt[one], eta[one], phi[one], total[one, 3]
 
@@ -74,7 +74,7 @@ def _log(value: Tensor) -> Tensor:
 
 
 _MAKERS: dict[str, Callable[[_Particles], Tensor]] = {
-    **{name: (lambda p, name=name: p.column(name)) for name in CANONICAL},
+    **{name: partial(_Particles.column, name=name) for name in CANONICAL},
     "rapidity": lambda p: kinematics.rapidity(p.column("pt"), p.column("eta"), p.column("mass")),
     "px": lambda p: p.momentum[0],
     "py": lambda p: p.momentum[1],
@@ -88,7 +88,7 @@ _MAKERS: dict[str, Callable[[_Particles], Tensor]] = {
     "logerel": lambda p: _log(p.momentum[3] / p.jet[3].clamp_min(_FLOOR)),
     "etarel": lambda p: p.pos[:, 0],
     "phirel": lambda p: p.pos[:, 1],
-    "deltar": lambda p: kinematics.delta_r(p.pos[:, 0], p.pos[:, 1], 0 * p.pos[:, 0], 0.0),
+    "deltar": lambda p: kinematics.delta_r(*p.pos.unbind(-1), *torch.zeros_like(p.pos).unbind(-1)),
 }
 
 #: Every feature there is, in order.

@@ -99,7 +99,7 @@ def test_samples_hold_both_stages_and_variants(run):
     stage, angle = jets.jets["stage"], jets.jets["angle"]
     plain = angle == 0
     assert set(jets.ids[plain & (stage == 0)]) == set(jets.ids[plain & (stage == 1)])
-    assert (angle > 0).sum() == 2 * 4 * 7
+    assert (angle > 0).sum() == 2 * 20 * 7
 
 
 def test_the_same_seed_gives_the_same_metrics(run, tmp_path):

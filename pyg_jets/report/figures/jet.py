@@ -89,14 +89,14 @@ def _scale(jet: JetArray, area: float) -> float:
 
 
 def _draw_particles(ax: Any, jet: JetArray, scale: float, toy: bool, outline: bool = False) -> None:
-    x, y = _positions(jet, toy).T
-    kinds = _kinds(jet, toy)
-    for number, colour in enumerate(KINDS.values()):
-        at = kinds == number
-        look = {"facecolors": "none", "edgecolors": GREY, "linewidths": 0.4, "alpha": 0.6}
-        if not outline:
-            look = {"facecolors": colour, "edgecolors": colour, "linewidths": 0.6, "alpha": 0.6}
-        ax.scatter(x[at], y[at], s=scale * jet.column("pt")[at], **look)
+    hardest_first = np.argsort(-jet.column("pt"), kind="stable")  # small circles lie on top
+    x, y = _positions(jet, toy)[hardest_first].T
+    area = scale * jet.column("pt")[hardest_first]
+    if outline:
+        ax.scatter(x, y, s=area, facecolors="none", edgecolors=GREY, linewidths=0.5, alpha=0.7)
+    else:
+        colours = np.array(list(KINDS.values()))[_kinds(jet, toy)[hardest_first]]
+        ax.scatter(x, y, s=area, c=colours, linewidths=0.6, alpha=0.6)
 
 
 def _draw_tree(ax: Any, jet: JetArray, toy: bool) -> None:

@@ -32,42 +32,37 @@ def _grid(n_networks: int) -> tuple[int, int]:
 
 
 def draw_scores(figure: Figure, networks: Sequence[Contender], classes: tuple[str, str]) -> None:
-    """The logits of background and signal jets, each of unit area, in common bins."""
-    axes = figure.subplots(*_grid(len(networks)), sharex=True, sharey=True, squeeze=False)
-    edges = _edges(networks)
+    """The logits of background and of signal jets, each network on axes of its own."""
+    axes = figure.subplots(*_grid(len(networks)), squeeze=False)
+    for ax, one in zip(axes.flat, networks, strict=False):
+        _draw_panel(ax, one, classes)
     for ax in axes.flat[len(networks) :]:
         ax.set_axis_off()
-    highest = max(
-        _draw_panel(ax, one, edges, classes) for ax, one in zip(axes.flat, networks, strict=False)
-    )
-    axes[0, 0].set_ylim(0, 1.3 * highest)  # shared; leaves room for the legends
-    axes[0, 0].set_ylabel("jets / bin, unit area")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("share of jets / bin")
     for ax in axes[-1]:
         ax.set_xlabel("score (logit)")
 
 
-def _draw_panel(ax: Any, one: Contender, edges: np.ndarray, classes: tuple[str, str]) -> float:
-    """Draw one network's histograms and return the highest bin."""
+def _draw_panel(ax: Any, one: Contender, classes: tuple[str, str]) -> None:
     histplot = require("mplhep", "report").histplot
-    colour = network_colour(one.colour)
     looks: list[dict[str, Any]] = [
         {"histtype": "fill", "facecolor": BACKGROUND, "edgecolor": BACKGROUND, "alpha": 0.55},
-        {"histtype": "step", "edgecolor": colour, "linewidth": 1.8},
+        {"histtype": "step", "edgecolor": network_colour(one.colour), "linewidth": 1.8},
     ]
-    highest = 0.0
+    edges, highest = _edges(one.scores), 0.0
     for value, look in enumerate(looks):
         inside = np.clip(one.scores[one.labels == value], edges[0], edges[-1])
         height = np.histogram(inside, edges)[0] / len(inside)
         highest = max(highest, height.max())
         histplot(height, edges, ax=ax, label=label(classes[value]), yerr=False, **look)
-    ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
-    ax.set_xlim(edges[0], edges[-1])
+    ax.axvline(0, color="black", linewidth=0.8, linestyle=":", ymax=0.85)
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.3 * highest))  # leaves room for the legend
     ax.set_title(label(one.title), loc="left")
     ax.legend(loc="upper left", ncols=2)
-    return highest
 
 
-def _edges(networks: Sequence[Contender]) -> np.ndarray:
-    every = np.concatenate([one.scores for one in networks])
-    low, high = np.quantile(every[np.isfinite(every)], (0.005, 0.995))
+def _edges(scores: np.ndarray) -> np.ndarray:
+    finite = scores[np.isfinite(scores)]
+    low, high = np.quantile(finite, (0.005, 0.995)) if len(finite) else (0.0, 0.0)
     return np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 1, low + 1, 41)
