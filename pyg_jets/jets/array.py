@@ -1,4 +1,4 @@
-"""`JetArray`, the ragged table of jets that every source and every reader hands on."""
+"""The class `JetArray`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import torch
 
 from pyg_jets import kinematics
 from pyg_jets.columns import check_names
+from pyg_jets.jets.checks import as_array, as_pointer, check_values, frozen, per_jet
 
 if TYPE_CHECKING:
     import awkward
     from torch_geometric.data import Data, InMemoryDataset
 
 __all__ = ["JetArray"]
-
-_NOT_NEGATIVE = ("pt", "energy", "e")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,37 +60,22 @@ class JetArray:
     def __post_init__(self) -> None:
         columns = (self.columns,) if isinstance(self.columns, str) else tuple(self.columns)
         check_names(columns, columns, "particle column")
-        particles = _as_array(self.particles, np.float32, "particles")
-        ptr = _as_pointer(self.ptr, particles, len(columns))
+        particles = as_array(self.particles, np.float32, "particles")
+        ptr = as_pointer(self.ptr, particles, len(columns))
         n_jets = len(ptr) - 1
         ids = np.arange(n_jets) if self.ids is None else self.ids
         values = {
             "columns": columns,
-            "particles": _frozen(particles),
-            "ptr": _frozen(ptr),
-            "ids": _frozen(_per_jet(ids, n_jets, "ids", np.int64)),
-            "jets": {str(k): _frozen(_per_jet(v, n_jets, k)) for k, v in self.jets.items()},
+            "particles": frozen(particles),
+            "ptr": frozen(ptr),
+            "ids": frozen(per_jet(ids, n_jets, "ids", np.int64)),
+            "jets": {str(k): frozen(per_jet(v, n_jets, k)) for k, v in self.jets.items()},
         }
         if self.labels is not None:
-            values["labels"] = _frozen(_per_jet(self.labels, n_jets, "labels", np.int64))
+            values["labels"] = frozen(per_jet(self.labels, n_jets, "labels", np.int64))
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        self._check_values()
-
-    def _check_values(self) -> None:
-        wrong = ~np.isfinite(self.particles).all(axis=1)
-        for name in set(_NOT_NEGATIVE).intersection(self.columns):
-            wrong |= self.column(name) < 0
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            jet = int(np.searchsorted(self.ptr, row, side="right")) - 1
-            found = ", ".join(
-                f"{n} = {v:g}" for n, v in zip(self.columns, self.particles[row], strict=True)
-            )
-            raise ValueError(
-                f"Jet {jet} (id {self.ids[jet]}), particle {row - self.ptr[jet]}, has a NaN, "
-                f"an infinite or a negative energy ({found}): drop or mend it beforehand."
-            )
+        check_values(self)
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -326,51 +310,3 @@ class JetArray:
             ids=rest.pop("jet_id", None),
             jets=rest,
         )
-
-
-def _as_array(value: Any, dtype: Any, what: str) -> np.ndarray:
-    try:
-        return np.ascontiguousarray(value, dtype=dtype)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"Expected {what} as an array of numbers, but got {type(value).__name__} that is none."
-        ) from None
-
-
-def _as_pointer(value: Any, particles: np.ndarray, n_columns: int) -> np.ndarray:
-    if particles.ndim != 2 or particles.shape[1] != n_columns:
-        raise ValueError(
-            f"Expected particles of shape [N, {n_columns}] for {n_columns} columns, "
-            f"but got {list(particles.shape)}."
-        )
-    ptr = np.asarray(value)
-    if ptr.ndim != 1 or len(ptr) == 0 or ptr.dtype.kind not in "iu":
-        raise ValueError(
-            f"Expected ptr as a 1-d integer array of number of jets + 1, but got {ptr.dtype} "
-            f"of shape {list(ptr.shape)}."
-        )
-    ptr = np.ascontiguousarray(ptr, dtype=np.int64)
-    if ptr[0] != 0 or ptr[-1] != len(particles) or (np.diff(ptr) < 0).any():
-        raise ValueError(
-            f"Expected ptr to rise from 0 to the number of particles ({len(particles)}), but it "
-            f"goes from {ptr[0]} to {ptr[-1]}{' and falls' * bool((np.diff(ptr) < 0).any())}."
-        )
-    return ptr
-
-
-def _per_jet(value: Any, n_jets: int, name: str, dtype: Any = None) -> np.ndarray:
-    array = np.asarray(value)
-    if array.shape != (n_jets,):
-        raise ValueError(
-            f"Expected one value of {name} for each of the {n_jets} jets, "
-            f"but got shape {list(array.shape)}."
-        )
-    if dtype is np.int64 and array.size and not np.array_equal(array, array.astype(np.int64)):
-        raise ValueError(f"Expected whole numbers for {name}, but got {array.dtype}.")
-    return np.ascontiguousarray(array, dtype=dtype or array.dtype)
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
