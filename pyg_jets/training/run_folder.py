@@ -69,6 +69,16 @@ class RunFolder(lightning.Callback):
         """Start the clock."""
         self.started = time.perf_counter()
 
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Keep the rows of the epochs that a continued run has behind it."""
+        path = self.folder / "metrics.csv"
+        if trainer.current_epoch > 0 and path.exists():
+            with path.open(newline="") as stream:
+                rows = list(csv.DictReader(stream))
+            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+
     @rank_zero_only
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

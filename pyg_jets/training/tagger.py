@@ -79,8 +79,9 @@ class Tagger(lightning.LightningModule):
     def _resize(self, n_features: int) -> None:
         self.shift = self.shift.new_zeros(n_features)
         self.scale = self.scale.new_ones(n_features)
-        with torch.no_grad():  # one empty jet gives lazy layers their shape
-            self.network(torch.zeros(1, n_features, device=self.device), torch.tensor([0, 1]))
+        with torch.no_grad():  # one jet gives lazy layers their shape
+            x = torch.zeros(1, n_features, device=self.device)
+            self.network(x, torch.tensor([0, 1], device=self.device))
 
     def learn_statistics(self, loader: Any) -> None:
         """Set shift and scale from the particles of all batches of ``loader``."""

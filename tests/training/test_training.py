@@ -119,6 +119,16 @@ def test_test_and_predict_from_a_checkpoint(run, tmp_path):
     assert main(["predict", *words]) == 0
 
 
+def test_a_stopped_run_continues(run, tmp_path):
+    folder = fit(tmp_path, "half", trainer__max_epochs=1)
+    fit(tmp_path, "half", "--overwrite=true", "--ckpt_path",
+        str(folder / "checkpoints" / "last.ckpt"))  # fmt: skip
+    assert (folder / "metrics.csv").read_text().count("\n") == 3
+    rows = [list(csv.DictReader((f / "metrics.csv").open())) for f in (folder, run)]
+    assert [row["epoch"] for row in rows[0]] == ["0", "1"]
+    assert rows[0][0] == rows[1][0]
+
+
 def test_checkpoints_hold_plain_values(run):
     for name in ("best.ckpt", "last.ckpt"):
         loaded = torch.load(run / "checkpoints" / name, weights_only=True)
