@@ -6,104 +6,47 @@ runs over long loops; loops over one jet would leave lanes of the vector unit id
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.detector import kernels
+from pyg_jets.detector.cell_kernels import describe, draw_each, gather, leave, locate, to_pt
+from pyg_jets.detector.elementary import fast
 from pyg_jets.detector.grid import GridTable
 from pyg_jets.detector.kernels import (
     choose,
+    classify,
     cut,
-    describe,
     directions,
     draw,
-    draw_each,
     energies,
-    fast,
     figures,
-    gather,
-    kind_of_one,
-    leave,
-    locate,
     momenta,
+    move,
     normals,
     place,
     rename,
     respond,
     shift,
-    to_pt,
+    spread,
     turn,
+    unspread,
 )
 from pyg_jets.detector.random import Key
 from pyg_jets.detector.response import KINDS, ResponseTable, response_table
+from pyg_jets.detector.task import Buffers, Task, buffers, make_task
 from pyg_jets.ops.kernel import over_jets
 
 __all__ = ["chain"]
 
 #: Particles in a group, at least: the buffers then fit the second-level cache.
-GROUP = 1024
+GROUP = 8192
 
 _WIDTH = np.uint64(6)
 _ONE, _TWO, _THREE, _FOUR, _FIVE = (np.uint64(i) for i in range(1, 6))
 _PERFECT = response_table([None] * (len(KINDS) + 1))
-
-
-class Task(NamedTuple):
-    """What a range of jets is worked on with."""
-
-    x: np.ndarray  # [N, 6] float32
-    ptr: np.ndarray  # [J + 1] int64
-    ids: np.ndarray  # [J] int64
-    angles: np.ndarray  # [J, V] float64
-    cos: np.ndarray  # [J, V] float64
-    sin: np.ndarray  # [J, V] float64
-    turns: bool  # some angle is not zero
-    about_jet: bool  # not about the origin
-    smears: bool  # some particle has a response
-    renames: bool  # some particle is taken for another
-    shifts: bool  # some direction is smeared
-    measures_energy: bool  # some particle's energy is measured
-    sums_energy: bool  # some calorimeter sums energy
-    cells_smear: bool  # some calorimeter has a response
-    keys: tuple[tuple[np.uint64, np.uint64], tuple[np.uint64, np.uint64]]
-
-
-class Buffers(NamedTuple):
-    """A group of particles, or of cells, field by field."""
-
-    pt: np.ndarray  # float32, as all that follow up to z2
-    eta: np.ndarray
-    phi: np.ndarray
-    mass: np.ndarray
-    charge: np.ndarray
-    pdgid: np.ndarray
-    energy: np.ndarray
-    measured: np.ndarray
-    ratio: np.ndarray  # m_T / pT
-    relative2: np.ndarray  # (σ/s)²
-    z: np.ndarray
-    z2: np.ndarray
-    words: np.ndarray  # [4, n] uint32
-    kind: np.ndarray  # int64, as all that follow up to keep
-    chance: np.ndarray
-    number: np.ndarray  # of the particle in its jet, or of the cell
-    variant: np.ndarray
-    jet_id: np.ndarray
-    keep: np.ndarray  # bool
-
-
-@fast
-def buffers(n: int) -> Buffers:
-    """Buffers for a group of ``n``."""
-    f, i = np.empty((12, n), np.float32), np.empty((5, n), np.int64)
-    words, keep = np.empty((4, n), np.uint32), np.ones(n, np.bool_)
-    return Buffers(
-        f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11],
-        words, i[0], i[1], i[2], i[3], i[4], keep,
-    )  # fmt: skip
 
 
 @fast
@@ -112,47 +55,45 @@ def fill(task: Task, first: int, last: int, b: Buffers, y: Any, ratio: Any) -> i
 
     Turned variants have their rapidity in ``b.eta``, the others their η and a ratio of 1.
     """
+    rows = task.x.reshape(-1)
+    if not task.turns and task.angles.shape[1] == 1:
+        n = task.ptr[last] - task.ptr[first]
+        spread(rows, task.ptr[first], n, b.pt, b.eta, b.phi, b.mass, b.charge, b.pdgid, 0)
+        return n
     end = 0
     for j in range(first, last):
         begin, n = task.ptr[j], task.ptr[j + 1] - task.ptr[j]
-        jet = task.x[begin : begin + n]
         centre_y = centre_phi = 0.0
-        if task.turns and task.about_jet:
-            centre_y, centre_phi = place(jet, y, ratio)
+        if task.turns:
+            centre_y, centre_phi = place(task.x[begin : begin + n], task.about_jet, y, ratio)
         for v in range(task.angles.shape[1]):
-            for i in range(n):
-                b.pt[end + i] = jet[i, 0]
-                b.eta[end + i] = jet[i, 1]
-                b.phi[end + i] = jet[i, 2]
-                b.mass[end + i] = jet[i, 3]
-                b.charge[end + i] = jet[i, 4]
-                b.pdgid[end + i] = jet[i, 5]
-                b.kind[end + i] = kind_of_one(jet[i, 5], jet[i, 4])
-                b.ratio[end + i] = np.float32(1)
+            stop = end + n
+            spread(rows, begin, n, b.pt, b.eta, b.phi, b.mass, b.charge, b.pdgid, end)
+            b.ratio[end:stop] = np.float32(1)
             if task.angles[j, v] != 0.0:
-                if not task.about_jet:
-                    for i in range(n):
-                        y[i] = np.float64(jet[i, 1])
-                        ratio[i] = np.float32(1)
                 cos, sin = task.cos[j, v], task.sin[j, v]
-                stop = end + n
                 turn(y, centre_y, centre_phi, cos, sin, b.eta[end:stop], b.phi[end:stop])
                 b.ratio[end:stop] = ratio[:n]
-            end += n
+            end = stop
     return end
 
 
 @fast
-def observe(task: Task, table: ResponseTable, first: int, last: int, b: Buffers, n: int) -> None:
+def observe(
+    task: Task, table: ResponseTable, first: int, last: int, b: Buffers, n: int, cuts: bool
+) -> None:
     """The response to the ``n`` particles of the jets ``first … last - 1``, in place."""
     draw(b.words, task.ptr, first, last, task.angles.shape[1], task.ids, *task.keys[0])
     eta, pt, kind, measured = b.eta[:n], b.pt[:n], b.kind[:n], b.measured[:n]
-    choose(pt, b.energy, kind, table.energy, measured)
-    figures(measured, eta, pt, kind, table, b.relative2, b.chance)
+    if task.measures_energy:
+        choose(pt, b.energy, kind, table.energy, measured)
+    else:
+        measured = pt
+    figures(measured, eta, pt, kind, table, task.plain and not cuts, b.relative2, b.chance)
     normals(b.words[0], b.z[:n])
     respond(measured, b.relative2, b.z)
-    cut(measured, kind, table.minimum, b.words[3], b.chance, b.keep)
-    pt[:] = measured
+    if cuts:
+        cut(measured, kind, table.minimum, b.words[3], b.chance, b.keep)
     if task.measures_energy:
         momenta(measured, eta, b.mass, kind, table.energy, pt)
     if task.renames:
@@ -165,12 +106,13 @@ def observe(task: Task, table: ResponseTable, first: int, last: int, b: Buffers,
 
 @fast
 def absorb(
-    task: Task, grid: GridTable, first: int, last: int, b: Buffers, n: int, c: Buffers,
+    task: Task, grid: GridTable, first: int, last: int, b: Buffers, n: int, cuts: bool,
+    c: Buffers,
     ends: Any, sums: Any, words: Any, tops: Any,
 ) -> int:  # fmt: skip
     """Sum what the calorimeters absorb into the cells of ``c``; return their number."""
     locate(b.eta[:n], b.phi, b.kind, grid, b.number)
-    leave(b.kind[:n], grid.of_kind, task.smears, b.keep)
+    leave(b.kind[:n], grid.of_kind, cuts, b.keep)
     value = b.measured[:n]
     choose(b.pt, b.energy, b.kind, grid.kind_energy, value)
     return gather(
@@ -188,7 +130,7 @@ def observe_cells(task: Task, grid: GridTable, c: Buffers, n: int) -> None:
         table, key = grid.response, task.keys[1]
         draw_each(number, c.variant, c.jet_id, key[0], key[1], c.words[0], c.words[3])
         normals(c.words[0], c.z[:n])
-        figures(measured, eta, measured, kind, table, c.relative2, c.chance)
+        figures(measured, eta, measured, kind, table, False, c.relative2, c.chance)
         respond(measured, c.relative2, c.z)
         cut(measured, kind, table.minimum, c.words[3], c.chance, c.keep)
     to_pt(measured, eta, kind, grid.energy, c.pt[:n])
@@ -203,13 +145,13 @@ def write(
     ptr, pt, eta, phi, mass, charge, pdgid = task.ptr, b.pt, b.eta, b.phi, b.mass, b.charge, b.pdgid
     keep, flat = b.keep, out.reshape(-1)
     c_pt, c_eta, c_phi, c_pdgid, c_keep = c.pt, c.eta, c.phi, c.pdgid, c.keep
-    begin, cell, k = 0, 0, 0
+    begin, cell, k = np.uint64(0), 0, 0
     for j in range(first, last):
         for v in range(counts.shape[1]):
             start = at
             # unsigned indices: numba then has no negative ones to look for
             to = np.uint64(at) * _WIDTH
-            end = begin + ptr[j + 1] - ptr[j]
+            end = begin + np.uint64(ptr[j + 1] - ptr[j])
             for p in range(begin, end):
                 # written in any case, and overwritten by the next one if not kept
                 flat[to] = pt[p]
@@ -219,7 +161,8 @@ def write(
                 flat[to + _FOUR] = charge[p]
                 flat[to + _FIVE] = pdgid[p]
                 to += _WIDTH * np.uint64(keep[p])
-            begin, at = end, np.int64(to // _WIDTH)
+            begin = end
+            at = np.int64(to // _WIDTH)  # type: ignore[assignment]
             while cell < ends[k]:
                 if c_keep[cell]:
                     out[at, 0] = c_pt[cell]
@@ -261,16 +204,24 @@ def run(
             n += more
             last += 1
         fill(task, first, last, b, y, ratio)
+        neutrinos = classify(b.pdgid[:n], b.charge, b.kind)
+        cuts = task.smears and (task.cuts or neutrinos > 0)
         if task.turns and task.about_jet:
             directions(b.ratio[:n], b.eta[:n])
         if task.sums_energy or task.measures_energy:
             energies(b.pt[:n], b.eta, b.mass, b.energy)
         if task.smears:
-            observe(task, table, first, last, b, n)
+            observe(task, table, first, last, b, n, cuts)
         if absorbs:
-            n_cells = absorb(task, grid, first, last, b, n, c, ends, sums, words, tops)
+            n_cells = absorb(task, grid, first, last, b, n, cuts, c, ends, sums, words, tops)
             observe_cells(task, grid, c, n_cells)
-        at = write(task, first, last, b, c, ends, out, at, counts)
+        if absorbs or cuts:
+            at = write(task, first, last, b, c, ends, out, at, counts)
+        else:
+            unspread(b.pt, b.eta, b.phi, b.mass, b.charge, b.pdgid, n, out.reshape(-1), at)
+            for j in range(first, last):
+                counts[j] = task.ptr[j + 1] - task.ptr[j]
+            at += n
         first = last
     return at - origin
 
@@ -288,7 +239,7 @@ def chain(
 ) -> tuple[Tensor, Tensor]:
     """The kernels' counterpart of :func:`pyg_jets.detector.reference.chain`."""
     table = _PERFECT if responses is None else responses
-    task = _task(x, ptr, ids, angles, axis, responses, grid, keys)
+    task = make_task(x, ptr, ids, angles, axis, responses, grid, keys)
     n_jets, n_variants = task.angles.shape
     out = np.empty((len(task.x) * n_variants, 6), np.float32)
     counts = np.zeros((n_jets, n_variants), np.int64)
@@ -303,42 +254,9 @@ def chain(
     for start in sorted(written):
         source = int(task.ptr[start]) * n_variants
         if source > end:
-            kernels.move(out, end, source, written[start])
+            move(out, end, source, written[start])
         end += written[start]
     out.resize((end, 6), refcheck=False)
     new_ptr = np.zeros(n_jets * n_variants + 1, np.int64)
     np.cumsum(counts.reshape(-1), out=new_ptr[1:])
     return torch.from_numpy(out), torch.from_numpy(new_ptr)
-
-
-def _task(
-    x: Tensor,
-    ptr: Tensor,
-    ids: Tensor,
-    angles: Tensor,
-    axis: str,
-    responses: ResponseTable | None,
-    grid: GridTable,
-    keys: tuple[Key, Key],
-) -> Task:
-    array = np.ascontiguousarray(x.detach().numpy())
-    turned = np.ascontiguousarray(angles.numpy(), np.float64)
-    energy = responses is not None and bool(responses.energy.any())
-    limits = grid.response
-    return Task(
-        array,
-        np.ascontiguousarray(ptr.numpy(), np.int64),
-        np.ascontiguousarray(ids.numpy(), np.int64),
-        turned,
-        np.cos(turned),
-        np.sin(turned),
-        bool(turned.any()),
-        axis == "jet",
-        responses is not None,
-        responses is not None and bool((responses.identity != (0, -1)).any()),
-        responses is not None and bool(responses.angles.any()),
-        energy,
-        bool(grid.energy.any()),
-        bool(limits.terms.any() or limits.minimum.any() or np.isfinite(limits.limits).any()),
-        tuple((np.uint64(a), np.uint64(b)) for a, b in keys),  # type: ignore[arg-type]
-    )

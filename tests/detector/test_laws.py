@@ -29,7 +29,7 @@ def same(a: JetArray, b: JetArray) -> bool:
 @every
 @pytest.mark.parametrize("angles", [None, 3], ids=["still", "turned"])
 def test_slices_and_threads_change_nothing(detector, angles):
-    jets = random_jets(60)
+    jets = random_jets(400)  # several groups of the kernels
     seen = detector.simulate(jets, seed=1, angles=angles, threads=1)
     assert seen.equals(detector.simulate(jets, seed=1, angles=angles, threads=2))
     n = angles or 1
@@ -80,6 +80,18 @@ def test_variants_are_jet_major_and_carry_their_parents(detector, jets):
     assert seen.jets["angle"].dtype == np.float32
     first = detector.simulate(jets, seed=1, angles=[0.0])
     assert same(first, seen[::3])
+
+
+def test_neutrinos_are_dropped_by_responses_alone(monkeypatch):
+    particles = [[9.0, 0.1, 0.2, 0.0, 0.0, code] for code in (12, 22, -14, 130, 16)]
+    jets = JetArray(np.repeat(particles, 900, 0), CANONICAL, [0, 2000, 4500])
+    for kernels in "10":
+        monkeypatch.setenv("PYG_JETS_KERNELS", kernels)
+        seen = smear(jets, Response(constant=0.1)).column("pdgid")
+        assert sorted(set(seen.tolist())) == [22, 130]
+        assert len(seen) == 1800
+        assert len(Detector().simulate(jets).particles) == 4500
+        assert len(cells(jets, Grid(0.1, 0.1)).particles) == 2700 + 2
 
 
 def test_seed_and_epoch_are_another_response(jets):

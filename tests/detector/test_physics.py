@@ -212,7 +212,7 @@ def auc(jets: JetArray, turned: JetArray) -> float:
     x = np.concatenate([still, observables(turned, jets.momentum)[half:]])
     y = (np.arange(len(x)) >= half).astype(int)
     folds = StratifiedKFold(4, shuffle=True, random_state=0)
-    model = HistGradientBoostingClassifier(max_iter=40, random_state=0)
+    model = HistGradientBoostingClassifier(max_iter=30, random_state=0)
     score = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(y, score))
 
