@@ -29,6 +29,7 @@ from pyg_jets.detector.kernels import (
     place,
     rename,
     respond,
+    respond_alike,
     shift,
     spread,
     turn,
@@ -89,9 +90,12 @@ def observe(
         choose(pt, b.energy, kind, table.energy, measured)
     else:
         measured = pt
-    figures(measured, eta, pt, kind, table, task.plain and not cuts, b.relative2, b.chance)
     normals(b.words[0], b.z[:n])
-    respond(measured, b.relative2, b.z)
+    if task.plain and not cuts:
+        respond_alike(measured, kind, table, b.z, b.relative2, b.z2)
+    else:
+        figures(measured, eta, pt, kind, table, b.relative2, b.chance)
+        respond(measured, b.relative2, b.z)
     if cuts:
         cut(measured, kind, table.minimum, b.words[3], b.chance, b.keep)
     if task.measures_energy:
@@ -130,7 +134,7 @@ def observe_cells(task: Task, grid: GridTable, c: Buffers, n: int) -> None:
         table, key = grid.response, task.keys[1]
         draw_each(number, c.variant, c.jet_id, key[0], key[1], c.words[0], c.words[3])
         normals(c.words[0], c.z[:n])
-        figures(measured, eta, measured, kind, table, False, c.relative2, c.chance)
+        figures(measured, eta, measured, kind, table, c.relative2, c.chance)
         respond(measured, c.relative2, c.z)
         cut(measured, kind, table.minimum, c.words[3], c.chance, c.keep)
     to_pt(measured, eta, kind, grid.energy, c.pt[:n])

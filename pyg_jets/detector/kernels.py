@@ -11,8 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from pyg_jets.detector.elementary import FAR, fast, normal, normal_near, select, wrap
-from pyg_jets.detector.physics import energy_of, eta_of, momentum_of, response, width2
+from pyg_jets.detector.elementary import (
+    FAR,
+    fast,
+    log1p,
+    normal,
+    normal_near,
+    root,
+    select,
+    wrap,
+)
+from pyg_jets.detector.physics import energy_of, eta_of, log_normal, momentum_of, response, width2
 from pyg_jets.detector.random import philox
 from pyg_jets.detector.response import ResponseTable
 
@@ -181,23 +190,15 @@ def normals(words: Any, z: Any) -> None:
 
 @fast
 def figures(
-    s: Any, eta: Any, pt: Any, kind: Any, table: ResponseTable, plain: Any, relative2: Any,
-    chance: Any,
-) -> None:  # fmt: skip
-    """(σ/s)² of each, and its efficiency in units of 2⁻³².
-
-    ``plain``: σ/s is a constant of the kind, and nothing is lost.
-    """
+    s: Any, eta: Any, pt: Any, kind: Any, table: ResponseTable, relative2: Any, chance: Any
+) -> None:
+    """(σ/s)² of each, and its efficiency in units of 2⁻³²."""
     n_regions, n_edges = table.limits.shape[1], table.pt_edges.shape[1]
     limits, pt_edges, terms = table.limits, table.pt_edges, table.terms
     chances = table.chance
     if n_regions == 1 and n_edges == 0:
         # no search, and unsigned indices into flat tables: this vectorises
         flat, limit, chance2 = terms.reshape(-1), limits.reshape(-1), chances.reshape(-1)
-        if plain:
-            for i in range(len(s)):
-                relative2[i] = flat[_U(kind[i]) * _U(14)]
-            return
         for i in range(len(s)):
             k = _U(kind[i])
             r = k * _U(2) + (_U(1) if abs(eta[i]) > limit[k] else _U(0))
@@ -224,6 +225,24 @@ def figures(
 
 
 @fast
+def respond_alike(s: Any, kind: Any, table: ResponseTable, z: Any, b2: Any, b: Any) -> None:
+    """The same as :func:`figures` and :func:`respond` where σ/s is a constant of the kind.
+
+    To the bit: logarithm and root are taken once a kind, by the same functions.
+    """
+    squares, roots = np.empty(len(table.terms), np.float32), np.empty(len(table.terms), np.float32)
+    for k in range(len(squares)):
+        squares[k] = log1p(table.terms[k, 0, 0])
+        roots[k] = root(squares[k])
+    for i in range(len(s)):
+        b2[i] = squares[_U(kind[i])]
+    for i in range(len(s)):
+        b[i] = roots[_U(kind[i])]
+    for i in range(len(s)):
+        s[i] = s[i] * log_normal(b2[i], b[i], z[i])
+
+
+@fast
 def respond(s: Any, relative2: Any, z: Any) -> None:
     """Multiply what is measured by the response, in place."""
     for i in range(len(s)):
@@ -240,10 +259,12 @@ def cut(s: Any, kind: Any, minimum: Any, word: Any, chance: Any, keep: Any) -> N
 @fast
 def shift(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) -> None:
     """Gaussian smearing of the direction, in place."""
+    # unsigned indices into a flat table: with signed ones it does not vectorise
+    flat = angles.reshape(-1)
     for i in range(len(eta)):
-        eta[i] = eta[i] + angles[kind[i], 0] * z_eta[i]
+        eta[i] = eta[i] + flat[_U(kind[i]) * _U(2)] * z_eta[i]
     for i in range(len(phi)):
-        sigma, before = angles[kind[i], 1], phi[i]
+        sigma, before = flat[_U(kind[i]) * _U(2) + _U(1)], phi[i]
         phi[i] = select(sigma > _ZERO, wrap(before + sigma * z_phi[i]), before)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyg_jets.detector.elementary import arsinh, exp, jitable, log1p, root, select
 
-__all__ = ["cosh", "energy_of", "eta_of", "momentum_of", "response", "width2"]
+__all__ = ["cosh", "energy_of", "eta_of", "log_normal", "momentum_of", "response", "width2"]
 
 _F = np.float32
 _HALF, _ONE, _ZERO = _F(0.5), _F(1), _F(0)
@@ -78,4 +78,10 @@ def response(relative2: Any, z: Any) -> Any:
         z: A standard normal.
     """
     b2 = log1p(relative2)
-    return exp(root(b2) * z - _HALF * b2)
+    return log_normal(b2, root(b2), z)
+
+
+@jitable
+def log_normal(b2: Any, b: Any, z: Any) -> Any:
+    """exp(b z − b²/2), of mean 1; it is given b² too."""
+    return exp(b * z - _HALF * b2)

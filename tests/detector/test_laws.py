@@ -8,7 +8,16 @@ import torch
 
 from pyg_jets import JetArray
 from pyg_jets.columns import CANONICAL
-from pyg_jets.detector import Calorimeter, Detector, Grid, Response, cells, rotate_image, smear
+from pyg_jets.detector import (
+    KINDS,
+    Calorimeter,
+    Detector,
+    Grid,
+    Response,
+    cells,
+    rotate_image,
+    smear,
+)
 from tests.conftest import random_jets
 
 SMEARED = Detector(
@@ -189,3 +198,12 @@ BAD = [
 def test_bad_input_is_refused_by_name(call, message, jets):
     with pytest.raises(ValueError, match=message):
         call(jets)
+
+
+def test_a_neutrino_in_the_group_changes_no_other_jet(jets):
+    detector = Detector(**dict.fromkeys(KINDS, Response(constant=0.1, sigma_eta=0.01)))
+    neutrino = JetArray([[5.0, 0.1, 0.1, 0.0, 0.0, 12.0]], CANONICAL, [0, 1], ids=[99])
+    bare = JetArray(jets.particles, CANONICAL, jets.ptr, ids=jets.ids)
+    together = detector.simulate(JetArray.concatenate([bare, neutrino]), seed=4)
+    assert same(together[: len(jets)], detector.simulate(bare, seed=4))
+    assert together.counts[-1] == 0
