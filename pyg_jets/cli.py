@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyg_jets import __version__
+from pyg_jets.files import read_json
 
 __all__ = ["main"]
 
@@ -117,7 +118,7 @@ def _demo(args: argparse.Namespace) -> None:
     configs = _PACKAGE / "configs"
     runs = [args.out / name for name, _, _ in _ARMS]
     for run, (_, overlay, title) in zip(runs, _ARMS, strict=True):
-        if (run / "metrics.json").exists() and not args.fresh:
+        if not args.fresh and _is_finished(run, args):
             print(f"{run} is finished and kept (--fresh trains again)")
             continue
         print(f"\n{title} → {run}", flush=True)
@@ -137,6 +138,20 @@ def _demo(args: argparse.Namespace) -> None:
 
 def _command() -> str:
     return " ".join(["pyg-jets", *sys.argv[1:]])
+
+
+def _is_finished(run: Path, args: argparse.Namespace) -> bool:
+    """Whether an arm of the demo is done; refuse one that was made of other jets."""
+    if not (run / "metrics.json").exists():
+        return False
+    made = read_json(run / "provenance.json")
+    there, asked = (made["seed"], made["content"]["n_jets"]), (args.seed, args.jets)
+    if there != asked:
+        raise FileExistsError(
+            f"{run} was made with (seed, jets) = {there}, not {asked}: give another --out, "
+            "or --fresh to train again."
+        )
+    return True
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

@@ -86,6 +86,15 @@ def test_generate_without_pythia_names_the_extra(tmp_path, monkeypatch, capsys):
     assert "pip install 'pyg-jets[generate]'" in capsys.readouterr().err
 
 
+def test_demo_keeps_to_its_arguments(tmp_path, capsys):
+    run = tmp_path / "plain"
+    run.mkdir()
+    (run / "metrics.json").write_text("{}")
+    (run / "provenance.json").write_text('{"seed": 1, "content": {"n_jets": 2000}}')
+    assert main(["demo", "--out", str(tmp_path), "--seed", "2"]) == 2
+    assert "made with (seed, jets) = (1, 2000), not (2, 2000)" in capsys.readouterr().err
+
+
 def test_report_of_what_is_no_run(tmp_path):
     found = run("report", tmp_path, "--out", tmp_path / "out")
     assert found.returncode == 2
