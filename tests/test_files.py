@@ -115,6 +115,7 @@ def test_over_jets_hands_on_errors():
 
 
 def test_kernels_can_be_switched_off(monkeypatch):
+    monkeypatch.delenv("PYG_JETS_KERNELS", raising=False)
     x = torch.ones(1)
     assert kernel.use_kernels(x)
     assert not kernel.use_kernels(x.double())

@@ -114,10 +114,10 @@ def ragged_rows(starts: Tensor, out_ptr: Tensor) -> Tensor:
 
 @torch.library.custom_op("pyg_jets::gather", mutates_args=())
 def _gather(x: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    check_rising(ptr, len(x))
     if not use_kernels(x):
         return gather_reference(x, ptr, index)
     pointer, chosen = ptr.contiguous().numpy(), index.contiguous().numpy()
-    check_rising(pointer, len(x))
     _check_index(index, len(pointer) - 1)
     out_ptr, starts = ptr.new_empty(len(chosen) + 1), np.empty(len(chosen), np.int64)
     new = out_ptr.numpy()

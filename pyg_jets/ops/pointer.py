@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,15 +58,18 @@ def check_ragged(x: Tensor, ptr: Tensor) -> None:
         )
 
 
-def check_rising(ptr: np.ndarray, n_particles: int) -> None:
-    """Check the values of a ragged pointer, before a kernel follows it.
+def check_rising(ptr: Tensor, n_particles: int) -> None:
+    """Check the values of a ragged pointer on the CPU; another device would have to be waited for.
 
     Raises:
         ValueError: If it does not rise from 0 to the number of particles.
     """
-    falls = bool((ptr[1:] < ptr[:-1]).any())
-    if ptr[0] != 0 or ptr[-1] != n_particles or falls:
+    if ptr.device.type != "cpu":
+        return
+    array = ptr.detach().numpy()
+    falls = bool((array[1:] < array[:-1]).any())
+    if array[0] != 0 or array[-1] != n_particles or falls:
         raise ValueError(
             f"Expected ptr to rise from 0 to the number of particles ({n_particles}), "
-            f"but it goes from {ptr[0]} to {ptr[-1]}{' and falls' * falls}."
+            f"but it goes from {array[0]} to {array[-1]}{' and falls' * falls}."
         )

@@ -97,10 +97,8 @@ def _by_kernel(x: Tensor) -> bool:
     return x.dtype == torch.float32 and use_kernels(x)
 
 
-def _arrays(ptr: Tensor, n_particles: int, *tensors: Tensor) -> list[np.ndarray]:
-    arrays = [t.detach().contiguous().numpy() for t in (ptr, *tensors)]
-    check_rising(arrays[0], n_particles)
-    return arrays
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [t.detach().contiguous().numpy() for t in tensors]
 
 
 @kernel
@@ -158,31 +156,34 @@ def max_reference(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("pyg_jets::segment_sum", mutates_args=())
 def _sum(x: Tensor, ptr: Tensor) -> Tensor:
+    check_rising(ptr, len(x))
     if not _by_kernel(x):
         return sum_reference(x, ptr)
     out = x.new_empty(len(ptr) - 1, x.size(1))
-    ps, xs, outs = _arrays(ptr, len(x), x, out)
+    ps, xs, outs = _arrays(ptr, x, out)
     over_jets(lambda a, b: sum_kernel(xs, ps, outs, a, b), ps)
     return out
 
 
 @torch.library.custom_op("pyg_jets::segment_expand", mutates_args=())
 def _expand(x: Tensor, ptr: Tensor, n_particles: int) -> Tensor:
+    check_rising(ptr, n_particles)
     if not _by_kernel(x):
         return expand_reference(x, ptr)
     out = x.new_empty(n_particles, x.size(1))
-    ps, xs, outs = _arrays(ptr, n_particles, x, out)
+    ps, xs, outs = _arrays(ptr, x, out)
     over_jets(lambda a, b: expand_kernel(xs, ps, outs, a, b), ps)
     return out
 
 
 @torch.library.custom_op("pyg_jets::segment_max", mutates_args=())
 def _max(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+    check_rising(ptr, len(x))
     if not _by_kernel(x):
         return max_reference(x, ptr)
     out = x.new_empty(len(ptr) - 1, x.size(1))
     where = torch.empty(out.shape, dtype=torch.int64)
-    ps, xs, outs, wheres = _arrays(ptr, len(x), x, out, where)
+    ps, xs, outs, wheres = _arrays(ptr, x, out, where)
     over_jets(lambda a, b: max_kernel(xs, ps, outs, wheres, a, b), ps)
     return out, where
 

@@ -81,11 +81,11 @@ def sum_relu_reference(x: Tensor, bias: Tensor, ptr: Tensor) -> Tensor:
 
 @torch.library.custom_op("pyg_jets::segment_sum_relu", mutates_args=())
 def _sum_relu(x: Tensor, bias: Tensor, ptr: Tensor) -> Tensor:
+    check_rising(ptr, len(x))
     if x.dtype != torch.float32 or not use_kernels(x):
         return sum_relu_reference(x, bias, ptr)
     out = x.new_empty(len(ptr) - 1, x.size(1))
     xs, biases, pointer, outs = (t.detach().contiguous().numpy() for t in (x, bias, ptr, out))
-    check_rising(pointer, len(x))
     over_jets(lambda a, b: sum_relu_kernel(xs, biases, pointer, outs, a, b), pointer)
     return out
 

@@ -72,8 +72,8 @@ class FCN(nn.Module):
     def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
         """Logits of each jet."""
         check_ragged(x, ptr)
-        if x.device.type == "cpu" and not torch.compiler.is_compiling():
-            check_rising(ptr.numpy(), len(x))
+        if not torch.compiler.is_compiling():
+            check_rising(ptr, len(x))
         return self.mlp(self._flat(x, ptr))
 
     def _flat(self, x: Tensor, ptr: Tensor) -> Tensor:
