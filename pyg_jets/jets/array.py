@@ -12,6 +12,7 @@ import torch
 
 from pyg_jets import kinematics
 from pyg_jets.columns import check_names
+from pyg_jets.jets import convert
 from pyg_jets.jets.checks import as_array, as_pointer, check_values, frozen, per_jet
 
 if TYPE_CHECKING:
@@ -206,23 +207,7 @@ class JetArray:
         labels, ``jet [J, K]`` the float jet columns, ``jet_id [J]``, and integer jet columns under
         their own names.
         """
-        from torch_geometric.data import Data
-
-        ptr, each = torch.tensor(self.ptr), torch.arange(len(self) + 1)
-        tensors = {"x": torch.tensor(self.particles)}
-        if {"pt", "eta", "phi"} <= set(self.columns):
-            tensors["pos"] = torch.from_numpy(self.relative_positions(axis))
-        slices = dict.fromkeys(tensors, ptr)
-        if self.labels is not None:
-            tensors["y"] = torch.tensor(self.labels)
-        if floats := [self.jets[name] for name in self.float_jet_columns]:
-            tensors["jet"] = torch.from_numpy(np.stack(floats, -1).astype(np.float32))
-        tensors["jet_id"] = torch.tensor(self.ids)
-        for name, value in self.jets.items():
-            if value.dtype.kind != "f":
-                tensors[name] = torch.tensor(value.astype(np.int64))
-        slices |= {name: each for name in tensors if name not in slices}
-        return Data(**tensors), slices
+        return convert.to_storage(self, axis)
 
     @property
     def float_jet_columns(self) -> tuple[str, ...]:
@@ -255,32 +240,11 @@ class JetArray:
             batch: The batch; integer attributes with one value a jet become jet columns.
             columns: The names of the columns of ``x``.
         """
-        ptr = batch.ptr if "ptr" in batch else torch.tensor([0, batch.x.size(0)])
-        n_jets = len(ptr) - 1
-        known = ("x", "ptr", "y", "jet_id", "batch")
-        rest = {
-            name: value.numpy()
-            for name, value in batch.to_dict().items()
-            if name not in known and isinstance(value, torch.Tensor) and value.shape == (n_jets,)
-        }
-        return cls(
-            batch.x.numpy(),
-            tuple(columns),
-            ptr.numpy(),
-            batch.y.numpy() if "y" in batch else None,
-            ids=batch.jet_id.numpy() if "jet_id" in batch else None,
-            jets=rest,
-        )
+        return cls(**convert.from_pyg(batch, columns))
 
     def to_awkward(self) -> awkward.Array:
         """An awkward array: jagged ``constituents``, ``jet_id``, ``label``, the jet columns."""
-        import awkward as ak
-
-        particles = ak.zip({name: self.column(name) for name in self.columns}, depth_limit=1)
-        fields = {"constituents": ak.unflatten(particles, self.counts), "jet_id": self.ids}
-        if self.labels is not None:
-            fields["label"] = self.labels
-        return ak.zip({**fields, **self.jets}, depth_limit=1)
+        return convert.to_awkward(self)
 
     @classmethod
     def from_awkward(cls, array: awkward.Array, constituents: str = "constituents") -> JetArray:
@@ -294,19 +258,4 @@ class JetArray:
         Raises:
             ValueError: If there is no such field.
         """
-        import awkward as ak
-
-        check_names((constituents,), ak.fields(array), "field of the awkward array")
-        inside = array[constituents]
-        ptr = np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(inside)))))
-        flat = ak.flatten(inside)
-        names = ak.fields(flat)
-        rest = {name: ak.to_numpy(array[name]) for name in ak.fields(array) if name != constituents}
-        return cls(
-            np.stack([ak.to_numpy(flat[name]) for name in names], -1),
-            tuple(names),
-            ptr,
-            rest.pop("label", None),
-            ids=rest.pop("jet_id", None),
-            jets=rest,
-        )
+        return cls(**convert.from_awkward(array, constituents))
