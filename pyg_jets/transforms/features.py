@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_jets import kinematics
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.ops.pointer import ptr_to_batch
 from pyg_jets.transforms.batch import ragged
+from pyg_jets.transforms.particles import Particles
 
 __all__ = ["FEATURES", "TAGGER_FEATURES", "Features"]
 
@@ -35,46 +35,12 @@ _CLIP = 5.0
 _FLOOR = 1e-12
 
 
-class _Particles:
-    """The columns of a batch and what derives from them, each computed once and only if asked."""
-
-    def __init__(self, x: Tensor, ptr: Tensor, columns: tuple[str, ...], axis: str):
-        self.x, self.ptr, self.columns, self.axis = x, ptr, columns, axis
-
-    def column(self, name: str) -> Tensor:
-        if name == "mass" and "mass" not in self.columns:
-            return torch.zeros_like(self.x[:, 0])
-        return self.x[:, self.columns.index(name)]
-
-    @cached_property
-    def momentum(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        names = ("pt", "eta", "phi", "mass")
-        double = [self.column(name).double() for name in names]
-        return kinematics.to_cartesian(*double)
-
-    @cached_property
-    def jet(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """pt, eta, phi, energy of each particle's jet."""
-        total = kinematics.jet_sum(torch.stack(self.momentum, -1), self.ptr)
-        pt, eta, phi, _ = kinematics.to_cylindrical(*total.unbind(-1))
-        if self.axis == "origin":
-            eta, phi = torch.zeros_like(eta), torch.zeros_like(phi)
-            pt = kinematics.jet_sum(self.column("pt"), self.ptr)
-        one = ptr_to_batch(self.ptr)
-        return pt[one], eta[one], phi[one], total[one, 3]
-
-    @cached_property
-    def pos(self) -> Tensor:
-        _, eta, phi, _ = self.jet
-        return kinematics.relative(self.column("eta"), self.column("phi"), eta, phi)
-
-
 def _log(value: Tensor) -> Tensor:
     return value.clamp_min(_FLOOR).log()
 
 
-_MAKERS: dict[str, Callable[[_Particles], Tensor]] = {
-    **{name: partial(_Particles.column, name=name) for name in CANONICAL},
+_MAKERS: dict[str, Callable[[Particles], Tensor]] = {
+    **{name: partial(Particles.column, name=name) for name in CANONICAL},
     "rapidity": lambda p: kinematics.rapidity(p.column("pt"), p.column("eta"), p.column("mass")),
     "px": lambda p: p.momentum[0],
     "py": lambda p: p.momentum[1],
@@ -142,7 +108,7 @@ class Features(BaseTransform):
                 f"Expected x with the columns {', '.join(self.columns)}, but it has {x.size(1)}: "
                 "apply Features once, to canonical jets, or name its columns=."
             )
-        particles = _Particles(x, ptr, self.columns, self.axis)
+        particles = Particles(x, ptr, self.columns, self.axis)
         made = [self._scaled(name, _MAKERS[name](particles)) for name in self.names]
         out = copy.copy(data)
         out.x = torch.stack([value.to(x.dtype) for value in made], -1)

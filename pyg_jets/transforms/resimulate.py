@@ -12,7 +12,9 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL
 from pyg_jets.detector import Detector
+from pyg_jets.detector.random import uniforms
 from pyg_jets.transforms.batch import make_batch, ragged
+from pyg_jets.transforms.particles import Particles
 
 __all__ = ["Resimulate"]
 
@@ -97,15 +99,11 @@ class Resimulate(BaseTransform):
         if self.angles != "random":
             steps = torch.arange(self.variants, device=ids.device, dtype=torch.float64)
             return (steps * (full / self.variants)).expand(ids.numel(), -1)
-        from pyg_jets.detector.random import uniforms
-
         drawn = uniforms(ids.reshape(-1), self.variants, seed=self.seed, epoch=epoch)
         return drawn.double() * full
 
     def _pos(self, x: Tensor, ptr: Tensor) -> Tensor:
-        from pyg_jets.transforms.features import _Particles
-
-        return _Particles(x, ptr, CANONICAL, self.detector.axis).pos.to(x.dtype)
+        return Particles(x, ptr, CANONICAL, self.detector.axis).pos.to(x.dtype)
 
     def _repeat(self, data: Data, n_jets: int) -> dict[str, Any]:
         repeated: dict[str, Any] = {}
