@@ -23,12 +23,14 @@ from pyg_jets.detector.elementary import (
 )
 from pyg_jets.detector.physics import energy_of, eta_of, log_normal, momentum_of, response, width2
 from pyg_jets.detector.random import philox
-from pyg_jets.detector.response import ResponseTable
+from pyg_jets.detector.response import KINDS, ResponseTable
 
 _U, _F = np.uint64, np.float32
 _S32, _MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 _TWO_PI64, _TURN64 = 2 * math.pi, 1 / (2 * math.pi)
 _ZERO = np.float32(0)
+#: Kinds before this one are seen; the one after them, neutrinos, is dropped.
+_VISIBLE = len(KINDS)
 _TAIL, _FAR = np.uint32(0x7FFFFFFF), np.uint32(FAR)
 
 
@@ -234,6 +236,11 @@ def respond_alike(s: Any, kind: Any, table: ResponseTable, z: Any, b2: Any, b: A
     for k in range(len(squares)):
         squares[k] = log1p(table.terms[k, 0, 0])
         roots[k] = root(squares[k])
+    if (squares[:_VISIBLE] == squares[0]).all():
+        one, its_root = squares[0], roots[0]
+        for i in range(len(s)):
+            s[i] = s[i] * log_normal(one, its_root, z[i])
+        return
     for i in range(len(s)):
         b2[i] = squares[_U(kind[i])]
     for i in range(len(s)):
@@ -261,6 +268,14 @@ def shift(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) ->
     """Gaussian smearing of the direction, in place."""
     # unsigned indices into a flat table: with signed ones it does not vectorise
     flat = angles.reshape(-1)
+    if (angles[:_VISIBLE] == angles[0]).all():
+        sigma_eta, sigma_phi = angles[0, 0], angles[0, 1]
+        for i in range(len(eta)):
+            eta[i] = eta[i] + sigma_eta * z_eta[i]
+        if sigma_phi > _ZERO:
+            for i in range(len(phi)):
+                phi[i] = wrap(phi[i] + sigma_phi * z_phi[i])
+        return
     for i in range(len(eta)):
         eta[i] = eta[i] + flat[_U(kind[i]) * _U(2)] * z_eta[i]
     for i in range(len(phi)):
