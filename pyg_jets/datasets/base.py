@@ -185,11 +185,8 @@ class JetDataset(InMemoryDataset):
 
     def get_split(self, split: str) -> JetDataset:
         """The same data set, one split of it."""
-        return self.index_select(self.split_indices(split)) if self.split is None else self._other(
-            split
-        )  # fmt: skip
-
-    def _other(self, split: str) -> JetDataset:
+        if self.split is None:
+            return self.index_select(self.split_indices(split))
         if split != self.split:
             raise ValueError(
                 f"This data set holds the split {self.split!r} only, but {split!r} is wanted: "

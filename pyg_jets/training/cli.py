@@ -38,6 +38,8 @@ _NOT_FOR_USERS = (
     ".*does not have many workers which may be a bottleneck",
     # lightning 2.6: a test of another run's checkpoint writes into its own folder
     ".*The dirpath has changed from",
+    # lightning 2.6: the run folder is ours to look after
+    ".*Checkpoint directory .* exists and is not empty",
 )
 
 
@@ -81,12 +83,8 @@ class JetCLI(LightningCLI):
         """Refuse to write over a run, and put the checkpoints into the run folder."""
         config = self._sub()
         folder = Path(config.run)
-        fresh = self.subcommand == "fit" and config.get("ckpt_path") is None
-        if fresh and not config.overwrite and (folder / "config.yaml").exists():
-            raise FileExistsError(
-                f"{folder} holds a run: give another --run, or --overwrite=true, or continue it "
-                f"with --ckpt_path={folder}/checkpoints/last.ckpt."
-            )
+        if self.subcommand in ("fit", "test") and not config.overwrite:
+            _refuse_to_write_over(folder, continues=config.get("ckpt_path") is not None)
         if config.checkpoint.dirpath is None:
             config.checkpoint.dirpath = str(folder / "checkpoints")
         config.trainer.default_root_dir = str(folder)
@@ -115,6 +113,18 @@ class JetCLI(LightningCLI):
                 weights_only=True,
                 verbose=False,
             )
+
+
+def _refuse_to_write_over(folder: Path, continues: bool) -> None:
+    if (folder / "metrics.json").exists():
+        raise FileExistsError(
+            f"{folder} holds a finished run: give another --run, or --overwrite=true."
+        )
+    if (folder / "config.yaml").exists() and not continues:
+        raise FileExistsError(
+            f"{folder} holds a run that was stopped: continue it with --ckpt_path={folder}/"
+            "checkpoints/last.ckpt, or give another --run, or --overwrite=true."
+        )
 
 
 def _logger(folder: Path) -> WandbLogger:

@@ -153,7 +153,9 @@ class Tagger(lightning.LightningModule):
             for efficiency in (0.3, 0.5):
                 rejection = metrics.background_rejection(scores, labels, efficiency)
                 found[f"test/rejection_{efficiency}"] = rejection
-        if len(self.collected) > 1:
+        else:
+            found["test/accuracy"] = (outputs["logits"].argmax(-1) == labels).double().mean()
+        if len(self.collected) > 1 and outputs["logits"].size(-1) == 1:
             variants = _gathered(self.collected[1], unique=False)
             probability = variants["logits"].flatten().sigmoid()
             found["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())

@@ -120,9 +120,9 @@ def test_test_and_predict_from_a_checkpoint(run, tmp_path):
 
 
 def test_a_stopped_run_continues(run, tmp_path):
-    folder = fit(tmp_path, "half", trainer__max_epochs=1)
-    fit(tmp_path, "half", "--overwrite=true", "--ckpt_path",
-        str(folder / "checkpoints" / "last.ckpt"))  # fmt: skip
+    folder = fit(tmp_path, "half", "--test_after_fit=false", trainer__max_epochs=1)
+    assert main(["fit", "--config", str(config(tmp_path)), "--run", str(folder)]) == 2
+    fit(tmp_path, "half", "--ckpt_path", str(folder / "checkpoints" / "last.ckpt"))
     assert (folder / "metrics.csv").read_text().count("\n") == 3
     rows = [list(csv.DictReader((f / "metrics.csv").open())) for f in (folder, run)]
     assert [row["epoch"] for row in rows[0]] == ["0", "1"]
@@ -153,6 +153,15 @@ def test_a_fcn_trains_too(tmp_path):
     network = {"class_path": "pyg_jets.nn.FCN",
                "init_args": {"max_particles": 172, "hidden": [32]}}  # fmt: skip
     assert (fit(tmp_path, "fcn", model__network=network) / "metrics.json").exists()
+
+
+def test_several_logits_are_classes(tmp_path):
+    network = {"class_path": "pyg_jets.nn.PFN", "init_args": {"phi": [8], "out_channels": 2}}
+    out = fit(tmp_path, "two", model__network=network)
+    table = pq.read_table(out / "predictions.parquet").to_pydict()
+    right = np.array(table["label"]) == (np.array(table["score_1"]) > np.array(table["score_0"]))
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["test/accuracy"] == pytest.approx(right.mean())
 
 
 def test_learns_what_can_be_learned(tmp_path):
@@ -212,7 +221,10 @@ def test_bad_configurations_end_with_2_and_write_nothing(tmp_path, change, capsy
 def test_a_run_is_not_written_over(run, tmp_path, capsys):
     before = (run / "metrics.json").read_bytes()
     assert main(["fit", "--config", str(config(tmp_path)), "--run", str(run)]) == 2
-    assert "holds a run" in capsys.readouterr().err
+    assert "holds a finished run" in capsys.readouterr().err
+    best = str(run / "checkpoints" / "best.ckpt")
+    words = ["--config", str(config(tmp_path)), "--run", str(run), "--ckpt_path", best]
+    assert main(["test", *words]) == 2
     assert (run / "metrics.json").read_bytes() == before
 
 
