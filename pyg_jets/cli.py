@@ -155,11 +155,14 @@ def _is_finished(run: Path, args: argparse.Namespace) -> bool:
 
 
 def _ours(error: BaseException | None) -> BaseException | None:
-    """The error, or its cause, that our own code raised: its message is for the user, no bug's."""
+    """The error, or its cause, that our own code raised: its message is for the user, no bug's.
+
+    A bug in our code ends there too, but not in a ``raise`` statement.
+    """
     while error is not None:
         frames = traceback.extract_tb(error.__traceback__)
         if frames and str(_PACKAGE) in frames[-1].filename:
-            return error
+            return error if (frames[-1].line or "").startswith("raise ") else None
         error = error.__cause__
     return None
 

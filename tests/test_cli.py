@@ -102,11 +102,14 @@ def test_report_of_what_is_no_run(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr("pyg_jets.cli._generate", lambda args: [].index(3))
-    monkeypatch.setattr("pyg_jets.cli._ours", lambda error: None)
-    with pytest.raises(ValueError, match="not in list"):
-        main(["generate", "--process", "w", "--jets", "1", "--out", "x"])
+def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
+    monkeypatch.setattr("pyg_jets.events.generation.check_names", lambda names, *_: int("bug"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        main(["generate", "--process", "w", "--jets", "1", "--out", str(tmp_path)])
+    monkeypatch.setattr("pyg_jets.events.generation.claim_folder", None)
+    monkeypatch.setattr("pyg_jets.events.generation.check_names", lambda names, *_: tuple(names))
+    with pytest.raises(TypeError, match="not callable"):
+        main(["generate", "--process", "w", "--jets", "1", "--out", str(tmp_path)])
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -146,6 +146,13 @@ def _logger(folder: Path) -> WandbLogger:
     return logger
 
 
+def _finish_wandb() -> None:
+    """End the run, so that the next one in this process is not written into it."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish()
+
+
 def _has_key() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
@@ -167,7 +174,10 @@ def main(args: Sequence[Any] | None = None) -> JetCLI:
     with warnings.catch_warnings():
         for message in _NOT_FOR_USERS:
             warnings.filterwarnings("ignore", message=message)
-        return _cli(words)
+        try:
+            return _cli(words)
+        finally:
+            _finish_wandb()
 
 
 def _cli(words: list[str]) -> JetCLI:
