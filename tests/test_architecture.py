@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "events": {*GROUND, "io", "ops"},  # ops: the substructure kernel
     "detector": {*GROUND, "ops"},
     "transforms": {*GROUND, "ops", "detector"},
-    "datasets": {*GROUND, "io", "events", "detector", "transforms", "ops"},
+    "datasets": {*GROUND, "io", "events", "detector", "transforms"},
     "loader": {"ops"},
     "nn": {"kinematics", "ops"},
     "losses": {"kinematics", "ops"},
