@@ -1,5 +1,6 @@
 """The command: help, versions, and what bad input gets."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -139,5 +140,12 @@ def test_the_project_ships_what_it_needs(tmp_path):
     ):
         assert f"pyg_jets/{wanted}" in names
     assert not any(name.startswith(("datasets/", "tests/", "docs/")) for name in names)
+    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "installed")
+    code = "from pyg_jets.io import card_path; print(card_path('toy_jets'))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.strip() == str(tmp_path / "installed/pyg_jets/_cards/toy_jets/README.md")
     modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "pyg_jets").rglob("*.py")}
     assert modules <= set(names)

@@ -1,5 +1,6 @@
 """Files to and from `JetArray`, and the cards of data sets."""
 
+from pyg_jets.io.cards import card_names, card_path, read_card
 from pyg_jets.io.parquet import read_parquet, write_parquet
 
-__all__ = ["read_parquet", "write_parquet"]
+__all__ = ["card_names", "card_path", "read_card", "read_parquet", "write_parquet"]
