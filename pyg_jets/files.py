@@ -188,7 +188,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         cluster = distributed.LocalCluster(
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: several may generate at once
             silence_logs=40,
         )
     with cluster, distributed.Client(cluster) as client:
