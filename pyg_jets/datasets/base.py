@@ -55,11 +55,15 @@ def _fingerprint(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [_fingerprint(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
     if isinstance(value, dict):
         return {str(k): _fingerprint(v) for k, v in sorted(value.items())}
     if inspect.isfunction(value):
-        return [value.__module__, value.__qualname__, value.__code__.co_code.hex(),
-                repr(value.__code__.co_consts), _fingerprint(value.__defaults__)]  # fmt: skip
+        held = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [value.__qualname__, *map(_fingerprint, (value.__code__, value.__defaults__, held))]
+    if inspect.iscode(value):  # its repr holds an address, which is another one in each process
+        return [value.co_code.hex(), value.co_names, _fingerprint(value.co_consts)]
     return [type(value).__qualname__, _fingerprint(getattr(value, "__dict__", repr(value)))]
 
 

@@ -24,17 +24,15 @@ from pyg_jets.detector.kernels import (
     energies,
     figures,
     momenta,
-    move,
     normals,
     place,
     rename,
     respond,
     respond_alike,
     shift,
-    spread,
     turn,
-    unspread,
 )
+from pyg_jets.detector.layout import move, spread, unspread
 from pyg_jets.detector.random import Key
 from pyg_jets.detector.response import KINDS, ResponseTable, response_table
 from pyg_jets.detector.task import Buffers, Task, buffers, make_task

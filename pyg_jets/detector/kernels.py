@@ -35,39 +35,6 @@ _TAIL, _FAR = np.uint32(0x7FFFFFFF), np.uint32(FAR)
 
 
 @fast
-def spread(
-    rows: Any, first: Any, n: Any, pt: Any, eta: Any, phi: Any, mass: Any, charge: Any,
-    pdgid: Any, at: Any,
-) -> None:  # fmt: skip
-    """Rows of six, as one flat array, into columns from ``at`` on."""
-    begin = _U(at)
-    # unsigned indices: numba then has no negative ones to look for, and LLVM vectorises
-    for i in range(_U(n)):
-        j = (_U(first) + i) * _U(6)
-        pt[begin + i] = rows[j]
-        eta[begin + i] = rows[j + _U(1)]
-        phi[begin + i] = rows[j + _U(2)]
-        mass[begin + i] = rows[j + _U(3)]
-        charge[begin + i] = rows[j + _U(4)]
-        pdgid[begin + i] = rows[j + _U(5)]
-
-
-@fast
-def unspread(
-    pt: Any, eta: Any, phi: Any, mass: Any, charge: Any, pdgid: Any, n: Any, rows: Any, first: Any
-) -> None:
-    """Columns into rows of six, as one flat array, from row ``first`` on."""
-    for i in range(_U(n)):
-        j = (_U(first) + i) * _U(6)
-        rows[j] = pt[i]
-        rows[j + _U(1)] = eta[i]
-        rows[j + _U(2)] = phi[i]
-        rows[j + _U(3)] = mass[i]
-        rows[j + _U(4)] = charge[i]
-        rows[j + _U(5)] = pdgid[i]
-
-
-@fast
 def classify(pdgid: Any, charge: Any, kind: Any) -> int:
     """Index of the kind of each particle, as :func:`pyg_jets.detector.response.kind_of`.
 
@@ -291,12 +258,3 @@ def rename(kind: Any, identity: Any, charge: Any, mass: Any, pdgid: Any) -> None
         signed = select(charge[i] < _ZERO, -code, code)
         pdgid[i] = select(code == _ZERO, pdgid[i], signed)
         mass[i] = select(taken < _ZERO, mass[i], taken)
-
-
-@fast
-def move(rows: Any, target: int, source: int, count: int) -> None:
-    """Move ``count`` rows down from ``source`` to ``target``."""
-    flat = rows.reshape(-1)
-    width = rows.shape[1]
-    for i in range(count * width):
-        flat[target * width + i] = flat[source * width + i]

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from torch_geometric.loader import DataLoader
 from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import DATASETS, PythiaJets, ToyJets
 from pyg_jets.datasets.base import SPLITS, assign_splits
+
+ROOT = Path(__file__).parent.parent.parent
 
 SMALL = {
     ToyJets: {"n_jets": 60, "seed": 3},
@@ -109,6 +113,31 @@ class _Scale:
     def __call__(self, data):
         data.x = data.x * self.factor
         return data
+
+
+def _filter_above(limit):
+    return lambda data: any(v >= limit for v in [int(data.event)])
+
+
+def test_functions_are_told_apart_by_what_they_do_and_hold(make):
+    """Also in another process, where the same function lies at another address."""
+    hashes = [make(pre_filter=_filter_above(limit)).content_hash for limit in (0, 1, 0)]
+    assert hashes[0] == hashes[2] != hashes[1]
+    code = (
+        "from pyg_jets.datasets.base import _fingerprint\n"
+        "from tests.datasets.test_contract import _filter_above\n"
+        "padding = [object() for _ in range({n})]\n"
+        "print(_fingerprint(_filter_above(3)))"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code.format(n=n)],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout
+        for n in (1, 100_000)
+    ]  # fmt: skip
+    assert said[0] == said[1]
+    assert " at 0x" not in said[0]
 
 
 def test_pre_filter_and_pre_transform_act(make):

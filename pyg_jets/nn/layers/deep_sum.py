@@ -17,8 +17,8 @@ class DeepSum(MLP):
     .. math::
         s_j = \sum_{i \in j} \Phi(x_i)
 
-    With ReLU the last activation and the sum are one pass over memory, which takes a fifth off a
-    training step of a PFN. It is the deep set of
+    With ReLU the last activation and the sum are one pass over memory, and the widest tensor is
+    never stored. It is the deep set of
     `arXiv:1703.06114 <https://arxiv.org/abs/1703.06114>`_. Arguments are those of :class:`MLP`.
 
     Shapes:
