@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 __all__ = [
     "claim_folder",
@@ -69,16 +69,27 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: str | Path) -> Iterator[None]:
+def locked(path: str | Path, wait: bool = True) -> Iterator[bool]:
     """Hold a lock on ``path`` between processes: one works, the others wait.
+
+    The lock goes with the process that holds it, however that ends.
 
     Args:
         path: The file or folder that the lock guards; ``.{name}.lock`` is made beside it.
+        wait: Whether to wait for the lock. If not, the block gets ``False`` where another has it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.parent / f".{path.name}.lock"):
-        yield
+    lock = FileLock(path.parent / f".{path.name}.lock")
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def content_hash(*parts: Any, digits: int = 12) -> str:
@@ -171,13 +182,17 @@ def require(module: str, extra: str) -> Any:
 
 
 @contextmanager
-def dask_client(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
+def dask_client(
+    scheduler: str | None = None, workers: int | None = None, memory_limit: str | int = "auto"
+) -> Iterator[Any]:
     """Give a Dask client: of a running scheduler, or of a local cluster that ends with the block.
 
     Args:
         scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``. Default: a local
             cluster of processes with one thread each.
         workers: Number of local processes. Default: the number of cores.
+        memory_limit: Bytes after which a local process is paused and ended; 0 for no limit, where
+            memory maps, which the system can take back, would count too.
     """
     distributed = require("distributed", "generate")
     if scheduler is not None:
@@ -188,6 +203,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         cluster = distributed.LocalCluster(
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
+            memory_limit=memory_limit,
             dashboard_address="127.0.0.1:0",  # any free port: several may generate at once
             silence_logs=40,
         )

@@ -1,5 +1,6 @@
 """Every data set has a card, whose head names what the class hands out."""
 
+import hashlib
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pyg_jets.columns import JET, PARTICLE
 from pyg_jets.datasets import DATASETS
 from pyg_jets.io import card_names, card_path, cards, read_card
+from pyg_jets.io.cards import sample_path
 
 
 def snake(name: str) -> str:
@@ -21,13 +23,27 @@ def test_every_data_set_has_a_card(kind):
     assert kind.__name__ in card_path(snake(kind.__name__)).read_text()
 
 
-def test_no_card_without_a_data_set():
-    assert set(card_names()) == {snake(kind.__name__) for kind in DATASETS}
+def test_no_card_without_a_data_set_or_a_sample():
+    without_class = set(card_names()) - {snake(kind.__name__) for kind in DATASETS}
+    assert all(sample_path(name).is_file() for name in without_class)
+
+
+def test_samples_are_those_of_the_cards():
+    for name in card_names():
+        for sample in read_card(name).get("sample", ()):
+            content = (card_path(name).parent / sample["name"]).read_bytes()
+            assert len(content) == sample["bytes"]
+            assert hashlib.sha256(content).hexdigest() == sample["sha256"]
+
+
+def test_a_card_without_a_sample():
+    with pytest.raises(ValueError, match="names no sample"):
+        sample_path("toy_jets")
 
 
 def test_bad_names_and_cards(tmp_path, monkeypatch):
     with pytest.raises(
-        ValueError, match="Unknown data set 'toy': choose from pythia_jets, toy_jets"
+        ValueError, match="Unknown data set 'toy': choose from pythia_jets, sparse_mnist, toy_jets"
     ):
         card_path("toy")
     (tmp_path / "headless").mkdir()

@@ -63,6 +63,22 @@ def test_claim_folder(tmp_path):
     files.claim_folder(tmp_path, "marker", "this")
 
 
+def test_a_lock_that_is_held_is_not_waited_for(tmp_path):
+    code = (
+        "import sys, time; from pyg_jets.files import locked\n"
+        f"with locked({str(tmp_path / 'point')!r}) as ours:\n"
+        "    print(ours, flush=True); time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "True\n"
+    with files.locked(tmp_path / "point", wait=False) as ours:
+        assert not ours
+    holder.kill()
+    holder.wait()
+    with files.locked(tmp_path / "point", wait=False) as ours:
+        assert ours
+
+
 def test_require_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "fastjet", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'pyg-jets\[generate\]'"):

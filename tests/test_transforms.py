@@ -21,6 +21,8 @@ TRANSFORMS = [
     Features(FEATURES, fixed=False),
     Resimulate("cms-like", angles=3),
     Resimulate("toy-rect", angles="random", variants=2),
+    Resimulate("cms-like", angles=2, rotate="after"),
+    Resimulate("jet-rect", angles=2, image=True),
     Compose([Resimulate("cms-like", angles=2), Features()]),
 ]
 ids = pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)

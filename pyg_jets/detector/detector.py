@@ -16,6 +16,7 @@ from pyg_jets.detector.angles import canonical, parse_angles, variants
 from pyg_jets.detector.grid import Calorimeter, grid_table
 from pyg_jets.detector.random import CELLS, PARTICLES, mix
 from pyg_jets.detector.response import KINDS, Response, response_table
+from pyg_jets.detector.rotate_image import check_shape
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import use_kernels
 
@@ -42,9 +43,11 @@ class Detector:
         calorimeters: The calorimeters, each for its own kinds.
         axis: What variants turn about: ``"jet"``, the (rapidity, φ) of the jet's momentum sum, or
             ``"origin"``, the point (0, 0), for jets on a plane.
+        image: Pixels of the image of a jet, in η (or x) and φ (or y), within ± the jet's radius.
 
     Raises:
-        ValueError: If two calorimeters absorb the same kind, or a kind has both.
+        ValueError: If two calorimeters absorb the same kind, or a kind has both; for an image
+            without pixels.
 
     Examples:
         >>> from pyg_jets.detector import Calorimeter, Grid
@@ -63,9 +66,12 @@ class Detector:
     neutral_hadron: Response | None = None
     calorimeters: tuple[Calorimeter, ...] = ()
     axis: Literal["jet", "origin"] = "jet"
+    image: tuple[int, int] = (32, 32)
 
     def __post_init__(self) -> None:
         check_names((self.axis,), ("jet", "origin"), "axis")
+        object.__setattr__(self, "image", tuple(self.image))
+        check_shape(self.image)
         object.__setattr__(self, "calorimeters", tuple(self.calorimeters))
         absorbed = {kind for c in self.calorimeters for kind in c.kinds}
         twice = [kind for kind in KINDS if kind in absorbed and getattr(self, kind) is not None]
@@ -105,7 +111,7 @@ class Detector:
 
         Examples:
             >>> Detector.presets()
-            ('toy-uniform', 'toy-rect', 'cms-like')
+            ('toy-uniform', 'toy-rect', 'cms-like', 'jet-rect')
         """
         from pyg_jets.detector.presets import PRESETS
 

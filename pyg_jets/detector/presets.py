@@ -1,7 +1,8 @@
 """The detectors that come with the package.
 
 ``cms-like`` has the figures of the CMS card of Delphes (``cards/delphes_card_CMS.tcl``,
-arXiv 1307.6346); the toys are those of arXiv 2311.05952.
+arXiv 1307.6346); the toys are those of arXiv 2311.05952, and ``jet-rect`` is their rectangular grid
+for jets of R = 0.8.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ _ETA = (0.5, 1.5, 2.5)
 
 def _toy(n_x: int, n_y: int) -> Detector:
     x, y = (tuple(np.linspace(-1, 1, n + 1).tolist()) for n in (n_x, n_y))
-    return Detector(calorimeters=(Calorimeter(Grid(x, y), KINDS, "pt"),), axis="origin")
+    return Detector(calorimeters=(Calorimeter(Grid(x, y), KINDS, "pt"),), axis="origin",
+                    image=(n_x, n_y))  # fmt: skip
+
+
+def _jet_rect() -> Detector:
+    # muons pass calorimeters; that one kind is measured one by one also drops neutrinos
+    absorbed = tuple(kind for kind in KINDS if kind != "muon")
+    return Detector(
+        muon=Response(), calorimeters=(Calorimeter(Grid(0.05, 0.4), absorbed),), image=(32, 4)
+    )
 
 
 def _cms_like() -> Detector:
@@ -86,4 +96,5 @@ PRESETS: dict[str, Detector] = {
     "toy-uniform": _toy(32, 32),
     "toy-rect": _toy(32, 4),
     "cms-like": _cms_like(),
+    "jet-rect": _jet_rect(),
 }

@@ -15,7 +15,7 @@ from pyg_jets.detector.elementary import fast
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import over_jets
 
-__all__ = ["rotate_image"]
+__all__ = ["check_shape", "rotate_image"]
 
 #: Jets whose images are in memory at once.
 _CHUNK = 1024
@@ -87,17 +87,25 @@ def rotate_image(
     return turned.with_jets(energy_loss=np.concatenate(loss).astype(np.float32))
 
 
-def _check(shape: tuple[int, int], radius: float, axis: str) -> int:
-    """Number of square pixels on a side, of which whole numbers make the pixels of ``shape``."""
-    check_names((axis,), ("jet", "origin"), "axis")
+def check_shape(shape: Sequence[int]) -> int:
+    """Number of square pixels on a side, of which whole numbers make the pixels of ``shape``.
+
+    Raises:
+        ValueError: For an image without pixels, or one with too many.
+    """
     if len(shape) != 2 or any(n < 1 for n in shape) or math.lcm(*shape) > 512:
         raise ValueError(
             f"Expected shape as two positive numbers of pixels whose least common multiple is at "
             f"most 512, but got {tuple(shape)}."
         )
+    return math.lcm(*shape)
+
+
+def _check(shape: tuple[int, int], radius: float, axis: str) -> int:
+    check_names((axis,), ("jet", "origin"), "axis")
     if not 0 < radius < math.inf:
         raise ValueError(f"Expected a positive radius of the image, but got {radius}.")
-    return math.lcm(*shape)
+    return check_shape(shape)
 
 
 def _warped(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyg_jets.columns import check_names
 
-__all__ = ["card_names", "card_path", "read_card"]
+__all__ = ["card_names", "card_path", "read_card", "sample_path"]
 
 _FILE = "README.md"
 
@@ -52,3 +52,23 @@ def read_card(name: str) -> dict[str, Any]:
     if len(parts) < 3 or parts[0].strip():
         raise ValueError(f"{card_path(name)} has no YAML head between two lines of ---: mend it.")
     return yaml.safe_load(parts[1])
+
+
+def sample_path(name: str) -> Path:
+    """The file of real data that lies beside a card, the first that its head names as ``sample``.
+
+    Raises:
+        ValueError: For a name without a card, or a card without a sample.
+        FileNotFoundError: If the file is not there.
+
+    Examples:
+        >>> sample_path("sparse_mnist").name
+        'mnist_10k.npz'
+    """
+    named = read_card(name).get("sample")
+    if not named:
+        raise ValueError(f"{card_path(name)} names no sample: its data set has to be fetched.")
+    path = card_path(name).parent / named[0]["name"]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install the package again.")
+    return path

@@ -81,6 +81,10 @@ class ClassificationLoss(nn.Module):
         """The loss of a batch."""
         return classification_loss(logits, y)
 
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The loss of its terms."""
+        return terms["bce"]
+
     def terms(
         self, logits: Tensor, y: Tensor, variant_of: Tensor | None = None
     ) -> dict[str, Tensor]:

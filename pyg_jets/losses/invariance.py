@@ -114,6 +114,10 @@ class InvarianceLoss(nn.Module):
         """The loss of a batch."""
         return invariance_loss(logits, y, variant_of, self.a, self.b)
 
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The loss of its terms."""
+        return self.a * terms["bce"] + self.b * terms["invariance"]
+
     def terms(self, logits: Tensor, y: Tensor, variant_of: Tensor) -> dict[str, Tensor]:
         """Cross-entropy ``bce`` and mean variance ``invariance``, without coefficients."""
         return _terms(logits, y, variant_of)

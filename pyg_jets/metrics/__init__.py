@@ -8,6 +8,7 @@ from pyg_jets.metrics.tagging import (
     background_efficiency,
     background_rejection,
     roc_curve,
+    signal_efficiency,
 )
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "difference",
     "resamples",
     "roc_curve",
+    "signal_efficiency",
     "spread",
 ]

@@ -15,7 +15,14 @@ import numpy as np
 
 from pyg_jets.metrics.inputs import scores_and_labels
 
-__all__ = ["accuracy", "auc", "background_efficiency", "background_rejection", "roc_curve"]
+__all__ = [
+    "accuracy",
+    "auc",
+    "background_efficiency",
+    "background_rejection",
+    "roc_curve",
+    "signal_efficiency",
+]
 
 Metric = TypeVar("Metric", bound=Callable[..., Any])
 
@@ -120,6 +127,30 @@ def background_efficiency(
     signal, first = np.unique(signal, return_index=True)
     found = np.interp(wanted, signal, background[first])
     return found if wanted.ndim else float(found)
+
+
+@fact(higher_is_better=True)
+def signal_efficiency(scores: Any, labels: Any, background_efficiency: float = 0.5) -> float:
+    r""":math:`\varepsilon_S` at a given :math:`\varepsilon_B`, interpolated along the ROC curve.
+
+    Where the curve rises straight up, the largest :math:`\varepsilon_S` counts.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+        background_efficiency: Share of background jets that pass, in [0, 1].
+
+    Examples:
+        >>> signal_efficiency([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], background_efficiency=0.25)
+        0.75
+    """
+    if not 0 <= background_efficiency <= 1:
+        raise ValueError(
+            f"Expected a background_efficiency in [0, 1], but got {background_efficiency}."
+        )
+    signal, background = roc_curve(scores, labels)
+    background, from_the_end = np.unique(background[::-1], return_index=True)
+    return float(np.interp(background_efficiency, background, signal[::-1][from_the_end]))
 
 
 @fact(higher_is_better=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,8 +135,12 @@ def load_runs(folders: Iterable[str | Path]) -> list[Run]:
     return runs
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path, only: Collection[str] | None = None) -> Run:
     """Read one run folder; files that are missing are left out.
+
+    Args:
+        folder: The folder.
+        only: The files to read. Default: all of :data:`FILES`.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -159,8 +163,9 @@ def load_run(folder: str | Path) -> Run:
         "predictions": ("predictions.parquet", _read_predictions),
         "samples": ("samples.parquet", _read_samples),
     }
+    wanted = here if only is None else here & set(only)
     found: dict[str, Any] = {
-        part: read(folder / name) for part, (name, read) in readers.items() if name in here
+        part: read(folder / name) for part, (name, read) in readers.items() if name in wanted
     }
     return Run(folder, **found)
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
-from pyg_jets.files import claim_folder, read_json, require, write_aside, write_json
 from pyg_jets.report import describe
 from pyg_jets.report.compare import DRAWS, SEED, Comparison, beyond_two_errors, comparisons
 from pyg_jets.report.figures.images import PIXELS
 from pyg_jets.report.figures.roc import FEWEST
 from pyg_jets.report.figures.style import network_colour
+from pyg_jets.report.folder import MARKER, PAGE, claim, render, write_page
 from pyg_jets.report.load import Run, load_runs
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import Picture, pictures
 from pyg_jets.report.table import EFFICIENCIES, csv_text, rows, verdicts
 
 __all__ = ["MARKER", "PAGE", "make_report"]
-
-PAGE = "index.html"
-#: The file that marks a folder as a report, and names the files that belong to it.
-MARKER = "pyg_jets_report.json"
 
 
 def make_report(
@@ -54,52 +49,22 @@ def make_report(
         ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
     """
     loaded = load_runs(runs)
-    for module in ("matplotlib", "mplhep", "jinja2"):
-        require(module, "report")
-    claim_folder(out, MARKER, "a report")
+    out = claim(out)
     compared = comparisons(loaded)
     drawn = [pictures(one) for one in compared]
     title = title or describe.default_title(compared[0].run)
-    page = _render(_context(loaded, compared, drawn, title, command))
+    page = render("page.html", _context(loaded, compared, drawn, title, command))
     contents: dict[str, bytes] = {
         _png_name(kind, number): picture.png
         for number, group in enumerate(drawn)
         for kind, picture in group.items()
     }
     contents |= {"table.csv": csv_text(compared).encode(), PAGE: page.encode()}
-    _write(Path(out), contents)
-    return Path(out) / PAGE
+    return write_page(out, contents)
 
 
 def _png_name(kind: str, number: int) -> str:
     return f"{kind}-{number + 1}.png" if number else f"{kind}.png"
-
-
-def _write(out: Path, contents: Mapping[str, bytes]) -> None:
-    """Write the files one by one, the page last; drop those of an earlier report."""
-    earlier = read_json(out / MARKER) if (out / MARKER).exists() else {}
-    known = earlier.get("files", []) if isinstance(earlier, dict) else []
-    write_json(out / MARKER, {"version": __version__, "files": sorted(contents)})
-    for name, content in contents.items():
-        with write_aside(out / name) as part:
-            part.write_bytes(content)
-    for name in known:
-        if isinstance(name, str) and name == Path(name).name and name not in contents:
-            (out / name).unlink(missing_ok=True)
-
-
-def _render(context: Mapping[str, Any]) -> str:
-    jinja2 = require("jinja2", "report")
-    folder = files("pyg_jets.report")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
-    return template.render(**context, css=(folder / "page.css").read_text(encoding="utf-8"))
 
 
 def _context(

@@ -10,9 +10,14 @@ from torch_geometric.transforms import BaseTransform
 from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.base import SPLITS
 from pyg_jets.loader import JetLoader
+from pyg_jets.training.remember import Remember
+from pyg_jets.training.sample import TrainingSample
 from pyg_jets.transforms import Compose, Features, Resimulate
 
 __all__ = ["JetDataModule"]
+
+#: Bytes of variants that are made once, at most.
+_REMEMBERED = 1 << 30
 
 
 class JetDataModule(lightning.LightningDataModule):
@@ -20,7 +25,8 @@ class JetDataModule(lightning.LightningDataModule):
 
     Training jets go through ``train_transform``, all others through ``eval_transform``, then
     every jet through ``features``. Validation and test see un-rotated jets; a second test loader
-    holds rotated variants of the test jets, which tell how far the output spreads over them.
+    holds variants of test jets, rotated before the detector whatever the training does, which tell
+    how far the output spreads over them.
 
     Args:
         dataset: The data set, made with ``split=None``.
@@ -29,8 +35,13 @@ class JetDataModule(lightning.LightningDataModule):
         eval_transform: The same for all others. Default: the un-rotated variant of
             ``train_transform`` if that is a ``Resimulate``.
         batch_size: Jets a batch, counted before their variants are made.
+        eval_batch_size: Jets a batch where nothing is trained.
         num_workers: Processes of each loader.
         spread_angles: Rotated variants of each test jet for ``test/spread``; 0 for none.
+        spread_jets: Number of test jets for ``test/spread``, at most.
+        sample: Which of the training jets to learn from. Default: all.
+        remember: Whether to make variants that are the same in every epoch only once. Default: if
+            they take less than a gigabyte.
 
     Examples:
         >>> import tempfile
@@ -48,25 +59,39 @@ class JetDataModule(lightning.LightningDataModule):
         train_transform: BaseTransform | None = None,
         eval_transform: BaseTransform | None = None,
         batch_size: int = 256,
+        eval_batch_size: int = 1024,
         num_workers: int = 0,
         spread_angles: int = 8,
+        spread_jets: int = 2000,
+        sample: TrainingSample | None = None,
+        remember: bool | None = None,
     ):
         super().__init__()
-        if batch_size < 1:
-            raise ValueError(f"Expected batch_size of at least 1, but got {batch_size}.")
-        self.dataset, self.batch_size, self.num_workers = dataset, batch_size, num_workers
+        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if size < 1:
+                raise ValueError(f"Expected {name} of at least 1, but got {size}.")
+        self.dataset, self.num_workers = dataset, num_workers
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.features = features or Features(axis=dataset.axis)
         self.train_transform = train_transform
-        self.eval_transform = eval_transform or _unrotated(train_transform, 1)
+        self.eval_transform = eval_transform or _at(train_transform, 1)
         self.spread_transform = None
         if spread_angles > 1:
-            self.spread_transform = _unrotated(self.eval_transform, spread_angles)
+            self.spread_transform = _at(self.eval_transform, spread_angles, "before")
         self.splits = {split: dataset.get_split(split) for split in SPLITS}
         for split, jets in self.splits.items():
             if len(jets) == 0:
                 raise ValueError(
                     f"The {split} split of {dataset} is empty: use more jets, or other fractions."
                 )
+        self.sample, self.remember = sample or TrainingSample(), remember
+        chosen, val = self.sample.choose(len(self.splits["train"]))
+        if val is not None:
+            self.splits["val"] = self.splits["train"].index_select(val)
+        if self.sample != TrainingSample():
+            self.splits["train"] = self.splits["train"].index_select(chosen)
+        self.spread_jets = self.splits["test"][:spread_jets]
+        self._remembered: dict[str, Remember] = {}
 
     @property
     def n_features(self) -> int:
@@ -74,22 +99,39 @@ class JetDataModule(lightning.LightningDataModule):
         return len(self.features.names)
 
     def loader(
-        self, jets: InMemoryDataset, transform: BaseTransform | None, shuffle: bool = False
+        self,
+        jets: InMemoryDataset,
+        transform: BaseTransform | None,
+        shuffle: bool = False,
+        remember: str | None = None,
     ) -> JetLoader:
-        """A loader over ``jets`` that ends in the features."""
+        """A loader over ``jets`` that ends in the features; training shuffles."""
         steps = [self.features] if transform is None else [transform, self.features]
+        whole = Compose(steps)
+        if remember is not None and self._worth_remembering(jets, transform):
+            if remember not in self._remembered:
+                made = JetLoader(jets, self.eval_batch_size, batch_transform=whole)
+                self._remembered[remember] = Remember(made)
+            whole = self._remembered[remember]
         return JetLoader(
             jets,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size if shuffle else self.eval_batch_size,
             shuffle=shuffle,
-            batch_transform=Compose(steps),
+            batch_transform=whole,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
 
+    def _worth_remembering(self, jets: InMemoryDataset, transform: BaseTransform | None) -> bool:
+        if not isinstance(transform, Resimulate) or not transform.is_fixed:
+            return False
+        particles = self.dataset._data.x.shape[0] / len(self.dataset)
+        size = 4 * (self.n_features + 2) * particles * len(jets) * transform.variants
+        return size < _REMEMBERED if self.remember is None else self.remember
+
     def train_dataloader(self) -> JetLoader:
         """Shuffled training jets, with their variants."""
-        return self.loader(self.splits["train"], self.train_transform, shuffle=True)
+        return self.loader(self.splits["train"], self.train_transform, True, "train")
 
     def statistics_dataloader(self) -> JetLoader:
         """The un-rotated training jets, from which statistics are learned."""
@@ -97,13 +139,13 @@ class JetDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> JetLoader:
         """Un-rotated validation jets."""
-        return self.loader(self.splits["val"], self.eval_transform)
+        return self.loader(self.splits["val"], self.eval_transform, remember="val")
 
     def test_dataloader(self) -> list[JetLoader]:
-        """Un-rotated test jets and, if there is a detector, their rotated variants."""
+        """Un-rotated test jets and, if there is a detector, rotated variants of some of them."""
         loaders = [self.loader(self.splits["test"], self.eval_transform)]
         if self.spread_transform is not None:
-            loaders.append(self.loader(self.splits["test"], self.spread_transform))
+            loaders.append(self.loader(self.spread_jets, self.spread_transform))
         return loaders
 
     def predict_dataloader(self) -> JetLoader:
@@ -111,11 +153,12 @@ class JetDataModule(lightning.LightningDataModule):
         return self.loader(self.splits["test"], self.eval_transform)
 
     def transfer_batch_to_device(self, batch, device: torch.device, dataloader_idx: int):
-        """Move a PyG batch, pointer and all."""
-        return batch.to(device)
+        """Move a PyG batch, pointer and all, unless it is there."""
+        return batch if batch.x.device == device else batch.to(device)
 
 
-def _unrotated(transform: BaseTransform | None, angles: int) -> Resimulate | None:
-    if not isinstance(transform, Resimulate):
-        return None
-    return Resimulate(transform.detector, angles=angles, seed=transform.seed)
+def _at(
+    transform: BaseTransform | None, angles: int, rotate: str | None = None
+) -> Resimulate | None:
+    """The transform at equal steps of a turn, if it is one of a detector."""
+    return transform.with_angles(angles, rotate) if isinstance(transform, Resimulate) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime
 import os
 import platform
@@ -31,12 +32,14 @@ __all__ = ["RunFolder"]
 _PACKAGES = ("pyg-jets", "torch", "torch-geometric", "lightning", "numba", "numpy", "awkward",
              "pythia8mc", "fastjet", "scikit-learn")  # fmt: skip
 _TREE = ("mass", "multiplicity")
+#: Seconds between two writings of ``metrics.csv``.
+_PAUSE = 2.0
 
 
 class RunFolder(lightning.Callback):
     """Write metrics, predictions, samples and provenance of a run into its folder.
 
-    ``metrics.csv`` grows by a row an epoch; ``metrics.json``, ``predictions.parquet``,
+    ``metrics.csv`` grows by a row a validation; ``metrics.json``, ``predictions.parquet``,
     ``samples.parquet`` and ``provenance.json`` are written when the test ends.
 
     Args:
@@ -45,6 +48,7 @@ class RunFolder(lightning.Callback):
         command: The command that made it, for the record. Default: this process's.
         samples: Number of test jets kept before and after the detector.
         variants: Number of these that are kept with their rotated variants.
+        arm: The arm of a study that the run belongs to.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class RunFolder(lightning.Callback):
         command: str | None = None,
         samples: int = 200,
         variants: int = 20,
+        arm: str | None = None,
     ):
         self.folder = Path(folder)
         self.title = title or self.folder.name
         self.command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        self.samples, self.variants = samples, variants
+        self.samples, self.variants, self.arm = samples, variants, arm
+        self.written = 0.0
         self.rows: list[dict[str, Any]] = []
         self.trained = 0.0
         self.started = time.perf_counter()
@@ -79,22 +85,36 @@ class RunFolder(lightning.Callback):
                 rows = list(csv.DictReader(stream))
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
 
-    @rank_zero_only
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Begin a row."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            step = {"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate}
+            self.rows.append(step | _logged(trainer))
+
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Add the epoch's row to ``metrics.csv``."""
-        logged = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rows.append({"epoch": trainer.current_epoch, "lr": rate, **logged})
+        """Complete the row with what is known at the end of its epoch."""
+        if self.rows and self.rows[-1]["epoch"] == trainer.current_epoch:
+            self.rows[-1] |= _logged(trainer)
+        if time.perf_counter() - self.written > _PAUSE:
+            self._write_rows()
+
+    @rank_zero_only
+    def _write_rows(self) -> None:
         names = dict.fromkeys(name for row in self.rows for name in row)
         with write_aside(self.folder / "metrics.csv") as part, part.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, list(names))
             writer.writeheader()
             writer.writerows(self.rows)
+        self.written = time.perf_counter()
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Stop the clock."""
+        """Stop the clock, and write what is not yet written."""
+        self._write_rows()
         self.trained = time.perf_counter() - self.started
 
     @rank_zero_only
@@ -105,15 +125,27 @@ class RunFolder(lightning.Callback):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_predictions(pl_module, data)
-        kept = samples(data, self.samples, self.variants)
-        write_parquet(kept, self.folder / "samples.parquet")
+        if self.samples:
+            kept = samples(data, self.samples, self.variants)
+            write_parquet(kept, self.folder / "samples.parquet")
         write_json(self.folder / "provenance.json", self._provenance(trainer, pl_module, data))
         found = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
             if name.startswith("test/")
         }
+        found |= self._best(trainer)
         write_json(self.folder / "metrics.json", found)
+
+    def _best(self, trainer: lightning.Trainer) -> dict[str, float]:
+        """The validation's numbers where the checkpoint's monitor was best."""
+        callback = getattr(trainer, "checkpoint_callback", None)
+        monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "min")
+        rows = [row for row in self.rows if monitor in row]
+        if monitor is None or not rows:
+            return {}
+        best = (min if mode == "min" else max)(rows, key=lambda row: float(row[monitor]))
+        return {name: float(best[name]) for name in best if name.startswith("val/")}
 
     def _write_predictions(self, tagger: Tagger, data: JetDataModule) -> None:
         import pyarrow as pa
@@ -151,16 +183,25 @@ class RunFolder(lightning.Callback):
             "content": data.dataset.content,
             "level": getattr(data.dataset, "level", None),
             "classes": list(data.dataset.classes),
+            "arm": self.arm,
+            "sample": dataclasses.asdict(data.sample),
+            "detector": getattr(data.train_transform, "name", None),
+            "network_name": type(tagger.network).__name__,
             "features": list(data.features.names),
             "train_transform": repr(data.train_transform),
             "network": repr(tagger.network),
             "loss": repr(tagger.loss),
             **sizes,
             "parameters": sum(p.numel() for p in tagger.network.parameters()),
-            "epochs": len(self.rows),
+            "epochs": len({row["epoch"] for row in self.rows}),
+            "steps": int(self.rows[-1]["step"]) if self.rows else 0,
             "wall_time_s": round(self.trained, 2),
             "world_size": trainer.world_size,
         }
+
+
+def _logged(trainer: lightning.Trainer) -> dict[str, float]:
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -25,7 +25,8 @@ class Tagger(lightning.LightningModule):
 
     Args:
         network: Called as ``network(x, ptr)``; gives logits ``[J, 1]``, or ``[J, C]`` of C classes.
-        loss: Called as ``loss(logits, y, variant_of)``. Default: the classification loss.
+        loss: Called as ``loss(logits, y, variant_of)``; where it has ``terms(…)``, these are
+            logged and ``total(terms)`` is the loss. Default: the classification loss.
         optimizer: Makes the optimiser of the parameters.
         scheduler: Makes a learning-rate scheduler of the optimiser, stepped each epoch.
         standardize: Whether to learn shift and scale of the inputs.
@@ -61,6 +62,7 @@ class Tagger(lightning.LightningModule):
         self.register_buffer("shift", torch.zeros(1))
         self.register_buffer("scale", torch.ones(1))
         self.collected: list[list[dict[str, Tensor]]] = []
+        self.tally: dict[str, Any] = {}
         self.predictions: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
@@ -102,15 +104,25 @@ class Tagger(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, with every variant in it."""
-        logits = self(batch.x, batch.ptr)
-        if (terms_of := getattr(self.loss, "terms", None)) is not None:
-            terms = terms_of(logits, batch.y, _variant_of(batch))
-            logged = {f"train/{name}": value.detach() for name, value in terms.items()}
-            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=batch.num_graphs)
-        loss = self.loss(logits, batch.y, _variant_of(batch))
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True,
-                 batch_size=batch.num_graphs)  # fmt: skip
+        logits, variant_of = self(batch.x, batch.ptr), _variant_of(batch)
+        of_loss: Any = self.loss
+        if hasattr(of_loss, "terms"):
+            terms = of_loss.terms(logits, batch.y, variant_of)
+            loss = of_loss.total(terms)
+        else:
+            terms, loss = {}, of_loss(logits, batch.y, variant_of)
+        self._tally({"loss": loss, **terms}, batch.num_graphs)
         return loss
+
+    def _tally(self, values: dict[str, Tensor], weight: int) -> None:
+        """Add to the epoch's means, and log them with its last batch: a log costs half a step."""
+        for name, value in {**values, "weight": torch.ones(())}.items():
+            self.tally[name] = self.tally.get(name, 0) + weight * value.detach()
+        if self.trainer.is_last_batch:
+            total = self.tally.pop("weight")
+            means = {f"train/{name}": value / total for name, value in self.tally.items()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
+            self.tally = {}
 
     def _collect(self, batch: Batch, loader: int = 0) -> None:
         while len(self.collected) <= loader:
@@ -138,6 +150,7 @@ class Tagger(lightning.LightningModule):
         if self.trainer.sanity_checking:
             return
         outputs = _gathered(self.collected[0])
+        self._refuse_nan(outputs["logits"])
         self.log("val/loss", self._loss(outputs), prog_bar=True)
         if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
             self.log("val/auc", self._auc(outputs), prog_bar=True)
@@ -153,6 +166,7 @@ class Tagger(lightning.LightningModule):
             for efficiency in (0.3, 0.5):
                 rejection = metrics.background_rejection(scores, labels, efficiency)
                 found[f"test/rejection_{efficiency}"] = rejection
+            found["test/signal_efficiency_0.5"] = metrics.signal_efficiency(scores, labels, 0.5)
         else:
             found["test/accuracy"] = (outputs["logits"].argmax(-1) == labels).double().mean()
         if len(self.collected) > 1 and outputs["logits"].size(-1) == 1:
@@ -175,6 +189,14 @@ class Tagger(lightning.LightningModule):
         if self.scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+
+    def _refuse_nan(self, logits: Tensor) -> None:
+        if wrong := int((~logits.isfinite()).any(-1).sum()):
+            raise ValueError(
+                f"The outputs of {wrong} of {len(logits)} validation jets are NaN or infinite in "
+                f"epoch {self.current_epoch}: the training diverged; lower the learning rate or "
+                "the coefficients of the loss."
+            )
 
     def _loss(self, outputs: dict[str, Tensor]) -> Tensor:
         return self.classification(outputs["logits"], outputs["label"], outputs["jet_id"])

@@ -1,7 +1,8 @@
-"""`Resimulate`: each jet's rotated and re-simulated variants, made on the fly."""
+"""`Resimulate`: each jet's rotated variants as a detector sees them, made on the fly."""
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, Literal
 
@@ -10,15 +11,17 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from pyg_jets.columns import CANONICAL
-from pyg_jets.detector import Detector
+from pyg_jets.columns import CANONICAL, check_names
+from pyg_jets.detector import Detector, rotate_image
 from pyg_jets.detector.random import uniforms
+from pyg_jets.jets import JetArray
 from pyg_jets.transforms.batch import make_batch, ragged
 from pyg_jets.transforms.particles import Particles
 
 __all__ = ["Resimulate"]
 
 _STRUCTURE = ("x", "pos", "batch", "ptr")
+_WHEN = ("before", "after")
 
 
 class Resimulate(BaseTransform):
@@ -36,6 +39,13 @@ class Resimulate(BaseTransform):
             ``"random"``: fresh angles, and a fresh response of the detector, every epoch.
         variants: Number of variants with ``angles="random"``.
         seed: Seed of the detector and of the random angles.
+        rotate: ``"before"`` the detector; or ``"after"`` it, by interpolation of the un-rotated
+            jet's image (:func:`~pyg_jets.detector.rotate_image`), which is what can be done where
+            there is no jet of before, and leaves artefacts.
+        image: Whether every variant becomes an image, its particles the pixels that are not zero;
+            rotation after the detector always gives images. For jets on a plane the cells already
+            are the pixels.
+        radius: Half the width of an image about the jet axis; 1 for jets on a plane.
 
     Shapes:
         - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
@@ -58,7 +68,12 @@ class Resimulate(BaseTransform):
         angles: int | Literal["random"] = 8,
         variants: int = 8,
         seed: int = 0,
+        rotate: Literal["before", "after"] = "before",
+        image: bool = False,
+        radius: float = 0.8,
     ):
+        (self.rotate,) = check_names((rotate,), _WHEN, "moment to rotate")
+        self.image, self.radius = image or rotate == "after", radius
         self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
         self.name = detector if isinstance(detector, str) else repr(detector)
         count = variants if angles == "random" else angles
@@ -78,11 +93,9 @@ class Resimulate(BaseTransform):
             )
         n_jets = len(ptr) - 1
         ids = data.jet_id if "jet_id" in data else torch.arange(n_jets, device=x.device)
-        epoch = epoch if self.angles == "random" else 0
+        epoch = 0 if self.is_fixed else epoch
         angles = self._angles(ids, epoch)
-        out, out_ptr = self.detector.simulate_tensors(
-            x, ptr, ids.reshape(-1), angles, seed=self.seed, epoch=epoch
-        )
+        out, out_ptr = self._seen(x, ptr, ids.reshape(-1), angles, epoch)
         per_jet = self._repeat(data, n_jets)
         per_jet["variant_of"] = torch.arange(n_jets, device=x.device).repeat_interleave(
             self.variants
@@ -93,6 +106,39 @@ class Resimulate(BaseTransform):
     def forward(self, data: Data) -> Batch:
         """The variants at epoch 0."""
         return self(data)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every epoch sees the same variants."""
+        return self.angles != "random"
+
+    def with_angles(self, angles: int, rotate: str | None = None) -> Resimulate:
+        """The same view at equal steps of a turn, un-rotated first."""
+        other = copy.copy(self)
+        other.angles = other.variants = angles
+        other.rotate = rotate or self.rotate
+        return other
+
+    def _seen(
+        self, x: Tensor, ptr: Tensor, ids: Tensor, angles: Tensor, epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """The variants as particles ``[M, 6]`` and pointer ``[J * V + 1]``."""
+        turned = angles if self.rotate == "before" else torch.zeros_like(angles[:, :1])
+        out, out_ptr = self.detector.simulate_tensors(
+            x, ptr, ids, turned, seed=self.seed, epoch=epoch
+        )
+        if not self.image or (self.rotate == "before" and self.detector.axis == "origin"):
+            return out, out_ptr
+        later = angles if self.rotate == "after" else torch.zeros_like(angles.reshape(-1, 1))
+        images = rotate_image(
+            JetArray(out.cpu().numpy(), CANONICAL, out_ptr.cpu().numpy()),
+            later.cpu().numpy(),
+            self.detector.image,
+            1.0 if self.detector.axis == "origin" else self.radius,
+            self.detector.axis,
+        )
+        found = (torch.tensor(part, device=x.device) for part in (images.particles, images.ptr))
+        return next(found), next(found)
 
     def _angles(self, ids: Tensor, epoch: int) -> Tensor:
         full = 2 * math.pi
@@ -123,4 +169,7 @@ class Resimulate(BaseTransform):
 
     def __repr__(self) -> str:
         angles = f"'random', variants={self.variants}" if self.angles == "random" else self.angles
-        return f"Resimulate({self.name}, angles={angles}, seed={self.seed})"
+        extras = "" if self.rotate == "before" else ", rotate='after'"
+        if self.image and self.detector.axis == "jet":
+            extras += f", image={self.detector.image}, radius={self.radius}"
+        return f"Resimulate({self.name}, angles={angles}, seed={self.seed}{extras})"

@@ -28,9 +28,11 @@ def stack(widths: tuple[int, ...], outputs: int | None = None) -> nn.Sequential:
 class PaddedPFN(nn.Module):
     """The same network on ``[J, L, F]`` and a mask."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(
+        self, in_channels: int, phi: tuple[int, ...] = PHI, f: tuple[int, ...] = HIDDEN
+    ) -> None:
         super().__init__()
-        self.phi, self.f = stack((in_channels, *PHI)), stack((PHI[-1], *HIDDEN), 1)
+        self.phi, self.f = stack((in_channels, *phi)), stack((phi[-1], *f), 1)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Logits of each jet."""

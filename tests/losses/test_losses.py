@@ -49,6 +49,7 @@ def test_against_numpy(a, b):
         assert float(got) == pytest.approx(want, rel=1e-5)
     terms = InvarianceLoss(a, b).terms(logits, y, jet)
     assert float(a * terms["bce"] + b * terms["invariance"]) == pytest.approx(want, rel=1e-5)
+    assert float(InvarianceLoss(a, b).total(terms)) == pytest.approx(want, rel=1e-5)
 
 
 def test_order_does_not_matter():

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
@@ -84,11 +84,23 @@ def test_metrics_are_those_of_the_predictions(run):
     assert metrics["test/auc"] == pytest.approx(roc_auc_score(label, score))
     assert metrics["test/accuracy"] == pytest.approx(accuracy_score(label, score > 0))
     assert metrics["test/spread"] > 0
+    background, signal, _ = roc_curve(label, score)
+    found = metrics["test/signal_efficiency_0.5"]
+    assert found == pytest.approx(np.interp(0.5, background, signal), abs=0.5 / label.sum())
+
+
+def test_metrics_hold_the_best_validation(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    best = min(rows, key=lambda row: float(row["val/loss"]))
+    assert metrics["val/loss"] == float(best["val/loss"])
+    assert metrics["val/auc"] == float(best["val/auc"])
 
 
 def test_metrics_csv_has_a_row_an_epoch(run):
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert [row["step"] for row in rows] == ["2", "4"]
     assert {"train/loss", "train/bce", "train/invariance", "val/loss", "val/auc", "lr"} <= set(
         rows[0]
     )
@@ -114,8 +126,9 @@ def test_test_and_predict_from_a_checkpoint(run, tmp_path):
     words = ["--config", str(config(tmp_path)), "--run", str(tmp_path / "again"),
              "--ckpt_path", str(run / "checkpoints" / "best.ckpt")]  # fmt: skip
     assert main(["test", *words]) == 0
-    mine = json.loads((tmp_path / "again" / "metrics.json").read_text())
-    assert mine == pytest.approx(json.loads((run / "metrics.json").read_text()))
+    mine, fitted = (json.loads((folder / "metrics.json").read_text())
+                    for folder in (tmp_path / "again", run))  # fmt: skip
+    assert mine == pytest.approx({k: v for k, v in fitted.items() if k.startswith("test/")})
     assert main(["predict", *words]) == 0
 
 

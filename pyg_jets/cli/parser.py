@@ -1,0 +1,106 @@
+"""The arguments of every command but the training ones, which LightningCLI parses."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pyg_jets import __version__
+
+__all__ = ["parser"]
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyg-jets",
+        description="Jets as variable-length PyTorch Geometric graphs, from Pythia to the report.",
+    )
+    parser.add_argument("--version", action="version", version=f"pyg_jets {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    _add_generate(verbs)
+    for verb, text in (
+        ("fit", "train a tagger, test it, leave a run folder (--config FILE, see fit --help)"),
+        ("validate", "run the validation of a configuration"),
+        ("test", "test a checkpoint"),
+        ("predict", "predict with a checkpoint"),
+    ):
+        verbs.add_parser(verb, help=text, add_help=False)
+    _add_scan(verbs)
+    report = verbs.add_parser("report", help="make a page of run folders, or of a scan")
+    report.add_argument("runs", nargs="+", type=Path, metavar="RUN",
+                        help="run folders, or the folder of a scan")  # fmt: skip
+    report.add_argument("--out", type=Path,
+                        help="folder of the page (of a scan: its folder report)")  # fmt: skip
+    report.add_argument("--title", help="title of the page")
+    report.add_argument("--results", type=Path, metavar="STEM",
+                        help="of scans: write STEM.md, STEM.csv and figures instead")  # fmt: skip
+    _add_artefacts(verbs)
+    demo = verbs.add_parser("demo", help="W against QCD jets, from Pythia to a report, in minutes")
+    demo.add_argument("--jets", type=int, default=2000, help="jets of each class (2000)")
+    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder (runs/demo)")
+    demo.add_argument("--data", type=Path, default=Path("data/pythia"),
+                      help="folder of the generated jets (data/pythia)")  # fmt: skip
+    demo.add_argument("--seed", type=int, default=1, help="seed (1)")
+    demo.add_argument("--epochs", type=int, help="at most so many epochs an arm")
+    demo.add_argument("--fresh", action="store_true", help="train again what is finished")
+    return parser
+
+
+def _add_scan(verbs: argparse._SubParsersAction) -> None:
+    scan = verbs.add_parser(
+        "scan",
+        help="run a W&B sweep file offline, and report on it",
+        description="Run the points of a W&B sweep file inside long-lived workers, one folder a "
+        "point. A stopped scan continues where it stopped; what is finished is kept. The same file "
+        "works with `wandb sweep FILE` and `wandb agent ID`.",
+    )
+    add = scan.add_argument
+    add("file", type=Path, metavar="FILE", help="the sweep file")
+    add("--out", type=Path, metavar="DIR", help="folder of the scan (runs/scans/FILE's stem)")
+    add("--workers", type=int, help="local processes of one thread (the number of cores)")
+    add("--scheduler", metavar="ADDRESS", help="a Dask scheduler instead, such as tcp://host:8786")
+    add("--count", type=int, help="at most so many points")
+    add("--seed", type=int, default=0, help="seed of the proposals of random and bayes (0)")
+    add("--dry-run", action="store_true", help="only print the command line of each point")
+    add("--no-report", dest="report", action="store_false", help="make no report at the end")
+
+
+def _add_artefacts(verbs: argparse._SubParsersAction) -> None:
+    artefacts = verbs.add_parser(
+        "artefacts",
+        help="measure what rotating after a detector leaves",
+        description="How well a classifier tells rotated images from un-rotated ones, where the "
+        "rotation is made before and after the detector: toys, jets, digits.",
+    )
+    add = artefacts.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    add("--events", type=int, default=2000, help="events of each source (2000)")
+    add("--sources", nargs="+", default=("toy", "jets", "digits"), metavar="S",
+        help="toy jets digits (all)")  # fmt: skip
+    add("--seed", type=int, default=1, help="seed (1)")
+    add("--data", type=Path, default=Path("data/pythia"),
+        help="folder of the generated jets (data/pythia)")  # fmt: skip
+
+
+def _add_generate(verbs: argparse._SubParsersAction) -> None:
+    generate = verbs.add_parser(
+        "generate",
+        help="generate jets with Pythia and FastJet",
+        description="Generate jets with Pythia 8 and FastJet into DIR/PROCESS.parquet. A stopped "
+        "generation continues where it stopped.",
+    )
+    add = generate.add_argument
+    add("--process", nargs="+", required=True, metavar="P", help="qcd quark gluon w z top")
+    add("--jets", type=int, required=True, help="jets of each process inside the pT window")
+    add("--pt", nargs=2, type=float, default=(500.0, 600.0), metavar=("MIN", "MAX"),
+        help="window of jet pT in GeV (500 600)")  # fmt: skip
+    add("--eta-max", type=float, default=2.0, help="largest |eta| of a jet (2)")
+    add("--radius", type=float, default=0.8, help="radius of the anti-kt jets (0.8)")
+    add("--pthat", nargs=2, type=float, default=(0.8, 1.6), metavar=("LOW", "HIGH"),
+        help="range of the hard pT in multiples of the window's edges (0.8 1.6)")  # fmt: skip
+    add("--setting", action="append", default=[], metavar="STRING", help="further Pythia setting")
+    add("--shower", default="simple", help="simple or vincia (simple)")
+    add("--seed", type=int, default=0, help="seed (0)")
+    add("--workers", type=int, help="local processes (the number of cores)")
+    add("--scheduler", metavar="ADDRESS", help="a Dask scheduler instead, such as tcp://host:8786")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write to")

@@ -1,0 +1,119 @@
+"""What each command does with its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["VERBS"]
+
+
+def _generate(args: argparse.Namespace) -> None:
+    from pyg_jets.events import generation
+    from pyg_jets.events.summary import summary_table
+
+    files = generation.generate_folder(
+        args.process,
+        args.jets,
+        args.out,
+        pt=tuple(args.pt),
+        eta_max=args.eta_max,
+        radius=args.radius,
+        pthat=tuple(args.pthat),
+        settings=tuple(args.setting),
+        shower=args.shower,
+        seed=args.seed,
+        workers=args.workers,
+        scheduler=args.scheduler,
+    )
+    print(summary_table(generation.read_summaries(args.out)))
+    for path in files.values():
+        print(path)
+
+
+def _report(args: argparse.Namespace) -> None:
+    is_scan = (args.runs[0] / "scan.json").exists()
+    if is_scan and args.results is not None:
+        from pyg_jets.report.scan import write_results
+
+        print(write_results(args.runs, args.results, args.title, _command()).resolve())
+    elif is_scan and len(args.runs) == 1:
+        _report_of_scan(args.runs[0], args.out, args.title)
+    else:
+        _report_of_runs(args)
+
+
+def _report_of_runs(args: argparse.Namespace) -> None:
+    from pyg_jets.report import make_report, summary_table
+
+    if args.out is None:
+        raise ValueError("Expected --out, the folder of the page, for a report of runs.")
+    print(summary_table(args.runs))
+    print(make_report(args.runs, args.out, args.title, _command()).resolve())
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from pyg_jets.cli.demo import demo
+
+    demo(args, _command())
+
+
+def _scan(args: argparse.Namespace) -> int:
+    from pyg_jets.scan.engine import folder_of, interruptible, scan
+
+    with interruptible():
+        counts = scan(
+            args.file,
+            args.out,
+            workers=args.workers,
+            scheduler=args.scheduler,
+            count=args.count,
+            dry_run=args.dry_run,
+            seed=args.seed,
+            command=_command(),
+        )
+        if counts["finished"] and args.report and not args.dry_run:
+            _report_of_scan(folder_of(args.file, args.out), None, None)
+    if counts["failed"]:
+        print(f"{counts['failed']} points failed: see above, and log.txt in their folders.",
+              file=sys.stderr)  # fmt: skip
+    return 1 if counts["failed"] else 0
+
+
+def _report_of_scan(folder: Any, out: Any, title: str | None) -> None:
+    from pyg_jets.report.scan import make_scan_report, scan_table
+
+    print(scan_table(folder))
+    print(make_scan_report(folder, out, title, _command()).resolve())
+
+
+def _artefacts(args: argparse.Namespace) -> None:
+    from pyg_jets.report.artefacts import summary
+    from pyg_jets.training.artefacts import measure_artefacts
+
+    folder = measure_artefacts(
+        args.out,
+        n_events=args.events,
+        sources=args.sources,
+        seed=args.seed,
+        data=args.data,
+        command=_command(),
+    )
+    print(summary(folder))
+    print(folder.resolve())
+
+
+def _command() -> str:
+    return " ".join(["pyg-jets", *sys.argv[1:]])
+
+
+#: The function of each command; it may return an exit code.
+VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "generate": _generate,
+    "report": _report,
+    "demo": _demo,
+    "scan": _scan,
+    "artefacts": _artefacts,
+}

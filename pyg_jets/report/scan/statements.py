@@ -1,0 +1,140 @@
+"""What arXiv 2311.05952 says of the arms, tested on the cells of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from pyg_jets.metrics import Estimate
+from pyg_jets.report.compare import beyond_two_errors
+from pyg_jets.report.scan.cells import ARMS, Cell, Key, minus
+
+__all__ = ["VERDICTS", "Contrast", "Statement", "statements", "verdict"]
+
+VERDICTS = ("holds", "fails", "undecided")
+_METRIC = "test/auc"
+#: The arms that the source has.
+_SOURCE = ARMS[:-1]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two arms of one network, detector and training size, the first of which should be better.
+
+    Args:
+        first: The cell of the arm that should be better.
+        second: The cell of the other.
+    """
+
+    first: Cell
+    second: Cell
+
+    @property
+    def difference(self) -> Estimate:
+        """AUC of the first minus that of the second; the error is NaN if one is not known."""
+        first, second = self.first.mean(_METRIC), self.second.mean(_METRIC)
+        assert first  # as statements chose
+        assert second
+        return minus(first, second)
+
+    @property
+    def source(self) -> Estimate | None:
+        """The same difference in the source."""
+        first, second = self.first.source, self.second.source
+        return None if first is None or second is None else minus(first, second)
+
+    @property
+    def verdict(self) -> str:
+        """``holds``, ``fails`` or, within two errors or without errors, ``undecided``."""
+        return verdict(self.difference)
+
+
+def verdict(difference: Estimate) -> str:
+    """What a difference says of a statement that it is positive.
+
+    Examples:
+        >>> verdict(Estimate(0.03, 0.01)), verdict(Estimate(0.01, 0.01))
+        ('holds', 'undecided')
+        >>> verdict(Estimate(-0.03, 0.01)), verdict(Estimate(0.03, float("nan")))
+        ('fails', 'undecided')
+    """
+    if not beyond_two_errors(difference):
+        return "undecided"
+    return "holds" if difference.value > 0 else "fails"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement and its tests.
+
+    Args:
+        text: The statement.
+        how: What is compared.
+        tests: A test for each network, detector, pair of arms and training size.
+    """
+
+    text: str
+    how: str
+    tests: tuple[Contrast, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tests came out how."""
+        return {v: sum(test.verdict == v for test in self.tests) for v in VERDICTS}
+
+
+def statements(cells: Iterable[Cell]) -> list[Statement]:
+    """The statements that can be tested, each with its tests in the order of the cells.
+
+    Args:
+        cells: The cells of a study; any may lack.
+    """
+    known = {(c.arm, c.network, c.detector, c.n_train): c for c in cells if c.mean(_METRIC)}
+    rect = {key: cell for key, cell in known.items() if key[2].endswith("rect")}
+    aug_inv = (("pre-aug", "post-aug"), ("pre-inv", "post-inv"))
+    found = [
+        Statement(
+            "Without rotations (none) a network does worst",
+            "the arm of the source that is least above none, minus none",
+            tuple(_worst(known)),
+        ),
+        Statement(
+            "On the rectangular grid, rotating before the detector beats rotating after it",
+            "pre-aug minus post-aug, pre-inv minus post-inv",
+            tuple(_pairs(rect, aug_inv)),
+        ),
+        Statement(
+            "Encouraged invariance beats augmentation alone",
+            "post-inv minus post-aug, pre-inv minus pre-aug",
+            tuple(_pairs(known, (("post-inv", "post-aug"), ("pre-inv", "pre-aug")))),
+        ),
+        Statement(
+            "Fresh random angles beat eight fixed ones (not in the source)",
+            "pre-inv-continuous minus pre-inv",
+            tuple(_pairs(known, (("pre-inv-continuous", "pre-inv"),))),
+        ),
+    ]
+    return [one for one in found if one.tests]
+
+
+def _pairs(cells: Mapping[Key, Cell], arms: Sequence[tuple[str, str]]) -> Iterator[Contrast]:
+    places = dict.fromkeys(key[1:] for key in cells)
+    for place, (first, second) in product(places, arms):
+        if (first, *place) in cells and (second, *place) in cells:
+            yield Contrast(cells[first, *place], cells[second, *place])
+
+
+def _worst(cells: Mapping[Key, Cell]) -> Iterator[Contrast]:
+    """For each cell of ``none`` the rival that contradicts it most, or supports it least."""
+    for place in dict.fromkeys(key[1:] for key in cells):
+        found = [cells[arm, *place] for arm in _SOURCE if (arm, *place) in cells]
+        rivals = [Contrast(cell, found[0]) for cell in found[1:]]
+        if rivals and found[0].arm == "none":
+            yield min(rivals, key=_significance)
+
+
+def _significance(test: Contrast) -> float:
+    value, error = test.difference
+    return value / error if error > 0 and math.isfinite(error) else 0.0

@@ -1,0 +1,230 @@
+"""`scan`: the points of a sweep file, run inside long-lived Dask workers, resumable."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyg_jets import __version__
+from pyg_jets.files import claim_folder, dask_client, require, write_json
+from pyg_jets.scan.check import check_sweep
+from pyg_jets.scan.command import command_line, point_words
+from pyg_jets.scan.points import Points, point_hash
+from pyg_jets.scan.progress import Progress
+from pyg_jets.scan.propose import Proposals
+from pyg_jets.scan.sweep import Sweep, read_sweep
+from pyg_jets.scan.worker import Job, run_point
+from pyg_jets.training.words import flatten_words
+
+__all__ = ["folder_of", "interruptible", "scan"]
+
+MARKER = "scan.json"
+#: What a point is run with unless the sweep file says otherwise.
+_QUIET = {"--trainer.enable_progress_bar": "false", "--trainer.logger": "false", "--samples": "0"}
+#: Seconds between two looks at a point that another scan runs.
+_PATIENCE = 2.0
+
+
+def scan(
+    file: str | Path,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    count: int | None = None,
+    dry_run: bool = False,
+    seed: int = 0,
+    command: str | None = None,
+) -> dict[str, int]:
+    """Run the points of a W&B sweep file that are not finished yet.
+
+    Each point has a folder ``OUT/points/HASH``, named by what it runs. Finished points are kept,
+    half-finished and failed ones are moved to ``OUT/aside`` and run again. Several scans may share
+    a folder: no point is run twice.
+
+    Args:
+        file: The sweep file.
+        out: The scan's folder. Default: ``runs/scans/`` and the file's stem.
+        workers: Local processes, one thread each. Default: the number of cores.
+        scheduler: Address of a Dask scheduler instead; its workers must see the same folders.
+        count: Number of points, at most.
+        dry_run: Only print the command line of each point.
+        seed: Seed of the proposals of ``random`` and ``bayes``.
+        command: The command, for the record.
+
+    Returns:
+        How many points are ``finished`` and ``failed``.
+
+    Raises:
+        ValueError: For a sweep file that cannot be run, with the key named.
+        FileNotFoundError: If there is no such file.
+        FileExistsError: If ``out`` holds something else.
+    """
+    sweep = read_sweep(file)
+    check_sweep(sweep)
+    if dry_run:
+        for point in _asked(Proposals(sweep, seed, count=count)):
+            print(command_line(sweep, point))
+        return {"finished": 0, "failed": 0}
+    require("distributed", "scan")
+    folder = folder_of(file, out)
+    _record(claim_folder(folder, MARKER, "a scan"), sweep, command)
+    run = _Scan(sweep, Points(folder.resolve()), workers or os.cpu_count() or 1, seed, count)
+    return run(lambda: dask_client(scheduler, run.workers, memory_limit=0))
+
+
+def folder_of(file: str | Path, out: str | Path | None = None) -> Path:
+    """The folder of a scan."""
+    return Path("runs/scans") / Path(file).stem if out is None else Path(out)
+
+
+def _asked(proposals: Proposals) -> Iterator[dict[str, Any]]:
+    while (point := proposals.ask()) is not None:
+        yield point
+
+
+def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
+    varied = [n for n, d in sweep.parameters.items() if d.choices is None or len(d.choices) > 1]
+    metric = sweep.metric
+    record = {
+        "name": sweep.name,
+        "file": str(sweep.path),
+        "method": sweep.method,
+        "metric": None if metric is None else {"name": metric.name, "goal": metric.goal},
+        "parameters": varied,
+        "command": command,
+        "version": __version__,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    write_json(folder / MARKER, record)
+    shutil.copyfile(sweep.path, folder / "sweep.yaml")
+
+
+def job_words(sweep: Sweep, point: dict[str, Any]) -> list[str]:
+    """The flat words that run a point: its own, and what keeps a scan quiet."""
+    words = flatten_words(point_words(sweep, point))
+    given = {word.partition("=")[0] for word in words}
+    return [*words, *(f"{key}={value}" for key, value in _QUIET.items() if key not in given)]
+
+
+class _Scan:
+    """The loop that hands points to workers and takes what comes back.
+
+    Args:
+        sweep: The sweep.
+        points: The points' folders.
+        workers: Number of local workers.
+        seed: Seed of the proposals.
+        count: Number of points, at most.
+    """
+
+    def __init__(self, sweep: Sweep, points: Points, workers: int, seed: int, count: int | None):
+        self.sweep, self.points, self.workers = sweep, points, workers
+        self.metric = sweep.metric
+        history = [(r["parameters"], self._value(r["hash"])) for r in self._of_this_sweep()]
+        self.proposals = Proposals(sweep, seed, history=history, count=count)
+        self.known = 0 if sweep.method == "grid" else len(history)
+        self.asked: set[str] = set()
+        self.elsewhere: deque[tuple[float, Job]] = deque()
+
+    def _of_this_sweep(self) -> Iterator[dict[str, Any]]:
+        """The finished points that the sweep file, as it stands now, would run alike."""
+        for record in self.points.finished():
+            if set(record["parameters"]) == set(self.sweep.parameters):
+                words = job_words(self.sweep, record["parameters"])
+                if point_hash(words) == record["hash"]:
+                    yield record
+
+    def _value(self, name: str) -> float | None:
+        return None if self.metric is None else self.points.value(name, self.metric.name)
+
+    def __call__(self, connect: Callable[[], AbstractContextManager[Any]]) -> dict[str, int]:
+        """Run everything; the cluster is started only if a point is to be run."""
+        total = self.proposals.total
+        with Progress(total, self.workers, self.metric, self.known) as progress:
+            if (first := self._next(progress)) is not None:
+                with connect() as client:
+                    self._work(client, first, progress)
+            return progress.counts
+
+    def _work(self, client: Any, first: Job, progress: Progress) -> None:
+        waiting = require("distributed", "scan").as_completed()
+        slots = sum(client.nthreads().values()) or self.workers
+        running: dict[str, Job] = {}
+        job: Job | None = first
+        while True:
+            while job is not None:
+                key = f"point-{job.name}-{time.monotonic_ns()}"
+                running[key] = job
+                waiting.add(client.submit(run_point, job, key=key, pure=False, retries=0))
+                job = self._next(progress) if len(running) < slots else None
+            progress.running(len(running))
+            if running:
+                future = next(waiting)
+                self._take(_outcome(future, running.pop(future.key)), progress)
+            elif self.elsewhere:
+                time.sleep(_PATIENCE)
+            else:
+                return
+            job = self._next(progress)
+
+    def _next(self, progress: Progress) -> Job | None:
+        """The next job to submit: a new point, else one that another scan may have left."""
+        while (point := self.proposals.ask()) is not None:
+            words = job_words(self.sweep, point)
+            name = point_hash(words)
+            if name in self.asked:
+                self.proposals.tell(point, self._value(name))
+                continue
+            self.asked.add(name)
+            if self.points.is_finished(name):
+                value = self._value(name)
+                self.proposals.tell(point, value)
+                progress.kept(name, value)
+                continue
+            return self._job(name, point, words)
+        if self.elsewhere and self.elsewhere[0][0] <= time.monotonic():
+            return self.elsewhere.popleft()[1]
+        return None
+
+    def _job(self, name: str, point: dict[str, Any], words: list[str]) -> Job:
+        goal = None if self.metric is None else (self.metric.name, self.metric.goal)
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        return Job(str(self.points.scan), name, point, words, os.getcwd(), threads, goal,
+                   self.sweep.early_terminate)  # fmt: skip
+
+    def _take(self, outcome: dict[str, Any], progress: Progress) -> None:
+        job = outcome.pop("job")
+        if outcome["status"] == "elsewhere":
+            self.elsewhere.append((time.monotonic() + _PATIENCE, job))
+            return
+        failed = outcome["status"] != "finished"
+        value = None if failed else self._value(job.name)
+        self.proposals.tell(dict(job.parameters), value)
+        progress.done(job, outcome, value)
+
+
+def _outcome(future: Any, job: Job) -> dict[str, Any]:
+    """What a point came to; also if its workers died again and again, or the cluster is gone."""
+    try:
+        return {**future.result(), "job": job}
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        return {"hash": job.name, "status": "failed", "error": text, "seconds": None, "job": job}
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Say what a Ctrl-C leaves behind, and end with the shell's code for it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nStopped. What is finished is kept: the same command goes on.", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,111 @@
+"""W&B's early stop of a sweep's bad runs, after Hyperband (arXiv 1603.06560)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Hyperband"]
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """At some iterations, the *brackets*, compare a run with the others and stop it if it is bad.
+
+    An iteration is one value of the sweep's metric, mostly an epoch, counted from 1. The brackets
+    are ``min_iter × eta^k`` for k = 0, 1, …, or ``max_iter / eta^k`` for k = 1 … ``s``, rounded
+    down. A run goes on if no more than a share of 1/``eta`` of all runs that came so far, itself
+    among them, is better; with ``strict``, if it is itself among the best 1/``eta``, rounded down,
+    though never fewer than one. It is compared with the runs that came before it, not with those
+    that come after.
+
+    Args:
+        min_iter: The first bracket; either this or ``max_iter`` and ``s``.
+        max_iter: The number of iterations of a whole run.
+        s: How many brackets there are before ``max_iter``.
+        eta: Factor between brackets, and the share that goes on as its inverse.
+        strict: Stop more runs, as successive halving does.
+
+    Raises:
+        ValueError: For numbers that make no bracket.
+
+    Examples:
+        >>> Hyperband(min_iter=3).brackets(50)
+        (3, 9, 27)
+        >>> Hyperband(max_iter=27, s=2).brackets(27)
+        (3, 9)
+        >>> Hyperband(min_iter=3).stops(0.7, others=[0.5, 0.6, 0.9], goal="minimize")
+        True
+    """
+
+    min_iter: int | None = None
+    max_iter: int | None = None
+    s: int | None = None
+    eta: float = 3
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        _check_schedule(self.min_iter, self.max_iter, self.s)
+        _check_whole(min_iter=self.min_iter, max_iter=self.max_iter, s=self.s)
+        if isinstance(self.eta, bool) or not isinstance(self.eta, int | float) or self.eta <= 1:
+            raise ValueError(f"Expected eta as a number above 1, but got eta={self.eta!r}.")
+        if not isinstance(self.strict, bool):
+            raise ValueError(f"Expected strict as true or false, but got strict={self.strict!r}.")
+        if self.max_iter is not None and self.max_iter < self.eta:
+            raise ValueError(
+                f"Expected max_iter of at least eta, but got max_iter={self.max_iter} and "
+                f"eta={self.eta:g}, which make no bracket: raise max_iter."
+            )
+
+    def brackets(self, up_to: int) -> tuple[int, ...]:
+        """The iterations, none above ``up_to``, at which a run is compared.
+
+        Args:
+            up_to: The last iteration of a run.
+        """
+        found = set()
+        if self.min_iter is not None:
+            bracket: float = self.min_iter
+            while bracket < up_to + 1:
+                found.add(int(bracket))
+                bracket *= self.eta
+        elif self.max_iter is not None and self.s is not None:
+            found = {int(self.max_iter / self.eta**k) for k in range(1, self.s + 1)}
+        return tuple(sorted(n for n in found if 1 <= n <= up_to))
+
+    def stops(self, value: float, others: Sequence[float], goal: str) -> bool:
+        """Whether a run is to stop at a bracket.
+
+        Args:
+            value: The run's metric at the bracket. One that is not a number stops.
+            others: The metric, at the same bracket, of the runs that came there before.
+            goal: ``minimize`` or ``maximize``.
+        """
+        if goal not in ("minimize", "maximize"):
+            raise ValueError(f"Expected goal as minimize or maximize, but got {goal!r}.")
+        if math.isnan(value):
+            return True
+        sign = 1 if goal == "minimize" else -1
+        better = sum(sign * other < sign * value for other in others)
+        kept = int((len(others) + 1) / self.eta)
+        return better >= max(kept, 1) if self.strict else better > kept
+
+
+def _check_schedule(min_iter: int | None, max_iter: int | None, s: int | None) -> None:
+    by_first, by_last = min_iter is not None, max_iter is not None or s is not None
+    if by_first and by_last:
+        raise ValueError("Expected either min_iter or max_iter and s, but got both: leave one out.")
+    if not by_first and (max_iter is None or s is None):
+        raise ValueError(
+            "Expected either min_iter or max_iter and s, "
+            f"but got max_iter={max_iter!r} and s={s!r}: give min_iter."
+        )
+
+
+def _check_whole(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"Expected {name} as a whole number above 0, but got {number!r}.")

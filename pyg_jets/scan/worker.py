@@ -1,0 +1,109 @@
+"""One point of a scan, run inside a worker that lives on."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyg_jets.files import locked
+from pyg_jets.scan.points import Points
+
+__all__ = ["Job", "run_point"]
+
+_LOG = "log.txt"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A point to run.
+
+    Args:
+        scan: The scan's folder.
+        name: The point's name.
+        parameters: Its parameters by dotted name.
+        words: The words after ``pyg-jets`` that it runs.
+        place: The folder to run in, to which paths in the words refer.
+        threads: Threads of each worker.
+        goal: Name and goal of the metric, for stopping early.
+        early: When to stop early, if at all.
+    """
+
+    scan: str
+    name: str
+    parameters: Mapping[str, Any]
+    words: Sequence[str]
+    place: str
+    threads: int = 1
+    goal: tuple[str, str] | None = None
+    early: Any = None
+
+
+def run_point(job: Job) -> dict[str, Any]:
+    """Run a point unless it is finished or another process runs it; return its record.
+
+    An error of the point ends up in its record, so that the scan goes on. The record's status is
+    ``"elsewhere"`` if another process has the point.
+    """
+    points = Points(job.scan)
+    with locked(points.folder(job.name), wait=False) as ours:
+        if not ours:
+            return {"hash": job.name, "status": "elsewhere"}
+        if points.is_finished(job.name):
+            return points.record(job.name)
+        start = time.perf_counter()
+        try:
+            return _run(points, job, start)
+        except Exception as error:
+            return _failed(points, job, error, start)
+        finally:
+            gc.collect()  # a trainer and its data hold each other, and a memory map each
+
+
+def _run(points: Points, job: Job, start: float) -> dict[str, Any]:
+    folder = points.begin(job.name, job.parameters, job.words)
+    stopper = _train(job, folder)
+    if not (folder / "metrics.json").exists():
+        raise RuntimeError("The training ended without metrics.json: was it interrupted?")
+    facts = {"seconds": round(time.perf_counter() - start, 2), "stopped_early": bool(stopper)}
+    return points.write(job.name, job.parameters, "finished", **facts)
+
+
+def _failed(points: Points, job: Job, error: Exception, start: float) -> dict[str, Any]:
+    text = f"{type(error).__name__}: {error}"
+    facts = {"error": text, "seconds": round(time.perf_counter() - start, 2)}
+    with contextlib.suppress(OSError):  # on a full disk even that may not be written
+        with (points.folder(job.name) / _LOG).open("a") as log:
+            log.write("".join(traceback.format_exception(error)))
+        return points.write(job.name, job.parameters, "failed", **facts)
+    return {"hash": job.name, "parameters": dict(job.parameters), "status": "failed", **facts}
+
+
+def _train(job: Job, folder: Path) -> bool:
+    """Train in this process and log what is printed; whether it was stopped early."""
+    import torch
+
+    from pyg_jets.scan.stopping import StopEarly
+    from pyg_jets.training.cli import main
+
+    torch.set_num_threads(job.threads)
+    os.chdir(job.place)
+    callbacks = []
+    if job.early is not None and job.goal is not None:
+        callbacks = [StopEarly(folder, *job.goal, job.early)]
+    with (
+        (folder / _LOG).open("w") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        try:
+            main([*job.words, f"--run={folder}"], callbacks=callbacks)
+        except SystemExit as error:  # of a parser
+            raise ValueError(f"The command line is refused (see {folder / _LOG}).") from error
+    return any(stopper.stopped for stopper in callbacks)

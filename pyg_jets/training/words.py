@@ -1,0 +1,123 @@
+"""Command lines of W&B's agent, whose values are Python's text of them, to dotted words."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["flatten_words"]
+
+_OPTION = re.compile(r"--[\w.-]+")
+_NAME = re.compile(r"[\w.-]+")
+
+
+def flatten_words(words: Sequence[str]) -> list[str]:
+    """Take dictionaries and lists of a command line apart, so that they overlay a configuration.
+
+    W&B's agent writes every value as Python prints it. ``--key={'a': {'b': 1}}`` becomes
+    ``--key.a.b=1``, with ``class_path`` before what it takes; ``None`` becomes ``null``, which
+    YAML knows; ``--config=['a.yaml', 'b.yaml']`` becomes two words, and ``--config=None`` none.
+    A dictionary or a list may also be JSON, and a value may stand after a space. All else stays
+    as it is and where it is, such as ``--names=[eta, phi]``.
+
+    Text stays bare, so that an argument whose type is text reads it as it was. One that may be
+    both text and number reads ``1e-3`` as a number, from any command line.
+
+    Args:
+        words: The words of a command line.
+
+    Examples:
+        >>> flatten_words(["fit", "--model={'network': {'init_args': {'f': [8, 8], 'bn': None}}}"])
+        ['fit', '--model.network.init_args.f=[8, 8]', '--model.network.init_args.bn=null']
+        >>> flatten_words(["--config=['a.yaml', 'b.yaml']", "--names=[eta, phi]"])
+        ['--config=a.yaml', '--config=b.yaml', '--names=[eta, phi]']
+    """
+    flat: list[str] = []
+    left = list(words)
+    while left:
+        taken, key, value = _option(left)
+        new = None if value is None else _expand(key, value)
+        flat += left[:taken] if new is None else new
+        del left[:taken]
+    return flat
+
+
+def _option(words: list[str]) -> tuple[int, str, str | None]:
+    """How many of the first words belong together, and the option and its value in them."""
+    key, sign, value = words[0].partition("=")
+    if not _OPTION.fullmatch(key):
+        return 1, key, None
+    if sign:
+        return 1, key, value
+    if len(words) > 1 and (words[1] == "None" or _read(words[1]) is not None):
+        return 2, key, words[1]
+    return 1, key, None
+
+
+def _expand(key: str, text: str) -> list[str] | None:
+    """The words for one option; None if it is well as it is."""
+    if text == "None":
+        return [] if key == "--config" else [f"{key}=null"]
+    value = _read(text)
+    if value is None:
+        return None
+    if _is_tree(value):
+        return _dotted(key, value)
+    if key == "--config" and isinstance(value, list):
+        return [f"--config={_text(one)}" for one in value if one is not None]
+    return None if _yaml_reads(text, value) else [f"{key}={_text(value)}"]
+
+
+def _is_tree(value: Any) -> bool:
+    """Whether a value is a dictionary of names, which can be dotted."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) and _NAME.fullmatch(name) for name in value)
+    )
+
+
+def _dotted(key: str, value: Any) -> list[str]:
+    if not _is_tree(value):
+        return [f"{key}={_text(value)}"]
+    words = []
+    for name in sorted(value, key=lambda name: name != "class_path"):
+        words += _dotted(f"{key}.{name}", value[name])
+    return words
+
+
+def _text(value: Any) -> str:
+    """A value as YAML reads it back; text bare."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _read(text: str) -> dict | list | None:
+    """The dictionary or list that a text is, in JSON or in Python; None if it is neither."""
+    if text[:1] not in ("{", "["):
+        return None
+    for read in (json.loads, _python):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        return value if isinstance(value, dict | list) else None
+    return None
+
+
+def _python(text: str) -> Any:
+    with warnings.catch_warnings():  # of a backslash in what is no Python at all
+        warnings.simplefilter("ignore")
+        return ast.literal_eval(text)
+
+
+def _yaml_reads(text: str, value: Any) -> bool:
+    import yaml
+
+    try:
+        return repr(yaml.safe_load(text)) == repr(value)
+    except yaml.YAMLError:
+        return False

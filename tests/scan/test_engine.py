@@ -1,0 +1,248 @@
+"""Scans as a user runs them: real processes, killed, starved of disk, interrupted, run twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pyg_jets.cli import main
+from pyg_jets.datasets import ToyJets
+
+CONFIG = Path("pyg_jets/configs/broken_symmetry.yaml").resolve()
+COMMAND = [sys.executable, "-m", "pyg_jets.cli", "scan"]
+#: Steps of a training that a test has time to kill.
+LONG = 100_000
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("toys")
+    ToyJets(folder, n_jets=300)
+    return folder
+
+
+@pytest.fixture
+def sweep(tmp_path, data):
+    """Writes a sweep file whose points take a second, and gives its path."""
+
+    def write(name="sweep", command=(), **parameters) -> Path:
+        fixed = {
+            "data.dataset": {"class_path": "pyg_jets.datasets.ToyJets",
+                             "init_args": {"root": str(data), "n_jets": 300}},
+            "model.network.init_args": {"phi": [8], "f": [8]},
+            "trainer": {"max_steps": 4, "val_check_interval": 2},
+        }  # fmt: skip
+        tree = {
+            "method": "grid",
+            "program": "pyg-jets",
+            "metric": {"name": "test/auc", "goal": "maximize"},
+            "command": ["${env}", "pyg-jets", "fit", f"--config={CONFIG}", *command, "${args}"],
+            "parameters": {k: {"value": v} for k, v in fixed.items()} | parameters,
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        return path
+
+    return write
+
+
+def start(path: Path, out: Path, *words: str) -> subprocess.Popen:
+    command = [*COMMAND, str(path), "--out", str(out), "--workers", "1", "--no-report", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)  # fmt: skip
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    said, complained = process.communicate(timeout=180)
+    return process.returncode, said, complained
+
+
+def records(out: Path) -> dict[int, dict]:
+    """The points' records by their number of steps."""
+    found = [json.loads(p.read_text()) for p in out.glob("points/*/point.json")]
+    return {r["parameters"]["trainer"]["max_steps"]: r for r in found}
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def training(out: Path, number: int) -> bool:
+    """Whether the point with so many steps is in the middle of its training."""
+    record = records(out).get(number, {})
+    folder = out / "points" / record.get("hash", "none")
+    return record.get("status") == "running" and (folder / "checkpoints").exists()
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def workers(process: subprocess.Popen) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+
+
+def finished(out: Path) -> list[Path]:
+    """What finished points hold."""
+    names = [r["hash"] for r in records(out).values() if r["status"] == "finished"]
+    return [out / "points" / name / "metrics.json" for name in names]
+
+
+def sizes(*values):
+    return {"data.batch_size": {"values": list(values)}}
+
+
+def steps(*numbers):
+    """A short point, and one that takes until it is killed, differ in their steps."""
+    return {"trainer": {"values": [{"max_steps": n, "val_check_interval": 2} for n in numbers]}}
+
+
+def test_a_killed_scan_goes_on_where_it_was(sweep, tmp_path):
+    path, out = sweep(**steps(4, 2000)), tmp_path / "scan"
+    killed = start(path, out)
+    wait_for(lambda: training(out, 2000))
+    left = workers(killed)
+    assert left
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    wait_for(lambda: not any(alive(p) for p in left))
+    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", 2000: "running"}
+    (kept,) = out.glob("points/*/metrics.json")
+    before = kept.stat().st_mtime_ns
+    code, _, complained = finish(start(path, out))
+    assert code == 0, complained
+    assert {r["status"] for r in records(out).values()} == {"finished"}
+    assert kept.stat().st_mtime_ns == before
+    assert [p.name for p in (out / "aside").iterdir()] == [f"{records(out)[2000]['hash']}-1"]
+
+
+def test_the_point_of_a_killed_worker_is_run_again(sweep, tmp_path):
+    out = tmp_path / "scan"
+    process = start(sweep(**steps(4, 2000)), out)
+    wait_for(lambda: training(out, 2000))
+    for worker in workers(process):
+        worker.kill()
+    code, _, complained = finish(process)
+    assert code == 0, complained
+    assert {r["status"] for r in records(out).values()} == {"finished"}
+    assert len(list((out / "aside").iterdir())) == 1
+
+
+def test_what_fails_is_listed_and_the_rest_goes_on(sweep, tmp_path, capfd):
+    out = tmp_path / "scan"
+    path = sweep(
+        **sizes(16, 0),
+        **{"model.optimizer.init_args.lr": {"values": [0.001, 1e30]}},
+    )
+    assert main(["scan", str(path), "--out", str(out), "--workers", "1", "--no-report"]) == 1
+    said = capfd.readouterr()
+    found = [json.loads(p.read_text()) for p in out.glob("points/*/point.json")]
+    errors = {(r["parameters"]["data.batch_size"], r["parameters"]["model.optimizer.init_args.lr"]):
+              r["error"] for r in found}  # fmt: skip
+    assert errors[16, 0.001] is None
+    assert "the training diverged" in errors[16, 1e30]
+    assert "batch_size of at least 1" in errors[0, 0.001]
+    assert sum(line.startswith("failed: ") for line in said.err.splitlines()) == 3
+    assert "3 points failed" in said.err
+    assert "batch_size of at least 1" in said.err
+    # mended, the finished point is not run again, and what failed is
+    before = {p: p.stat().st_mtime_ns for p in out.glob("points/*/metrics.json")}
+    path = sweep(**sizes(16, 20), **{"model.optimizer.init_args.lr": {"values": [0.001]}})
+    assert main(["scan", str(path), "--out", str(out), "--workers", "1", "--no-report"]) == 0
+    assert all(p.stat().st_mtime_ns == when for p, when in before.items())
+    assert len(list(out.glob("points/*/metrics.json"))) == 2
+
+
+def test_ctrl_c_keeps_what_is_finished(sweep, tmp_path):
+    out = tmp_path / "scan"
+    process = start(sweep(**steps(4, LONG)), out)
+    wait_for(lambda: training(out, LONG))
+    left = workers(process)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, complained = finish(process)
+    assert code == 130, complained
+    assert "the same command goes on" in complained
+    assert "Traceback" not in complained
+    wait_for(lambda: not any(alive(p) for p in left))
+    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", LONG: "running"}
+
+
+def test_two_scans_on_one_folder_never_run_a_point_twice(sweep, tmp_path):
+    path, out = sweep(**steps(4, 300, 302, 304)), tmp_path / "scan"
+    ended = [finish(p) for p in [start(path, out), start(path, out)]]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert {r["status"] for r in records(out).values()} == {"finished"}
+    assert len(records(out)) == 4
+    assert not (out / "aside").exists()  # a point that begins again moves the first one there
+
+
+def test_a_full_disk_fails_points_and_loses_nothing(sweep, tmp_path):
+    out = tmp_path / "small"
+    out.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(out)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        path = sweep(**steps(*range(4, 28, 2)))
+        code, _, complained = finish(start(path, out))
+        assert code == 1
+        assert "No space left" in complained
+        kept = {p: p.stat().st_mtime_ns for p in finished(out)}
+        assert 0 < len(kept) < 12
+        subprocess.run(["mount", "-o", "remount,size=100m", str(out)], check=True)
+        code, _, complained = finish(start(path, out))
+        assert code == 0, complained
+        assert len(finished(out)) == 12
+        assert all(p.stat().st_mtime_ns == when for p, when in kept.items())
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "annealing"}, "annealing"),
+        ({"parameters": {"data.batch_size": {"values": []}}}, "data.batch_size"),
+        ({"parameters": {"data.batch_size": {"min": 9, "max": 3}}}, "data.batch_size"),
+        ({"parameters": {"data.colour": {"values": [1, 2]}}}, "data.colour"),
+        ({"parameters": {"model.network.init_args.depth": {"value": 2}}}, "depth"),
+        ({"parameters": {"config": {"values": ["nowhere.yaml"]}}}, "nowhere.yaml"),
+    ],
+    ids=["method", "no values", "min above max", "unknown key", "unknown argument", "no file"],
+)
+def test_wrong_sweep_files_are_refused_before_anything_runs(
+    sweep, tmp_path, capfd, change, message
+):
+    path = sweep()
+    tree = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(tree | change))
+    for words in ([], ["--dry-run"]):
+        assert main(["scan", str(path), "--out", str(tmp_path / "scan"), *words]) == 2
+        said = capfd.readouterr().err
+        assert message in said
+        assert path.name in said
+    assert not (tmp_path / "scan").exists()
+
+
+def test_a_folder_of_something_else_is_not_written_to(sweep, tmp_path, capfd):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("")
+    assert main(["scan", str(sweep()), "--out", str(tmp_path / "thesis")]) == 2
+    assert "holds something else" in capfd.readouterr().err
+    assert main(["scan", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capfd.readouterr().err

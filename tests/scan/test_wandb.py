@@ -1,0 +1,69 @@
+"""The sweep files under W&B's own client: its expansion of a point, its sync of an offline run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
+
+from pyg_jets.cli import main
+from tests.scan.wandb_server import wandb_server
+
+ROOT = Path(__file__).parent.parent.parent
+SWEEPS = sorted((ROOT / "pyg_jets/configs/sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_the_command_line_takes_the_shipped_sweep_files(path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["scan", str(path), "--dry-run", "--count", "3"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3
+    assert all(line.startswith("/usr/bin/env pyg-jets fit --config=") for line in said)
+
+
+@pytest.fixture
+def agent_words(tmp_path):
+    """The words of a point with nested and dict values, as W&B's agent expands it."""
+    tree = yaml.safe_load((ROOT / "pyg_jets/configs/sweeps/broken_symmetry_quick.yaml").read_text())
+    base = [word for word in tree["command"] if word.startswith("--config")]
+    nested = {"dataset": {"init_args": {"root": str(tmp_path / "toys"), "n_jets": 300}},
+              "train_transform": {"init_args": {"detector": "toy-rect"}}}  # fmt: skip
+    values = {
+        "config": "pyg_jets/configs/arms/pre-inv.yaml",
+        "data": nested,
+        "data.sample": {"jets": 60, "replica": 1},
+        "trainer.max_steps": 16,
+        "model.network.init_args.phi": [8, 8],
+    }
+    args = {"args": {name: {"value": value} for name, value in values.items()}}
+    return ["fit", *base, *create_sweep_command_args(args)["args"]]
+
+
+def test_an_agents_run_is_logged_offline_and_syncs(tmp_path, agent_words):
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SWEEP_ID": "s1",
+                   "WANDB_RUN_ID": "r1"}  # fmt: skip
+    (tmp_path / "pyg_jets").symlink_to(ROOT / "pyg_jets")
+    command = [sys.executable, "-m", "pyg_jets.cli", *agent_words]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+                         timeout=180)  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    run = tmp_path / "runs/sweeps/s1/r1"
+    made = json.loads((run / "provenance.json").read_text())
+    assert (made["n_train"], made["detector"], made["arm"]) == (60, "toy-rect", "pre-inv")
+    assert made["sample"]["replica"] == 1
+    (offline,) = run.glob("wandb/offline-run-*")
+    with wandb_server() as (address, history):
+        online = {**os.environ, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
+        wandb = Path(sys.executable).with_name("wandb")
+        synced = subprocess.run([wandb, "sync", offline], env=online, capture_output=True,
+                                text=True, timeout=120)  # fmt: skip
+        assert synced.returncode == 0, synced.stderr
+    logged = {name for row in history for name in row}
+    assert {"val/loss", "val/auc", "train/loss", "test/auc"} <= logged
+    aucs = [row["test/auc"] for row in history if "test/auc" in row]
+    assert aucs == [pytest.approx(json.loads((run / "metrics.json").read_text())["test/auc"])]
