@@ -34,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--title", help="title of the page")
     report.add_argument("--results", type=Path, metavar="STEM",
                         help="of scans: write STEM.md, STEM.csv and figures instead")  # fmt: skip
+    report.add_argument("--notes", type=Path, metavar="FILE",
+                        help="Markdown to stand before the tables of the results")  # fmt: skip
     _add_artefacts(verbs)
     demo = verbs.add_parser("demo", help="W against QCD jets, from Pythia to a report, in minutes")
     demo.add_argument("--jets", type=int, default=2000, help="jets of each class (2000)")

@@ -38,7 +38,8 @@ def _report(args: argparse.Namespace) -> None:
     if is_scan and args.results is not None:
         from pyg_jets.report.scan import write_results
 
-        print(write_results(args.runs, args.results, args.title, _command()).resolve())
+        page = write_results(args.runs, args.results, args.title, _command(), args.notes)
+        print(page.resolve())
     elif is_scan and len(args.runs) == 1:
         _report_of_scan(args.runs[0], args.out, args.title)
     else:

@@ -24,6 +24,8 @@ class ToyJets(JetDataset):
         root: The folder.
         n_jets: Number of events, half of them signal.
         seed: Seed of the events.
+        pair_width: See :func:`pyg_jets.events.toy.generate`.
+        fragment_width: See there.
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all.
         split_fractions: Shares of the three.
         transform: See :class:`~pyg_jets.datasets.base.JetDataset`.
@@ -45,6 +47,8 @@ class ToyJets(JetDataset):
         root: str | Path,
         n_jets: int = 10_000,
         seed: int = 0,
+        pair_width: float = toy.PAIR_WIDTH,
+        fragment_width: float = toy.FRAGMENT_WIDTH,
         split: str | None = None,
         split_fractions: Sequence[float] = (0.5, 0.15, 0.35),
         transform: Callable[[Data], Data] | None = None,
@@ -53,11 +57,12 @@ class ToyJets(JetDataset):
         force_reload: bool = False,
     ):
         self.n_jets, self.seed = n_jets, seed
+        self.widths = {"pair_width": pair_width, "fragment_width": fragment_width}
         super().__init__(
             root,
             split,
             split_fractions,
-            {"n_jets": n_jets, "seed": seed},
+            {"n_jets": n_jets, "seed": seed, **self.widths},
             transform,
             pre_transform,
             pre_filter,
@@ -66,4 +71,4 @@ class ToyJets(JetDataset):
 
     def load_jets(self) -> JetArray:
         """Generate the events."""
-        return toy.generate(self.n_jets, self.seed)
+        return toy.generate(self.n_jets, self.seed, **self.widths)

@@ -11,12 +11,16 @@ import numpy as np
 from pyg_jets.columns import CANONICAL
 from pyg_jets.jets import JetArray
 
-__all__ = ["DEPOSITS", "FRAGMENTS", "generate"]
+__all__ = ["DEPOSITS", "FRAGMENTS", "FRAGMENT_WIDTH", "PAIR_WIDTH", "generate"]
 
 #: Deposits of one event.
 DEPOSITS = 16
 #: Equal parts into which each deposit is split.
 FRAGMENTS = 32
+#: Standard deviation, on each axis, of a deposit about its pair's centre (disk radii).
+PAIR_WIDTH = 0.165
+#: Standard deviation, on each axis, of a part about its deposit (disk radii).
+FRAGMENT_WIDTH = 0.010
 
 _PHOTON = 22
 # Events are drawn in blocks of this many, each with its own generator, so that the first k events
@@ -28,8 +32,8 @@ def generate(
     n_jets: int,
     seed: int = 0,
     signal_fraction: float = 0.5,
-    pair_width: float = 0.165,
-    fragment_width: float = 0.010,
+    pair_width: float = PAIR_WIDTH,
+    fragment_width: float = FRAGMENT_WIDTH,
 ) -> JetArray:
     """Draw toy events: 16 deposits in the unit disk, each split into 32 equal parts.
 

@@ -14,7 +14,7 @@ from pyg_jets.cli import main
 from tests.scan.wandb_server import wandb_server
 
 ROOT = Path(__file__).parent.parent.parent
-SWEEPS = sorted((ROOT / "pyg_jets/configs/sweeps").glob("*.yaml"))
+SWEEPS = sorted((ROOT / "pyg_jets/configs/sweeps").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

@@ -32,6 +32,7 @@ def write_results(
     out: str | Path,
     title: str | None = None,
     command: str | None = None,
+    notes: str | Path | None = None,
 ) -> Path:
     """Write what the scans of a study found: ``<out>.md``, ``<out>.csv``, ``<out>-*.png``.
 
@@ -43,6 +44,7 @@ def write_results(
         out: Where to write, without the ending, such as ``docs/results/broken_symmetry``.
         title: Title of the page. Default: the name of the first scan.
         command: The command that made the page, for the record.
+        notes: A Markdown file whose text stands before the tables, such as how it was done.
 
     Returns:
         The path of the Markdown file.
@@ -65,6 +67,7 @@ def write_results(
     blocks = [
         f"# {title or scans[0].name.replace('_', ' ')}",
         *_summary(scans, points, cells),
+        *([] if notes is None else [Path(notes).read_text().strip()]),
         *_tables(cells),
         *_sources(cells),
         *_statements(statements(cells)),
