@@ -92,6 +92,8 @@ def _train(job: Job, folder: Path) -> bool:
     from pyg_jets.scan.stopping import StopEarly
     from pyg_jets.training.cli import main
 
+    if gc.get_freeze_count() == 0:
+        gc.freeze()  # what was imported stays, and is not looked through after each point
     torch.set_num_threads(job.threads)
     os.chdir(job.place)
     callbacks = []

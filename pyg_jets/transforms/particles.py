@@ -43,5 +43,8 @@ class Particles:
 
     @cached_property
     def pos(self) -> Tensor:
+        if self.axis == "origin":  # no need of the jet
+            zero = torch.zeros_like(self.column("eta"))
+            return kinematics.relative(self.column("eta"), self.column("phi"), zero, zero)
         _, eta, phi, _ = self.jet
         return kinematics.relative(self.column("eta"), self.column("phi"), eta, phi)

@@ -127,9 +127,10 @@ class Resimulate(BaseTransform):
         out, out_ptr = self.detector.simulate_tensors(
             x, ptr, ids, turned, seed=self.seed, epoch=epoch
         )
-        if not self.image or (self.rotate == "before" and self.detector.axis == "origin"):
-            return out, out_ptr
         later = angles if self.rotate == "after" else torch.zeros_like(angles.reshape(-1, 1))
+        # on a plane the cells are the pixels: an image that is not turned is what there is
+        if not self.image or (self.detector.axis == "origin" and not later.any()):
+            return out, out_ptr
         images = rotate_image(
             JetArray(out.cpu().numpy(), CANONICAL, out_ptr.cpu().numpy()),
             later.cpu().numpy(),
