@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pyg_jets import metrics
+from pyg_jets.columns import check_names
 from pyg_jets.losses import ClassificationLoss
 
 __all__ = ["Tagger"]
@@ -28,7 +29,8 @@ class Tagger(lightning.LightningModule):
         loss: Called as ``loss(logits, y, variant_of)``; where it has ``terms(…)``, these are
             logged and ``total(terms)`` is the loss. Default: the classification loss.
         optimizer: Makes the optimiser of the parameters.
-        scheduler: Makes a learning-rate scheduler of the optimiser, stepped each epoch.
+        scheduler: Makes a learning-rate scheduler of the optimiser.
+        scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
         standardize: Whether to learn shift and scale of the inputs.
 
     Shapes:
@@ -51,6 +53,7 @@ class Tagger(lightning.LightningModule):
         loss: nn.Module | None = None,
         optimizer: OptimizerCallable = torch.optim.Adam,
         scheduler: LRSchedulerCallable | None = None,
+        scheduler_interval: Literal["epoch", "step"] = "epoch",
         standardize: bool = True,
     ):
         super().__init__()
@@ -59,6 +62,9 @@ class Tagger(lightning.LightningModule):
         self.loss = ClassificationLoss() if loss is None else loss
         self.classification = ClassificationLoss()
         self.optimizer, self.scheduler, self.standardize = optimizer, scheduler, standardize
+        (self.scheduler_interval,) = check_names(
+            (scheduler_interval,), ("epoch", "step"), "interval"
+        )
         self.register_buffer("shift", torch.zeros(1))
         self.register_buffer("scale", torch.ones(1))
         self.collected: list[list[dict[str, Tensor]]] = []
@@ -81,9 +87,12 @@ class Tagger(lightning.LightningModule):
     def _resize(self, n_features: int) -> None:
         self.shift = self.shift.new_zeros(n_features)
         self.scale = self.scale.new_ones(n_features)
+        was_training = self.network.training
+        self.network.eval()
         with torch.no_grad():  # one jet gives lazy layers their shape
             x = torch.zeros(1, n_features, device=self.device)
             self.network(x, torch.tensor([0, 1], device=self.device))
+        self.network.train(was_training)
 
     def learn_statistics(self, loader: Any) -> None:
         """Set shift and scale from the particles of all batches of ``loader``."""
@@ -188,7 +197,8 @@ class Tagger(lightning.LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+        schedule = {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _refuse_nan(self, logits: Tensor) -> None:
         if wrong := int((~logits.isfinite()).any(-1).sum()):
