@@ -135,7 +135,7 @@ class JetDataModule(lightning.LightningDataModule):
 
     def statistics_dataloader(self) -> JetLoader:
         """The un-rotated training jets, from which statistics are learned."""
-        return self.loader(self.splits["train"], self.eval_transform)
+        return self.loader(self.splits["train"], self.eval_transform, remember="statistics")
 
     def val_dataloader(self) -> JetLoader:
         """Un-rotated validation jets."""

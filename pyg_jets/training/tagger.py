@@ -21,7 +21,9 @@ class Tagger(lightning.LightningModule):
     """Train ``network(x, ptr)`` to tell classes of jets apart.
 
     The inputs are standardised with the mean and deviation of the un-rotated training jets; both
-    live in the checkpoint. Validation and test use the plain classification loss whatever the
+    live in the checkpoint. So are batch norms: before each validation their running statistics are
+    taken anew from these jets, since those of a training on variants are not those of the jets that
+    the network is for. Validation and test use the plain classification loss whatever the
     training loss is, so that runs with different losses stop by the same measure.
 
     Args:
@@ -141,10 +143,32 @@ class Tagger(lightning.LightningModule):
         self.collected[loader].append({k: v.detach().cpu() for k, v in one.items()})
 
     def on_validation_epoch_start(self) -> None:
+        """Start with nothing collected, and with batch norms of un-rotated jets."""
+        self.collected = []
+        data = getattr(self.trainer, "datamodule", None)
+        if self.trainer.state.fn == "fit" and data is not None:
+            self.learn_norms(data.statistics_dataloader())
+
+    def on_test_epoch_start(self) -> None:
         """Start with nothing collected."""
         self.collected = []
 
-    on_test_epoch_start = on_validation_epoch_start
+    def learn_norms(self, loader: Any) -> None:
+        """Set the running statistics of batch norms to those of all batches of ``loader``."""
+        norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm1d)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over batches
+            norm.train()
+        with torch.no_grad():
+            for batch in loader:
+                self(batch.x.to(self.device), batch.ptr.to(self.device))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.train(self.network.training)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the outputs of a batch of un-rotated jets."""
