@@ -64,9 +64,8 @@ class Tagger(lightning.LightningModule):
         self.loss = ClassificationLoss() if loss is None else loss
         self.classification = ClassificationLoss()
         self.optimizer, self.scheduler, self.standardize = optimizer, scheduler, standardize
-        (self.scheduler_interval,) = check_names(
-            (scheduler_interval,), ("epoch", "step"), "interval"
-        )
+        check_names((scheduler_interval,), ("epoch", "step"), "scheduler_interval")
+        self.scheduler_interval = scheduler_interval
         self.register_buffer("shift", torch.zeros(1))
         self.register_buffer("scale", torch.ones(1))
         self.collected: list[list[dict[str, Tensor]]] = []
