@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import sys
@@ -187,6 +188,8 @@ def dask_client(
 ) -> Iterator[Any]:
     """Give a Dask client: of a running scheduler, or of a local cluster that ends with the block.
 
+    Inside a worker of a local cluster, which may have no children, it is a cluster of one thread.
+
     Args:
         scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``. Default: a local
             cluster of processes with one thread each.
@@ -199,9 +202,11 @@ def dask_client(
         with distributed.Client(scheduler) as client:
             yield client
         return
+    nested = multiprocessing.current_process().daemon
     with _spawn_without_main():
         cluster = distributed.LocalCluster(
-            n_workers=workers or os.cpu_count() or 1,
+            n_workers=1 if nested else workers or os.cpu_count() or 1,
+            processes=not nested,
             threads_per_worker=1,
             memory_limit=memory_limit,
             dashboard_address="127.0.0.1:0",  # any free port: several may generate at once

@@ -165,3 +165,13 @@ def test_dask_workers_do_not_run_the_callers_script(tmp_path):
     )
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=90)
     assert run.stdout.split() == ["once", "3"], run.stderr
+
+
+def test_a_dask_worker_may_ask_for_a_client():
+    with files.dask_client(workers=1) as client:
+        assert client.submit(_in_a_worker).result(timeout=60) == 3
+
+
+def _in_a_worker() -> int:
+    with files.dask_client(workers=2) as inner:
+        return inner.submit(sum, [1, 2]).result(timeout=60)

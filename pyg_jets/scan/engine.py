@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import shutil
@@ -150,6 +151,7 @@ class _Scan:
         total = self.proposals.total
         with Progress(total, self.workers, self.metric, self.known) as progress:
             if (first := self._next(progress)) is not None:
+                _make_data(first)
                 with connect() as client:
                     self._work(client, first, progress)
             return progress.counts
@@ -209,6 +211,14 @@ class _Scan:
         value = None if failed else self._value(job.name)
         self.proposals.tell(dict(job.parameters), value)
         progress.done(job, outcome, value)
+
+
+def _make_data(job: Job) -> None:
+    """Make the data of a point with all cores; what fails here fails in the points, and is told."""
+    from pyg_jets.training.cli import make_data
+
+    with contextlib.suppress(Exception):
+        make_data(job.words)
 
 
 def _outcome(future: Any, job: Job) -> dict[str, Any]:

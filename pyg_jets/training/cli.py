@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 
 import lightning
 import numpy as np
+from jsonargparse import ArgumentParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
     LightningArgumentParser,
@@ -26,13 +27,14 @@ from lightning.pytorch.cli import (
 )
 from lightning.pytorch.loggers import WandbLogger
 
+from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.tagger import Tagger
 from pyg_jets.training.words import flatten_words
 
-__all__ = ["JetCLI", "check_words", "main"]
+__all__ = ["JetCLI", "check_words", "main", "make_data"]
 
 
 _NOT_FOR_USERS = (
@@ -237,6 +239,19 @@ def check_words(words: Sequence[str]) -> None:
         lines = [line for line in told.getvalue().splitlines() if line.startswith("error:")]
         text = lines[-1].removeprefix("error: ") if lines else told.getvalue().strip()
         raise ValueError(text) from None
+
+
+def make_data(words: Sequence[str]) -> JetDataset:
+    """Make the data set of a command line, which generates or downloads what is missing.
+
+    Args:
+        words: The words after ``pyg-jets``, such as ``["fit", "--config=FILE"]``.
+    """
+    given = _cli(flatten_words(words), _Parsed).config
+    parser = ArgumentParser()
+    parser.add_argument("--dataset", type=JetDataset)
+    parsed = parser.parse_object({"dataset": given[given.subcommand].data.dataset})
+    return parser.instantiate_classes(parsed).dataset
 
 
 class _Parsed(JetCLI):

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import tarfile
 from io import BytesIO
 
 import numpy as np
@@ -14,6 +15,7 @@ from pyg_jets.report import artefacts
 from pyg_jets.report.folder import MARKER
 from pyg_jets.report.pictures import Picture
 from pyg_jets.report.scan import make_scan_report, pictures, scan_table, write_results
+from pyg_jets.report.scan.load import load_scan
 from tests.report.scans import write_cell, write_point, write_scan, write_search, write_study
 from tests.report.test_page import Page
 
@@ -275,3 +277,20 @@ def test_without_the_extra_it_says_so(study, tmp_path, monkeypatch):
         with pytest.raises(ModuleNotFoundError, match=r"pyg-jets\[report\]"):
             make(study, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_archive_holds_what_a_scan_goes_on_from(undrawn, tmp_path):
+    scan = write_study(tmp_path / "scans" / "study")
+    (scan / "points" / "stopped").mkdir()
+    (scan / "points" / "stopped" / "point.json").write_text('{"status": "running"}')
+    path = write_results([scan], tmp_path / "docs" / "x")
+    packed = path.with_name("x-points.tar.gz")
+    before = packed.read_bytes()
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "again", filter="data")
+    unpacked = load_scan(tmp_path / "again" / "study")
+    assert [p.name for p in unpacked.points] == [p.name for p in load_scan(scan).finished]
+    write_results([tmp_path / "again" / "study"], tmp_path / "docs" / "y")
+    assert path.with_name("y.csv").read_bytes() == path.with_name("x.csv").read_bytes()
+    write_results([scan], tmp_path / "docs" / "x")
+    assert packed.read_bytes() == before

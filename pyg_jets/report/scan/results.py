@@ -9,6 +9,7 @@ from pyg_jets.files import require, write_aside
 from pyg_jets.report.numbers import count
 from pyg_jets.report.pictures import Picture
 from pyg_jets.report.scan import parts, pictures, words
+from pyg_jets.report.scan.archive import archive
 from pyg_jets.report.scan.cells import Cell, cells_of
 from pyg_jets.report.scan.load import Point, Scan, load_scan
 from pyg_jets.report.scan.numbers import deviation, number
@@ -37,7 +38,8 @@ def write_results(
     """Write what the scans of a study found: ``<out>.md``, ``<out>.csv``, ``<out>-*.png``.
 
     Points of all scans are put together, each once; what is written over is what an earlier call
-    with the same ``out`` wrote.
+    with the same ``out`` wrote. ``<out>-points.tar.gz`` holds the records of the finished points:
+    unpacked into ``runs/scans``, a scan takes them for done and goes on from there.
 
     Args:
         folders: Folders of scans, of one study.
@@ -79,6 +81,7 @@ def write_results(
     for kind, picture in drawn.items():
         _write(stem.with_name(f"{stem.name}-{kind}.png"), picture.png)
     _write(stem.with_name(f"{stem.name}.csv"), cells_csv(cells).encode())
+    _write(stem.with_name(f"{stem.name}-points.tar.gz"), archive(scans))
     return _write(stem.with_name(f"{stem.name}.md"), ("\n\n".join(blocks) + "\n").encode())
 
 
