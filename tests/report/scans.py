@@ -86,9 +86,7 @@ def write_cell(
             "arm": arm,
             "model.network.class_path": f"pyg_jets.nn.{network}",
             "detector": detector,
-            "data.sample.jets": n_train,
-            "data.sample.replica": own,
-            "data.sample.resample": sample["resample"],
+            "data.sample": {k: v for k, v in sample.items() if v is not None and k != "fold"},
         }
         auc = float(auc)
         metrics = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -44,8 +44,8 @@ class Point:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The value of each parameter by its dotted name."""
-        return self.record.get("parameters") or {}
+        """The value of each parameter by its dotted name, mappings taken apart."""
+        return dict(_flat(self.record.get("parameters") or {}))
 
     @property
     def seconds(self) -> float | None:
@@ -90,6 +90,14 @@ class Point:
             seen = [v for v in history.get(metric, ()) if math.isfinite(v)]
             found = seen[-1] if seen else None
         return None if found is None or not math.isfinite(found) else float(found)
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 @dataclass(frozen=True)
