@@ -236,9 +236,8 @@ def check_words(words: Sequence[str]) -> None:
         with contextlib.redirect_stderr(told):
             _cli(flatten_words(words), _Parsed)
     except SystemExit:
-        lines = [line for line in told.getvalue().splitlines() if line.startswith("error:")]
-        text = lines[-1].removeprefix("error: ") if lines else told.getvalue().strip()
-        raise ValueError(text) from None
+        _, _, text = told.getvalue().rpartition("\nerror: ")
+        raise ValueError(" ".join(text.split())) from None
 
 
 def make_data(words: Sequence[str]) -> JetDataset:

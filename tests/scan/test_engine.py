@@ -37,7 +37,8 @@ def sweep(tmp_path, data):
             "data.dataset": {"class_path": "pyg_jets.datasets.ToyJets",
                              "init_args": {"root": str(data), "n_jets": 300}},
             "model.network.init_args": {"phi": [8], "f": [8]},
-            "trainer": {"max_steps": 4, "val_check_interval": 2},
+            "trainer": {"max_steps": 4},
+            "early_stopping.patience": 10 * LONG,
         }  # fmt: skip
         tree = {
             "method": "grid",
@@ -109,32 +110,34 @@ def sizes(*values):
 
 def steps(*numbers):
     """A short point, and one that takes until it is killed, differ in their steps."""
-    return {"trainer": {"values": [{"max_steps": n, "val_check_interval": 2} for n in numbers]}}
+    every = {n: 1 if n < 50 else 10 for n in numbers}
+    values = [{"max_steps": n, "check_val_every_n_epoch": every[n]} for n in numbers]
+    return {"trainer": {"values": values}}
 
 
 def test_a_killed_scan_goes_on_where_it_was(sweep, tmp_path):
-    path, out = sweep(**steps(4, 2000)), tmp_path / "scan"
+    path, out = sweep(**steps(4, 400)), tmp_path / "scan"
     killed = start(path, out)
-    wait_for(lambda: training(out, 2000))
+    wait_for(lambda: training(out, 400))
     left = workers(killed)
     assert left
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     wait_for(lambda: not any(alive(p) for p in left))
-    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", 2000: "running"}
+    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", 400: "running"}
     (kept,) = out.glob("points/*/metrics.json")
     before = kept.stat().st_mtime_ns
     code, _, complained = finish(start(path, out))
     assert code == 0, complained
     assert {r["status"] for r in records(out).values()} == {"finished"}
     assert kept.stat().st_mtime_ns == before
-    assert [p.name for p in (out / "aside").iterdir()] == [f"{records(out)[2000]['hash']}-1"]
+    assert [p.name for p in (out / "aside").iterdir()] == [f"{records(out)[400]['hash']}-1"]
 
 
 def test_the_point_of_a_killed_worker_is_run_again(sweep, tmp_path):
     out = tmp_path / "scan"
-    process = start(sweep(**steps(4, 2000)), out)
-    wait_for(lambda: training(out, 2000))
+    process = start(sweep(**steps(4, 400)), out)
+    wait_for(lambda: training(out, 400))
     for worker in workers(process):
         worker.kill()
     code, _, complained = finish(process)
