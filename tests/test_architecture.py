@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pyg_jets"
-EVERYWHERE = {"columns", "files"}
+EVERYWHERE = {"columns", "files", "provenance"}
 GROUND = {"jets", "kinematics"}
 DATA = {*GROUND, "ops", "io", "events", "detector", "transforms", "datasets", "loader"}
 NETWORKS = {"nn", "losses", "metrics"}
@@ -15,6 +15,7 @@ NETWORKS = {"nn", "losses", "metrics"}
 MAY_IMPORT = {
     "columns": set(),
     "files": set(),
+    "provenance": set(),
     "kinematics": set(),
     "ops": set(),
     "jets": {"kinematics"},

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from pyg_jets.provenance import invocation
+
 __all__ = ["VERBS"]
 
 
@@ -38,7 +40,7 @@ def _report(args: argparse.Namespace) -> None:
     if is_scan and args.results is not None:
         from pyg_jets.report.scan import write_results
 
-        page = write_results(args.runs, args.results, args.title, _command(), args.notes)
+        page = write_results(args.runs, args.results, args.title, invocation(), args.notes)
         print(page.resolve())
     elif is_scan and len(args.runs) == 1:
         _report_of_scan(args.runs[0], args.out, args.title)
@@ -52,13 +54,13 @@ def _report_of_runs(args: argparse.Namespace) -> None:
     if args.out is None:
         raise ValueError("Expected --out, the folder of the page, for a report of runs.")
     print(summary_table(args.runs))
-    print(make_report(args.runs, args.out, args.title, _command()).resolve())
+    print(make_report(args.runs, args.out, args.title, invocation()).resolve())
 
 
 def _demo(args: argparse.Namespace) -> None:
     from pyg_jets.cli.demo import demo
 
-    demo(args, _command())
+    demo(args, invocation())
 
 
 def _scan(args: argparse.Namespace) -> int:
@@ -73,7 +75,7 @@ def _scan(args: argparse.Namespace) -> int:
             count=args.count,
             dry_run=args.dry_run,
             seed=args.seed,
-            command=_command(),
+            command=invocation(),
         )
         if counts["finished"] and args.report and not args.dry_run:
             _report_of_scan(folder_of(args.file, args.out), None, None)
@@ -87,7 +89,7 @@ def _report_of_scan(folder: Any, out: Any, title: str | None) -> None:
     from pyg_jets.report.scan import make_scan_report, scan_table
 
     print(scan_table(folder))
-    print(make_scan_report(folder, out, title, _command()).resolve())
+    print(make_scan_report(folder, out, title, invocation()).resolve())
 
 
 def _artefacts(args: argparse.Namespace) -> None:
@@ -100,14 +102,10 @@ def _artefacts(args: argparse.Namespace) -> None:
         sources=args.sources,
         seed=args.seed,
         data=args.data,
-        command=_command(),
+        command=invocation(),
     )
     print(summary(folder))
     print(folder.resolve())
-
-
-def _command() -> str:
-    return " ".join(["pyg-jets", *sys.argv[1:]])
 
 
 #: The function of each command; it may return an exit code.

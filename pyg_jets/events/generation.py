@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from pyg_jets.events.summary import Summary
 from pyg_jets.files import claim_folder, locked, read_json, write_json
 from pyg_jets.io import read_parquet, write_parquet
 from pyg_jets.jets import JetArray
+from pyg_jets.provenance import versions
 
 __all__ = ["MARKER", "Folder", "generate_folder", "read_summaries"]
 
@@ -243,13 +242,8 @@ class _Files:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("pyg-jets", "numpy", *_DECIDING):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
+    found = versions(("pyg-jets", "numpy", *_DECIDING))
+    return {name: number or "none" for name, number in found.items()}
 
 
 def _tidy(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 from pyg_jets import __version__
 from pyg_jets.files import claim_folder, dask_client, require, write_json
+from pyg_jets.provenance import moment
 from pyg_jets.scan.check import check_sweep
 from pyg_jets.scan.command import command_line, point_words
 from pyg_jets.scan.points import Points, point_hash
@@ -102,7 +102,7 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
         "parameters": varied,
         "command": command,
         "version": __version__,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": moment(),
     }
     write_json(folder / MARKER, record)
     shutil.copyfile(sweep.path, folder / "sweep.yaml")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets.files import content_hash, read_json, write_json
+from pyg_jets.provenance import moment
 
 __all__ = ["POINT", "Points", "point_hash"]
 
@@ -103,7 +103,7 @@ class Points:
             "error": None,
             "seconds": None,
             "stopped_early": False,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "date": moment(),
             **facts,
         }
         write_json(self.folder(name) / POINT, record)

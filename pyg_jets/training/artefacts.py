@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.files import claim_folder, locked, read_json, write_aside, write_json
 from pyg_jets.io import write_parquet
 from pyg_jets.jets import JetArray
+from pyg_jets.provenance import invocation, moment
 from pyg_jets.training.artefact_case import Case
 from pyg_jets.training.artefact_sources import SOURCES, Source
 from pyg_jets.training.textures import FAINT
@@ -92,8 +91,8 @@ def measure_artefacts(
             "arguments": arguments,
             "faint": FAINT,
             "version": __version__,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "command": command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "date": moment(),
+            "command": command or invocation(),
         }
         with write_aside(out) as part:
             _write(part, found, {**record, "seconds": round(time.perf_counter() - started, 1)})

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import datetime
 import os
 import platform
-import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside, write_json
 from pyg_jets.io import write_parquet
 from pyg_jets.metrics.baselines import tree_scores
+from pyg_jets.provenance import invocation, moment, versions
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.samples import samples
 from pyg_jets.training.tagger import Tagger
@@ -62,7 +60,7 @@ class RunFolder(lightning.Callback):
     ):
         self.folder = Path(folder)
         self.title = title or self.folder.name
-        self.command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        self.command = command or invocation()
         self.samples, self.variants, self.arm = samples, variants, arm
         self.written = 0.0
         self.rows: list[dict[str, Any]] = []
@@ -173,10 +171,10 @@ class RunFolder(lightning.Callback):
             "name": self.folder.name,
             "title": self.title,
             "version": __version__,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "date": moment(),
             "command": self.command,
             "seed": int(os.environ.get("PL_GLOBAL_SEED", "-1")),
-            "versions": _versions(),
+            "versions": {k: v for k, v in versions(_PACKAGES).items() if v},
             "machine": _machine(),
             "dataset": repr(data.dataset),
             "data_hash": data.dataset.content_hash,
@@ -202,16 +200,6 @@ class RunFolder(lightning.Callback):
 
 def _logged(trainer: lightning.Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _machine() -> dict[str, Any]:
