@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,11 @@ from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.figures import artefacts as figures
-from pyg_jets.report.figures.style import png
-from pyg_jets.report.numbers import class_name, count, estimate
-from pyg_jets.report.pictures import Picture
+from pyg_jets.report.numbers import class_name, columns_text, count, estimate
+from pyg_jets.report.pictures import Picture, picture
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 __all__ = ["Artefacts", "artefact_pictures", "load_artefacts", "summary"]
 
@@ -136,17 +135,6 @@ def _cases(found: Artefacts) -> list[_Case]:
     return cases
 
 
-def _picture(
-    kind: str,
-    draw: Callable[[Figure], None],
-    size: tuple[float, float],
-    alt: str,
-    **facts: object,
-) -> Picture:
-    width, height = (round(100 * side) for side in size)
-    return Picture(kind, png(draw, *size), alt, width, height, facts)
-
-
 def _overview(cases: Sequence[_Case]) -> Picture:
     told = "; ".join(
         f"{one.shown.title}: AUC {estimate(_auc(one.after))} after and "
@@ -169,7 +157,7 @@ def _overview(cases: Sequence[_Case]) -> Picture:
     }
     draw = partial(figures.draw_overview, shown=[one.shown for one in cases],
                    curves=[one.curve for one in cases])  # fmt: skip
-    return _picture("artefacts", draw, figures.overview_size(len(cases)), alt, cases=facts,
+    return picture("artefacts", draw, figures.overview_size(len(cases)), alt, cases=facts,
                     angle=cases[0].after["angle"])  # fmt: skip
 
 
@@ -186,12 +174,17 @@ def _variants(one: figures.Shown) -> Picture:
     before, after = ([one.pixels(i, kind) for i in range(angles)] for kind in (1, 2))
     alt = (
         f"{one.title}: one event at {angles} angles. Above, its particles before the detector; in "
-        f"the middle, what the detector sees of each, {min(before)} to {max(before)} pixels; "
+        f"the middle, what the detector sees of each, {_span(before)} pixels; "
         f"below, the detected image rotated, up to {max(after)} pixels."
     )
     kind = f"variants-{one.case['source']}-{one.case['detector']}"
-    return _picture(kind, partial(figures.draw_variants, one=one), figures.variants_size(angles),
+    return picture(kind, partial(figures.draw_variants, one=one), figures.variants_size(angles),
                     alt, title=one.title, pixels_before=before, pixels_after=after)  # fmt: skip
+
+
+def _span(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _average(found: Artefacts, one: figures.Shown) -> Iterator[Picture]:
@@ -204,7 +197,7 @@ def _average(found: Artefacts, one: figures.Shown) -> Iterator[Picture]:
     draw = partial(figures.draw_average, one=one, images=[found.images[key] for key in keys],
                    names=names)  # fmt: skip
     kind, events = f"average-{source}-{detector}", dict(zip(names, one.case["events"], strict=True))
-    yield _picture(kind, draw, figures.average_size(len(names)), alt, title=one.title,
+    yield picture(kind, draw, figures.average_size(len(names)), alt, title=one.title,
                    events=events)  # fmt: skip
 
 
@@ -226,17 +219,8 @@ def summary(folder: str | Path) -> str:
         after, before = estimate(_ratio(one.after)), estimate(_ratio(one.before))
         events = count(one.after["n_events"])
         lines.append((one.shown.title, events, auc_after, auc_before, after, before))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    rule = "─" * len(texts[0])
     said = (
         f"Images rotated by {cases[0].after['angle']:g}°, after or before the detector, against "
         "un-rotated ones; ± one\nstandard error. No trace: AUC 0.5, and 1 times as many pixels."
     )
-    return "\n".join([said, rule, texts[0], rule, *texts[1:], rule])
+    return columns_text([said], lines, left=1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pyg_jets.metrics import Estimate
 
-__all__ = ["class_name", "count", "duration", "estimate"]
+__all__ = ["class_name", "columns_text", "count", "duration", "estimate"]
 
 _CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
 
@@ -66,3 +67,17 @@ def class_name(name: str) -> str:
         ('QCD', 'top')
     """
     return _CLASSES.get(name, name)
+
+
+def columns_text(above: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:
+    """Lines of cells as aligned columns between rules, the first ``left`` of them to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    rule = "─" * max(map(len, texts))
+    return "\n".join([*above, rule, texts[0], rule, *texts[1:], rule])

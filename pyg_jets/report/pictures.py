@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +23,10 @@ from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, estimate
 from pyg_jets.report.samples import Variants, label_of, pairs, showpiece, variants
 
-__all__ = ["Picture", "pictures"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Picture", "picture", "pictures"]
 
 
 @dataclass(frozen=True)
@@ -51,37 +55,50 @@ class Picture:
         return "data:image/png;base64," + base64.b64encode(self.png).decode()
 
 
+def picture(
+    kind: str,
+    draw: Callable[[Figure], None],
+    size: tuple[float, float],
+    alt: str,
+    **facts: object,
+) -> Picture:
+    """Draw a figure.
+
+    Args:
+        kind: Which figure.
+        draw: What draws it.
+        size: Its width and height (inches).
+        alt: What it shows, in words.
+        **facts: Numbers for the caption.
+    """
+    width, height = (round(100 * side) for side in size)
+    return Picture(kind, png(draw, *size), alt, width, height, facts)
+
+
 def pictures(compared: Comparison) -> dict[str, Picture]:
     """All figures that the runs have the files for."""
     found = [_roc(compared), _scores(compared), *_training(compared), *_of_jets(compared)]
     return {one.kind: one for one in found}
 
 
-def _picture(kind, draw, size, alt, **facts) -> Picture:
-    width, height = size
-    return Picture(
-        kind, png(draw, width, height), alt, round(100 * width), round(100 * height), facts
-    )
-
-
 def _roc(compared: Comparison) -> Picture:
     known = "; ".join(f"{one.title}: AUC {estimate(one.auc)}" for one in compared.networks)
     names = ", ".join(one.title for one in compared.baselines) or "no baselines"
     alt = f"Background rejection against signal efficiency. {known}. In grey: {names}."
-    return _picture("roc", partial(draw_roc, compared=compared), (7.2, 5.2), alt)
+    return picture("roc", partial(draw_roc, compared=compared), (7.2, 5.2), alt)
 
 
 def _scores(compared: Comparison) -> Picture:
     background, signal = (f"{class_name(name)} jets" for name in compared.run.classes)
     draw = partial(draw_scores, networks=compared.networks, classes=(background, signal))
     alt = f"Histograms of the score of {background} and of {signal}, a panel for each network."
-    return _picture("scores", draw, scores_size(len(compared.networks)), alt)
+    return picture("scores", draw, scores_size(len(compared.networks)), alt)
 
 
 def _training(compared: Comparison) -> Iterator[Picture]:
     if told := with_history(compared.networks):
         alt = "Training and validation loss over the epochs for each network, and validation AUC."
-        yield _picture("training", partial(draw_training, networks=told),
+        yield picture("training", partial(draw_training, networks=told),
                        training_size(len(told)), alt)  # fmt: skip
 
 
@@ -105,7 +122,7 @@ def _average(run: Run, samples: JetArray) -> Iterator[Picture]:
                    unit="energy units" if toy else "GeV")  # fmt: skip
     alt = "Average jet image of each class before and after the detector."
     size = (7.6, 3.3 * len(images) + 0.3)
-    yield _picture("images", draw, size, alt, jets=len(before))
+    yield picture("images", draw, size, alt, jets=len(before))
 
 
 def _single(run: Run, samples: JetArray) -> Iterator[Picture]:
@@ -119,11 +136,11 @@ def _single(run: Run, samples: JetArray) -> Iterator[Picture]:
             f"Constituents of one {names[label]} jet as circles, {len(before.particles)} before "
             f"the detector and {len(after.particles)} after it."
         )
-        yield _picture("jet", draw, (9.6, 5.4), alt, name=names[label])
+        yield picture("jet", draw, (9.6, 5.4), alt, name=names[label])
     if found is not None:
         draw = partial(draw_variants, found=found, radius=radius(run), toy=is_toy(run))
         alt = f"The same {names[found.label]} jet at {len(found.after)} angles, as detected."
-        yield _picture("variants", draw, (9.6, 5.3), alt, count=len(found.after))
+        yield picture("variants", draw, (9.6, 5.3), alt, count=len(found.after))
 
 
 def _chosen(samples: JetArray, found: Variants | None) -> tuple[JetArray, JetArray, int] | None:

@@ -17,7 +17,7 @@ from pyg_jets.report.compare import (
     comparisons,
 )
 from pyg_jets.report.load import load_runs
-from pyg_jets.report.numbers import class_name, count, duration, estimate
+from pyg_jets.report.numbers import class_name, columns_text, count, duration, estimate
 
 __all__ = ["EFFICIENCIES", "Row", "csv_text", "rows", "summary_table", "verdicts"]
 
@@ -150,15 +150,6 @@ def _block(compared: Comparison) -> str:
     names = [class_name(name) for name in compared.run.classes]
     heads = ("tagger", "AUC", "accuracy", *(f"1/εB at εS={e}" for e in EFFICIENCIES), "spread")
     lines = [heads] + [(row.one.title, *row.texts[:5]) for row in rows(compared)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    texts = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    rule = "─" * len(texts[0])
     total = f"{count(signal)} {names[1]} and {count(background)} {names[0]} test jets"
-    return "\n".join([f"{total}; ± one standard error", rule, texts[0], rule, *texts[1:], rule,
-                      *verdicts(compared)])  # fmt: skip
+    table = columns_text([f"{total}; ± one standard error"], lines, left=1)
+    return "\n".join([table, *verdicts(compared)])

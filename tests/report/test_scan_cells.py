@@ -5,9 +5,12 @@ import io
 import math
 import statistics
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
 from pyg_jets.report.references import broken_symmetry
+from pyg_jets.report.scan import scan_table
 from pyg_jets.report.scan.cells import cells_of
 from pyg_jets.report.scan.load import load_scan
 from pyg_jets.report.scan.search import searched, settings
@@ -115,6 +118,19 @@ def test_folds_and_stopped_points_are_in_no_cell(scan):
     assert cells(scan) == []
 
 
+def test_the_best_of_single_training_sets(scan):
+    for arm, auc in (("pre-inv", 0.7), ("post-inv", 0.69), ("none", 0.6)):
+        write_cell(scan, arm, *RECT, [auc])
+    (grid,) = grids(cells(scan))
+    assert [entries[0].place for _, _, entries in grid.rows] == ["", "", "best"]
+
+
+def test_resamples_alone_are_in_no_table(scan):
+    write_cell(scan, "pre-inv", *RECT, [0.66, 0.664], resample=True, replica=0)
+    assert grids(cells(scan)) == []
+    assert "only resamples of training sets" in scan_table(scan)
+
+
 def test_numbers_that_are_none_are_left_out(scan):
     write_cell(scan, "none", *RECT, [0.6, math.nan, 0.7])
     (cell,) = cells(scan)
@@ -133,39 +149,73 @@ def test_best_and_what_is_not_worse(scan):
     }
 
 
-def around(mean, error):
-    """Four values of this mean and this error of it."""
-    step = error * math.sqrt(3)
-    return [mean - step, mean - step, mean + step, mean + step]
+def drawn(mean, n=5, seed=0):
+    """AUCs on ``n`` training sets: what the sets do to all arms alike, and a little of its own."""
+    sets = np.random.default_rng(0).normal(size=n)
+    own = np.random.default_rng([1, seed]).normal(size=n)
+    return mean + 0.02 * (sets - sets.mean()) + 0.004 * (own - own.mean())
 
 
 @pytest.mark.parametrize(
     ("post", "pre", "verdict"),
-    [(0.60, 0.63, "holds"), (0.63, 0.60, "fails"), (0.60, 0.61, "undecided")],
+    [(0.60, 0.63, "holds"), (0.63, 0.60, "fails"), (0.60, 0.603, "undecided")],
 )
 def test_before_against_after_on_the_rectangular_grid(scan, post, pre, verdict):
-    write_cell(scan, "post-aug", *RECT, around(post, 0.006))
-    write_cell(scan, "pre-aug", *RECT, around(pre, 0.008))  # together ± 0.010
-    write_cell(scan, "post-aug", "PFN", "toy-uniform", 480, around(0.7, 0.001))
-    write_cell(scan, "pre-aug", "PFN", "toy-uniform", 480, around(0.6, 0.001))
+    after, before = drawn(post, seed=1), drawn(pre, seed=2)
+    write_cell(scan, "post-aug", *RECT, after)
+    write_cell(scan, "pre-aug", *RECT, before)
+    write_cell(scan, "post-aug", "PFN", "toy-uniform", 480, drawn(0.7, seed=3))
+    write_cell(scan, "pre-aug", "PFN", "toy-uniform", 480, drawn(0.6, seed=4))
     (one,) = statements(cells(scan))
     (test,) = one.tests
-    assert test.difference == pytest.approx((pre - post, 0.010))
+    assert test.difference.value == pytest.approx(pre - post)
+    expected = ttest_rel(before, after)
+    assert test.difference.value / test.difference.error == pytest.approx(expected.statistic)
     assert test.verdict == verdict
+    assert (verdict == "undecided") == (expected.pvalue > 0.05)
     assert test.source == pytest.approx((-0.036, 0.005 * math.sqrt(2)))
 
 
+def test_two_pairs_take_more_errors_than_twenty(scan):
+    for arm, shift in (("post-aug", [0, 0]), ("pre-aug", [0.02, 0.04])):  # 3 errors
+        write_cell(scan, arm, *RECT, 0.6 + np.array(shift))
+    ((test,),) = (one.tests for one in statements(cells(scan)))
+    assert test.difference == pytest.approx((0.03, 0.01))
+    assert ttest_rel([0.62, 0.64], [0.6, 0.6]).pvalue > 0.05
+    assert test.verdict == "undecided"
+
+
+def test_arms_without_a_common_training_set_are_not_decided(scan):
+    write_cell(scan, "pre-aug", *RECT, [0.7, 0.7], replica=0)
+    write_cell(scan, "post-aug", *RECT, [0.6, 0.6], replica=1)
+    ((test,),) = (one.tests for one in statements(cells(scan)))
+    assert test.difference.value == pytest.approx(0.1)
+    assert math.isnan(test.difference.error)
+    assert test.verdict == "undecided"
+
+
+def test_other_data_are_another_training_set(scan):
+    facts = {"arm": "none", "network_name": "PFN", "detector": "toy-rect", "n_train": 480}
+    for seed in (1, 2, 3):
+        write_point(scan, f"s{seed}", {}, {"test/auc": 0.6}, facts | {"data_hash": f"d{seed}"})
+    (cell,) = cells(scan)
+    assert cell.replicas == 3
+
+
 def test_none_is_worst_only_if_all_are_above_it(scan):
-    write_cell(scan, "none", *RECT, around(0.60, 0.003))
-    write_cell(scan, "pre-aug", *RECT, around(0.70, 0.003))
-    assert statements(cells(scan))[0].counts["holds"] == 1
-    write_cell(scan, "pre-inv-continuous", *RECT, around(0.5, 0.003))  # none of the source's
-    assert statements(cells(scan))[0].counts["holds"] == 1
-    write_cell(scan, "post-inv", *RECT, around(0.603, 0.003))
-    assert statements(cells(scan))[0].counts["undecided"] == 1
-    write_cell(scan, "post-aug", *RECT, around(0.58, 0.003))
-    (test,) = statements(cells(scan))[0].tests
-    assert (test.first.arm, test.verdict) == ("post-aug", "fails")
+    def worst():
+        return statements(cells(scan))[0].tests[0]
+
+    write_cell(scan, "none", *RECT, drawn(0.60))
+    write_cell(scan, "pre-inv", *RECT, drawn(0.75, seed=1))
+    write_cell(scan, "pre-aug", *RECT, drawn(0.70, seed=2))
+    assert (worst().first.arm, worst().verdict) == ("pre-aug", "holds")
+    write_cell(scan, "pre-inv-continuous", *RECT, drawn(0.5, seed=3))  # none of the source's
+    assert (worst().first.arm, worst().verdict) == ("pre-aug", "holds")
+    write_cell(scan, "post-inv", *RECT, [0.72])  # a single training set
+    assert (worst().first.arm, worst().verdict) == ("post-inv", "undecided")
+    write_cell(scan, "post-aug", *RECT, drawn(0.58, seed=4))
+    assert (worst().first.arm, worst().verdict) == ("post-aug", "fails")
 
 
 def test_statements_of_a_whole_study(tmp_path):
@@ -181,7 +231,11 @@ def test_statements_of_a_whole_study(tmp_path):
 
 def test_best_settings_of_a_search(tmp_path):
     scan = load_scan(write_search(tmp_path / "search"))
-    assert [name.rpartition(".")[2] for name in searched(scan)] == ["lr", "width", "class_path"]
+    assert [name.rpartition(".")[2] for name in searched(scan.finished)] == [
+        "lr",
+        "width",
+        "class_path",
+    ]
     tried = settings(scan)
     values = [point.run.metrics["test/auc"] for point in scan.points]
     assert tried[0].found.value == max(values)
@@ -210,12 +264,12 @@ def test_seeds_replicas_and_folds_are_one_setting(tmp_path):
 
 def test_what_comes_with_a_cell_is_no_search(tmp_path):
     scan = write_study(tmp_path / "study", replicas=2, sizes=(480,), networks=("PFN",))
-    assert searched(load_scan(scan)) == []
+    assert searched(load_scan(scan).finished) == []
     facts = {"arm": "none", "network_name": "PFN", "detector": "toy-rect", "n_train": 480}
     (known,) = (p for p in load_scan(scan).points if p.name == "none-PFN-toy-rect-480-0-0")
     for lr in (0.1, 0.2):
         write_point(scan, f"lr{lr}", {**known.parameters, "lr": lr}, {"test/auc": 0.6}, facts)
-    assert searched(load_scan(scan)) == ["lr"]
+    assert searched(load_scan(scan).finished) == ["lr"]
 
 
 def test_points_of_an_earlier_sweep_file_are_noticed(scan):
@@ -223,7 +277,17 @@ def test_points_of_an_earlier_sweep_file_are_noticed(scan):
     facts = {"arm": "none", "network_name": "PFN", "detector": "toy-rect", "n_train": 480}
     known = load_scan(scan).points[0].parameters
     write_point(scan, "later", {**known, "trainer.max_steps": 9}, {"test/auc": 0.5}, facts)
-    assert searched(load_scan(scan)) == ["trainer.max_steps"]
+    assert searched(load_scan(scan).finished) == ["trainer.max_steps"]
+
+
+def test_edited_configuration_files_are_noticed(scan):
+    facts = {"arm": "none", "network_name": "PFN", "detector": "toy-rect", "n_train": 480}
+    for replica, setting in enumerate("aab"):
+        own = facts | {"sample": {"replica": replica}}
+        write_point(scan, f"p{replica}", {}, {"test/auc": 0.6}, own, setting=setting)
+    found = load_scan(scan).finished
+    assert searched(found[:2]) == []
+    assert searched(found) == ["the content of configuration files"]
 
 
 def test_points_csv_has_a_row_for_each_point(tmp_path):

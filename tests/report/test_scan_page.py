@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pyg_jets.report import artefacts
+from pyg_jets.report import artefacts, pictures
 from pyg_jets.report.folder import MARKER
 from pyg_jets.report.pictures import Picture
-from pyg_jets.report.scan import make_scan_report, pictures, scan_table, write_results
+from pyg_jets.report.scan import make_scan_report, scan_table, write_results
 from pyg_jets.report.scan.load import load_scan
 from tests.report.scans import write_cell, write_point, write_scan, write_search, write_study
 from tests.report.test_page import Page
@@ -210,16 +210,18 @@ def test_pictures_of_artefacts(undrawn, tmp_path, monkeypatch):
     scan = write_study(tmp_path / "s", replicas=1, sizes=(480,), networks=("PFN",))
     (scan / "artefacts").mkdir()
     assert "rotation leaves" not in Page(make_scan_report(scan).read_text()).text
-    (scan / "artefacts" / "artefacts.json").write_text("{}")
-    drawn = [Picture(kind, b"png", f"What {kind} shows.", 700, 400, {})
+    (scan / "artefacts" / "artefacts.json").write_text('{"command": "pyg-jets artefacts --out x"}')
+    drawn = [Picture(kind, b"png", f"What {kind} shows.", 700, 400, {"title": "toy"})
              for kind in ("artefacts", "variants-toy-toy-rect")]  # fmt: skip
     monkeypatch.setattr(artefacts, "artefact_pictures", lambda folder: drawn)
     page = Page(make_scan_report(scan).read_text())
     assert "What a rotation leaves in an image" in page.text
-    assert "What variants-toy-toy-rect shows." in page.text
+    assert "toy: an event at eight angles." in page.text
+    assert "What variants-toy-toy-rect shows." in [a["alt"] for t, a in page.elements if t == "img"]
     assert (scan / "report" / "variants-toy-toy-rect.png").read_bytes() == b"png"
     text = write_results([scan], tmp_path / "docs" / "x").read_text()
     assert "](x-variants-toy-toy-rect.png)" in text
+    assert "\npyg-jets artefacts --out x\n" in text
 
 
 def test_results_in_markdown(study, out, tmp_path):
@@ -231,8 +233,8 @@ def test_results_in_markdown(study, out, tmp_path):
     assert text.startswith("# Toys\n")
     assert path.with_suffix(".csv").read_bytes() == (out / "cells.csv").read_bytes()
     linked = re.findall(r"\]\((toys[^)]+)\)", text)
-    assert sorted(linked) == ["toys-auc.png", "toys-signal-efficiency.png", "toys-spread.png",
-                              "toys.csv"]  # fmt: skip
+    assert sorted(linked) == ["toys-auc.png", "toys-points.tar.gz", "toys-signal-efficiency.png",
+                              "toys-spread.png", "toys.csv"]  # fmt: skip
     for name in linked:
         assert (path.parent / name).stat().st_size > 0
     for words in (
@@ -245,9 +247,16 @@ def test_results_in_markdown(study, out, tmp_path):
         "Each is tested on 20,400 jets",
     ):
         assert words in text
+    section = text.split("## Against the source")[1].split("##")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:1] == "|"]
+    heads = lines[0][2:]
     for row in rows(path.with_suffix(".csv")):
         if row["difference"]:
-            assert f"{float(row['difference']):+.3f}".replace("-", "−")[1:] in text
+            (own,) = (line for line in lines if line[:2] == [row["network"], row["arm"]])
+            column = heads.index(f"{row['detector']}, {int(row['n_train']):,} jets")
+            value = float(own[2 + column].split(" ")[0].replace("−", "-"))
+            assert value == pytest.approx(float(row["difference"]), abs=0.00051)
+            assert own[2 + column].endswith(f"({float(row['source_auc']):.3f})")
     widths = {}
     for line in text.splitlines():  # all lines of a table have the same number of cells
         if line.startswith("|"):

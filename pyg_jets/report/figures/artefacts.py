@@ -25,7 +25,7 @@ __all__ = [
     "variants_size",
 ]
 
-_COLOURS = {"after": network_colour(1), "before": network_colour(0)}
+_COLOURS = {"after": network_colour(5), "before": network_colour(0)}
 _TITLES = {
     ("toy", "toy-uniform"): "toy, 32 × 32",
     ("toy", "toy-rect"): "toy, 32 × 4",

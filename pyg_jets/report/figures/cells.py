@@ -29,7 +29,7 @@ _LOOKS: dict[str, tuple[str, Any, str]] = {
 #: Smaller markers for the shapes that look larger.
 _MARKER = {"v": 6.5, "s": 5.3, "o": 6.2, "D": 5.2}
 #: Share of the axis by which the arms are set apart, so that their errors can be told apart.
-_APART = 0.007
+_APART = 0.009
 #: Share of the axis by which published numbers stand outside our own.
 _ASIDE = 0.055
 
@@ -76,38 +76,82 @@ def cells_size(rows: int, columns: int) -> tuple[float, float]:
 def draw_cells(
     figure: Figure, panels: Sequence[Sequence[Panel]], ylabel: str, log: bool = False
 ) -> None:
-    """A grid of panels with one legend above; panels of a row share their vertical axis.
+    """A metric against the training size; arms below each other where there is but one size.
+
+    Panels of a row share the axis of the metric.
 
     Args:
         figure: Where to draw.
         panels: Rows of panels, all of one length.
-        ylabel: What the vertical axis shows.
+        ylabel: What the axis of the metric is called.
         log: Whether it is logarithmic.
     """
-    rows, columns = len(panels), len(panels[0])
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
-    arms = list(dict.fromkeys(c.arm for row in panels for panel in row for c in panel.curves))
+    curves = [curve for row in panels for panel in row for curve in panel.curves]
+    sizes = sorted({n for curve in curves for n in (*curve.points, *curve.source)})
+    arms = list(dict.fromkeys(curve.arm for curve in curves))
+    sourced = any(curve.source for curve in curves)
+    if len(sizes) == 1:
+        _draw_lists(figure, panels, arms, ylabel, log)
+        _legend(figure, [], sourced)
+        return
+    axes = figure.subplots(len(panels), len(panels[0]), squeeze=False, sharex=True, sharey="row")
     for ax, panel in zip(axes.flat, (panel for row in panels for panel in row), strict=True):
-        _draw_panel(ax, panel, arms)
+        _draw_panel(ax, panel, arms, sizes)
         if log:
-            ax.set_yscale("log")
+            _plain_decimals(ax, "y")
     for ax in axes[:, 0]:
         ax.set_ylabel(ylabel)
     for ax in axes[-1]:
         ax.set_xlabel("training jets")
-    _legend(figure, arms, any(c.source for row in panels for panel in row for c in panel.curves))
+    _legend(figure, arms, sourced)
 
 
-def _draw_panel(ax: Any, panel: Panel, arms: Sequence[str]) -> None:
-    sizes = sorted({n for curve in panel.curves for n in (*curve.points, *curve.source)})
-    width = (sizes[-1] - sizes[0] if sizes else 0) or (sizes[0] if sizes else 1)
+def _plain_decimals(ax: Any, which: str) -> None:
+    """A logarithmic axis with ticks at 0.01, 0.02, 0.03, 0.05 and their like."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _draw_lists(
+    figure: Figure, panels: Sequence[Sequence[Panel]], arms: Sequence[str], xlabel: str, log: bool
+) -> None:
+    """A line for each arm, the first on top; the metric along the horizontal axis."""
+    axes = figure.subplots(len(panels), len(panels[0]), squeeze=False, sharex="row", sharey=True)
+    for ax, panel in zip(axes.flat, (panel for row in panels for panel in row), strict=True):
+        for curve in panel.curves:
+            place = len(arms) - 1 - arms.index(curve.arm)
+            colour, _, marker = arm_look(curve.arm)
+            for value, error in curve.points.values():
+                ax.errorbar(value, place, xerr=error if np.isfinite(error) else 0, color=colour,
+                            marker=marker, markersize=_MARKER[marker] + 1, elinewidth=1.4,
+                            zorder=3)  # fmt: skip
+            for value, _ in curve.source.values():
+                ax.plot(value, place, marker, markersize=_MARKER[marker] + 3, markeredgewidth=1.4,
+                        markerfacecolor="none", markeredgecolor=colour, zorder=4)  # fmt: skip
+        ax.set_title(label(panel.title), loc="left")
+        ax.grid(which="major", axis="x", linewidth=0.5, alpha=0.5)
+        ax.set_yticks(range(len(arms)), [label(arm) for arm in reversed(arms)])
+        ax.tick_params(which="both", axis="y", left=False, right=False)
+        ax.set_ylim(-0.6, len(arms) - 0.4)
+        ax.set_xlabel(xlabel)
+        if log:
+            _plain_decimals(ax, "x")
+
+
+def _draw_panel(ax: Any, panel: Panel, arms: Sequence[str], sizes: Sequence[int]) -> None:
+    width = (sizes[-1] - sizes[0] if sizes else 0) or 1
     for curve in panel.curves:
         shift = _APART * width * (arms.index(curve.arm) - (len(arms) - 1) / 2)
         _draw_curve(ax, curve, shift)
         _draw_source(ax, curve, shift, _ASIDE * width)
     ax.set_title(label(panel.title), loc="left")
     ax.grid(which="major", axis="y", linewidth=0.5, alpha=0.5)
-    ax.set_xticks(sizes)
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.tick_params(which="minor", axis="x", bottom=False, top=False)
     if sizes:
         ax.set_xlim(sizes[0] - 0.1 * width, sizes[-1] + 0.1 * width)
@@ -118,11 +162,9 @@ def _draw_curve(ax: Any, curve: Curve, shift: float) -> None:
     if not curve.points:
         return
     x, y, error = _columns(curve.points)
-    known = np.isfinite(error)
-    if known.sum() > 1:
-        ax.fill_between(x[known] + shift, (y - error)[known], (y + error)[known], color=colour,
-                        alpha=0.13, linewidth=0)  # fmt: skip
-    ax.errorbar(x + shift, y, np.where(known, error, 0), color=colour, linestyle=line,
+    # no band where an error is not known, nor across
+    ax.fill_between(x + shift, y - error, y + error, color=colour, alpha=0.13, linewidth=0)
+    ax.errorbar(x + shift, y, np.nan_to_num(error), color=colour, linestyle=line,
                 marker=marker, markersize=_MARKER[marker], elinewidth=1.1, zorder=3)  # fmt: skip
 
 
@@ -154,5 +196,6 @@ def _legend(figure: Figure, arms: Sequence[str], source: bool) -> None:
         handles.append(Line2D([], [], color="none", marker="o", markersize=7.5, label="source",
                               markerfacecolor="none", markeredgewidth=1.4,
                               markeredgecolor="black"))  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles),
-                  columnspacing=1.4, handletextpad=0.6)  # fmt: skip
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles),
+                      columnspacing=1.4, handletextpad=0.6)  # fmt: skip

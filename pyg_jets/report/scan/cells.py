@@ -14,7 +14,17 @@ from pyg_jets.metrics import Estimate
 from pyg_jets.report.references import broken_symmetry
 from pyg_jets.report.scan.load import Point
 
-__all__ = ["ARMS", "DETECTORS", "Cell", "Key", "cells_of", "key_of", "minus"]
+__all__ = [
+    "ARMS",
+    "DETECTORS",
+    "Cell",
+    "Key",
+    "cells_of",
+    "deviation_of",
+    "key_of",
+    "mean_of",
+    "minus",
+]
 
 #: The arms of the study in the order of its tables.
 ARMS = ("none", "post-aug", "pre-aug", "post-inv", "pre-inv", "pre-inv-continuous")
@@ -23,6 +33,8 @@ DETECTORS = ("toy-uniform", "toy-rect")
 
 #: Arm, network, detector, number of training jets.
 Key = tuple[str, str, str, int]
+#: Content of the data set, and the replica of the sample of it.
+TrainingSet = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Cell:
     @cached_property
     def replicas(self) -> int:
         """Number of fresh training sets."""
-        return len(self._of_replicas("test/auc"))
+        return len(self.of_replicas("test/auc"))
 
     @property
     def source(self) -> Estimate | None:
@@ -68,15 +80,11 @@ class Cell:
 
     def mean(self, metric: str) -> Estimate | None:
         """Mean of a metric over replicas, with the error of the mean: NaN for one replica."""
-        values = self._of_replicas(metric)
-        if not values:
-            return None
-        return Estimate(float(np.mean(values)), self.spread(metric) / math.sqrt(len(values)))
+        return mean_of(list(self.of_replicas(metric).values()))
 
     def spread(self, metric: str) -> float:
         """Standard deviation (n − 1) between fresh training sets; NaN for one of them."""
-        values = self._of_replicas(metric)
-        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        return deviation_of(list(self.of_replicas(metric).values()))
 
     def resample_spread(self, metric: str) -> float:
         """The same between resamples of one training set, pooled over sets; NaN without."""
@@ -86,17 +94,36 @@ class Cell:
             return math.nan
         return math.sqrt(sum((len(v) - 1) * np.var(v, ddof=1) for v in groups) / freedom)
 
-    def _of_replicas(self, metric: str) -> list[float]:
-        # trainings on the same set are no independent replicas: their mean counts once
-        return [float(np.mean(v)) for v in _by_replica(self.fresh, metric).values()]
+    def of_replicas(self, metric: str) -> dict[TrainingSet, float]:
+        """A metric by fresh training set; trainings on the same set count once, by their mean."""
+        found = _by_replica(self.fresh, metric)
+        return {one: float(np.mean(values)) for one, values in found.items()}
 
 
-def _by_replica(points: Iterable[Point], metric: str) -> dict[int, list[float]]:
+def _by_replica(points: Iterable[Point], metric: str) -> dict[TrainingSet, list[float]]:
     found = defaultdict(list)
     for point in points:
         if (value := point.value(metric)) is not None:
-            found[point.replica].append(value)
+            found[point.training_set].append(value)
     return found
+
+
+def deviation_of(values: Sequence[float]) -> float:
+    """Standard deviation (n − 1); NaN for fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def mean_of(values: Sequence[float]) -> Estimate | None:
+    """Mean and its standard error, NaN for one value; None without values.
+
+    Examples:
+        >>> mean_of([0.5, 0.75]), mean_of([])
+        (Estimate(value=0.625, error=0.125), None)
+    """
+    if not values:
+        return None
+    error = deviation_of(values) / math.sqrt(len(values))
+    return Estimate(float(np.mean(values)), error)
 
 
 def minus(first: Estimate, second: Estimate) -> Estimate:

@@ -68,9 +68,10 @@ class Point:
         return self.run.provenance.get("sample") or {}
 
     @property
-    def replica(self) -> int:
-        """Which of the disjoint training sets it saw."""
-        return int(self.sample.get("replica") or 0)
+    def training_set(self) -> tuple[str, int]:
+        """Which training set it saw: the data set's content, and which of its disjoint samples."""
+        content = str(self.run.provenance.get("data_hash") or "")
+        return content, int(self.sample.get("replica") or 0)
 
     @property
     def role(self) -> str:

@@ -49,7 +49,7 @@ def make_scan_report(
     """
     scan = load_scan(folder)
     out = claim(Path(folder) / "report" if out is None else out)
-    mixed = searched(scan)
+    mixed = searched(scan.finished)
     study = is_study(scan.finished) and not mixed
     cells = cells_of(scan.finished) if study else []
     tried = [] if study else settings(scan)
@@ -85,6 +85,10 @@ def _context(
         "agreement": words.agreement(cells),
         "has_source": any(cell.difference for cell in cells),
         "resampled": [parts.resampled(cell) for cell in cells if cell.resampled],
+        "tested": words.TESTED,
+        "looks": words.LOOKS,
+        "captions": words.CAPTIONS,
+        "one_test": len({one.run.provenance.get("data_hash") for one in scan.finished}) == 1,
         "best": parts.best(scan, tried),
         "metric": scan.metric,
         "maximises": scan.maximises,

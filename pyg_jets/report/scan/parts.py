@@ -125,7 +125,7 @@ def resampled(cell: Cell) -> dict[str, str]:
 
 def best(scan: Scan, tried: Sequence[Setting]) -> dict[str, Any]:
     """The best settings of a search, or of each cell of a study."""
-    study, names = is_study(scan.finished), searched(scan)
+    study, names = is_study(scan.finished), searched(scan.finished)
     groups = {one.key: [o for o in tried if o.key == one.key] for one in tried} if study else {}
     lists = [group[:MOST_OF_CELL] for _, group in sorted(groups.items())]
     lists = lists or [list(tried[:MOST])]

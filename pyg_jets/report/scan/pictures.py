@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.files import read_json
 from pyg_jets.report.figures.cells import Curve, Panel, cells_size, draw_cells
 from pyg_jets.report.figures.points import Cloud, draw_points, points_size
-from pyg_jets.report.figures.style import png
-from pyg_jets.report.pictures import Picture
+from pyg_jets.report.pictures import Picture, picture
 from pyg_jets.report.scan.cells import Cell
 from pyg_jets.report.scan.load import Scan
 from pyg_jets.report.scan.search import Setting, is_study, searched, short_names, told
 from pyg_jets.report.scan.tables import detector_name
 
-__all__ = ["artefacts", "of_search", "of_study"]
+__all__ = ["artefacts", "artefacts_command", "of_search", "of_study"]
 
 #: Kind of figure, metric, axis label, whether the axis is logarithmic.
 _FIGURES = (
@@ -44,13 +44,8 @@ def of_study(cells: Sequence[Cell]) -> dict[str, Picture]:
             draw = partial(draw_cells, panels=panels, ylabel=ylabel, log=log)
             titles = ", ".join(panel.title for row in panels for panel in row)
             alt = f"{_ALT[kind]}, a line for each arm; panels: {titles}."
-            found[kind] = _picture(kind, draw, size, alt)
+            found[kind] = picture(kind, draw, size, alt)
     return found
-
-
-def _picture(kind: str, draw: Any, size: tuple[float, float], alt: str, **facts: object) -> Picture:
-    width, height = (round(100 * side) for side in size)
-    return Picture(kind, png(draw, *size), alt, width, height, facts)
 
 
 def _panels(cells: Sequence[Cell], metric: str) -> list[list[Panel]]:
@@ -79,7 +74,7 @@ def _panel(cells: Sequence[Cell], network: str, detector: str, metric: str) -> P
 
 def of_search(scan: Scan, tried: Sequence[Setting]) -> dict[str, Picture]:
     """The metric against each parameter that is searched; nothing if none varies."""
-    names = searched(scan)
+    names = searched(scan.finished)
     value_of = {p.name: v for s in tried for p, v in zip(s.points, s.numbers, strict=True)}
     points = [point for point in scan.finished if point.name in value_of]
     if not names or not points:
@@ -96,11 +91,17 @@ def of_search(scan: Scan, tried: Sequence[Setting]) -> dict[str, Picture]:
     against = ", ".join(short.values())
     alt = f"{scan.metric} of {len(points)} points against {against}, and the best so far."
     draw = partial(draw_points, cloud=cloud)
-    return {"points": _picture("points", draw, points_size(len(names) + 1), alt)}
+    return {"points": picture("points", draw, points_size(len(names) + 1), alt)}
 
 
 def _number(value: Any) -> Any:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else told(value)
+
+
+def artefacts_command(folder: Path) -> str:
+    """The command that measured the artefacts of a scan; empty if there are none."""
+    path = folder / "artefacts" / "artefacts.json"
+    return str(read_json(path).get("command") or "") if path.is_file() else ""
 
 
 def artefacts(folder: str | Path) -> dict[str, Picture]:
@@ -109,4 +110,4 @@ def artefacts(folder: str | Path) -> dict[str, Picture]:
         return {}
     from pyg_jets.report.artefacts import artefact_pictures
 
-    return {picture.kind: picture for picture in artefact_pictures(Path(folder) / "artefacts")}
+    return {one.kind: one for one in artefact_pictures(Path(folder) / "artefacts")}

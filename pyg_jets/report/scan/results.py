@@ -13,7 +13,7 @@ from pyg_jets.report.scan.archive import archive
 from pyg_jets.report.scan.cells import Cell, cells_of
 from pyg_jets.report.scan.load import Point, Scan, load_scan
 from pyg_jets.report.scan.numbers import deviation, number
-from pyg_jets.report.scan.search import is_study, searched
+from pyg_jets.report.scan.search import searched
 from pyg_jets.report.scan.statements import Statement, statements
 from pyg_jets.report.scan.tables import Grid, cells_csv, detector_name, grids
 
@@ -59,6 +59,7 @@ def write_results(
     unique = {Path(folder).resolve(): Path(folder) for folder in folders}
     scans = [load_scan(folder) for folder in unique.values()]
     points = _points(scans)
+    text = None if notes is None else Path(notes).read_text(encoding="utf-8")
     for module in ("matplotlib", "mplhep"):
         require(module, "report")
     stem = Path(out)
@@ -69,12 +70,12 @@ def write_results(
     blocks = [
         f"# {title or scans[0].name.replace('_', ' ')}",
         *_summary(scans, points, cells),
-        *([] if notes is None else [Path(notes).read_text().strip()]),
+        *([] if text is None else [text.strip()]),
         *_tables(cells),
         *_sources(cells),
         *_statements(statements(cells)),
         *_resamples(cells),
-        *_figures(drawn, stem.name),
+        *_figures(drawn, stem.name, any(cell.source for cell in cells)),
         *_provenance(scans, stem.name, command),
     ]
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -93,21 +94,21 @@ def _write(path: Path, content: bytes) -> Path:
 
 def _points(scans: Sequence[Scan]) -> list[Point]:
     """All finished points of the study, each once."""
-    for scan in scans:
-        if is_study(scan.finished) and (mixed := searched(scan)):
-            raise ValueError(
-                f"Expected one setting for each cell of a study, but in {scan.folder} cells vary "
-                f"{', '.join(mixed)}: move points of an earlier version of the sweep file out of "
-                f"points/; a search has its own report, pyg-jets report {scan.folder}."
-            )
     points = {point.name: point for scan in scans for point in scan.finished}
-    if not is_study(list(points.values())):
-        what = ", ".join(str(scan.folder) for scan in scans) or "no folder"
+    what = ", ".join(str(scan.folder) for scan in scans) or "no folder"
+    known = [point for point in points.values() if point.arm]
+    if mixed := searched(known):
+        raise ValueError(
+            f"Expected one setting for each cell of a study, but in {what} cells vary "
+            f"{', '.join(mixed)}: move points of an earlier version of the files out of points/; "
+            "a search has its own report, pyg-jets report FOLDER."
+        )
+    if not known:
         raise ValueError(
             f"Expected scans of a study, with finished points that have an arm, but got {what}: "
             "use make_scan_report for other scans, or finish the scan first."
         )
-    return [point for point in points.values() if point.arm]
+    return known
 
 
 def _summary(scans: Sequence[Scan], points: Sequence[Point], cells: Sequence[Cell]) -> list[str]:
@@ -116,7 +117,7 @@ def _summary(scans: Sequence[Scan], points: Sequence[Point], cells: Sequence[Cel
         told.append(f"Each is tested on {' or '.join(map(count, sorted(tested)))} jets.")
     unfinished = sum(len(scan.points) - len(scan.finished) for scan in scans)
     if unfinished:
-        told.append(f"{words.counted(unfinished, 'point')} not finished or failed, and left out.")
+        told.append(f"Left out, as not finished or failed: {words.counted(unfinished, 'point')}.")
     if left := words.apart(points):
         told.append(left)
     table = [f"| {one.text} | {words.verdict_text(one)} |" for one in statements(cells)]
@@ -185,11 +186,9 @@ def _difference(cell: Cell | None) -> str:
 def _statements(found: Sequence[Statement]) -> Iterator[str]:
     if not found:
         return
+    sourced = any(test.source for one in found for test in one.tests)
     yield "## The statements"
-    yield (
-        "Differences in AUC, with the errors of both arms in quadrature. Undecided: within two of "
-        "these errors, or without an error. In brackets: the same difference in the source."
-    )
+    yield (f"{words.TESTED}{' In brackets: the same difference in the source.' * sourced}")
     for one in found:
         shown = parts.statement(one)
         yield f"**{one.text}.** It {shown['verdict']}. Compared: {one.how}."
@@ -224,19 +223,15 @@ def _resamples(cells: Sequence[Cell]) -> Iterator[str]:
         yield "\n".join([head, "|---|---|---|---|---|---|", *lines])
 
 
-def _figures(drawn: dict[str, Picture], stem: str) -> Iterator[str]:
+def _figures(drawn: dict[str, Picture], stem: str, sourced: bool) -> Iterator[str]:
     for kind, picture in drawn.items():
         if kind in _TITLES:
             yield f"## {_TITLES[kind]}"
         yield f"![{picture.alt}]({stem}-{kind}.png)"
         if kind == "auc":
-            yield (
-                "Colour: where the rotation happens (blue before the detector, orange after it, "
-                "purple before it by fresh random angles). Dashed: as augmentation; full: with "
-                "encouraged invariance. Bands: one standard error. Open markers: the source."
-            )
-        elif kind not in _TITLES:
-            yield picture.alt
+            yield words.LOOKS + " Open markers: the source." * sourced
+        elif caption := words.CAPTIONS.get(kind.partition("-")[0]):
+            yield f"{title}: {caption}" if (title := picture.facts.get("title")) else caption
 
 
 def _provenance(scans: Sequence[Scan], stem: str, command: str | None) -> Iterator[str]:
@@ -244,8 +239,13 @@ def _provenance(scans: Sequence[Scan], stem: str, command: str | None) -> Iterat
     facts = [(name, value) for name, value in words.provenance(scans) if name != "command"]
     lines = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in facts]
     yield "\n".join(["| | |", "|---|---|", *lines])
-    commands = [scan.record.get("command") for scan in scans] + [command]
+    commands = [scan.record.get("command") for scan in scans]
+    commands += [pictures.artefacts_command(scan.folder) for scan in scans] + [command]
     given = list(dict.fromkeys(str(one) for one in commands if one))
     if given:
         yield "\n".join(["```", *given, "```"])
-    yield f"All numbers, unrounded: [`{stem}.csv`]({stem}.csv)."
+    packed = f"{stem}-points.tar.gz"
+    yield (
+        f"All numbers, unrounded: [`{stem}.csv`]({stem}.csv). The records of the finished points: "
+        f"[`{packed}`]({packed}); unpacked into `runs/scans`, the scan goes on from them."
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ from itertools import product
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.scan.cells import Key, key_of
+from pyg_jets.report.scan.cells import Key, key_of, mean_of
 from pyg_jets.report.scan.load import Point, Scan
 
 __all__ = ["Setting", "is_study", "searched", "settings", "short_names", "told"]
 
 #: Last parts of the names of parameters that repeat a training rather than change it.
 _REPEATS = {"replica", "resample", "fold", "folds", "seed", "seed_everything"}
+#: What varies if nothing does that the sweep file names.
+_FILES = "the content of configuration files"
 #: How a configuration writes a class.
 _CLASS = ("class_path", "init_args")
 
@@ -44,9 +43,9 @@ class Setting:
     @property
     def found(self) -> Estimate:
         """Mean of the metric and the error of the mean; NaN for one point."""
-        n = len(self.numbers)
-        error = float(np.std(self.numbers, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-        return Estimate(float(np.mean(self.numbers)), error)
+        found = mean_of(self.numbers)
+        assert found  # a setting has a point
+        return found
 
 
 def is_study(points: Sequence[Point]) -> bool:
@@ -54,20 +53,33 @@ def is_study(points: Sequence[Point]) -> bool:
     return any(point.arm for point in points)
 
 
-def searched(scan: Scan) -> list[str]:
+def searched(points: Sequence[Point]) -> list[str]:
     """The parameters whose values a search compares.
 
     In a study these are the ones that vary within a cell: what comes with arm, network, detector
     or size is no search.
+
+    Args:
+        points: Finished points, of one or several scans.
     """
-    study, seen = is_study(scan.finished), defaultdict(set)
-    names = dict.fromkeys(name for point in scan.finished for name in point.parameters)
-    for name, point in product(names, scan.finished):
+    study, seen = is_study(points), defaultdict(set)
+    names = dict.fromkeys(name for point in points for name in point.parameters)
+    for name, point in product(names, points):
         # a point without it had a default: an earlier version of the sweep file
         value = json.dumps(point.parameters[name], default=str) if name in point.parameters else ""
         seen[name, key_of(point) if study else None].add(value)
     varied = dict.fromkeys(name for (name, _), values in seen.items() if len(values) > 1)
-    return [name for name in varied if name.rpartition(".")[2] not in _REPEATS]
+    found = [name for name in varied if name.rpartition(".")[2] not in _REPEATS]
+    return found or [_FILES] * (study and _edited(points))
+
+
+def _edited(points: Sequence[Point]) -> bool:
+    """Whether a cell has points of two versions of the configuration files."""
+    seen = defaultdict(set)
+    for point in points:
+        if setting := point.record.get("setting"):
+            seen[key_of(point)].add(setting)
+    return any(len(versions) > 1 for versions in seen.values())
 
 
 def settings(scan: Scan) -> list[Setting]:
@@ -76,7 +88,7 @@ def settings(scan: Scan) -> list[Setting]:
     Args:
         scan: The scan.
     """
-    names, study = searched(scan), is_study(scan.finished)
+    names, study = searched(scan.finished), is_study(scan.finished)
     groups: dict[str, list[Point]] = defaultdict(list)
     for point in scan.finished:
         if point.value(scan.metric) is not None:

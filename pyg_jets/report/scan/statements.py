@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.compare import beyond_two_errors
-from pyg_jets.report.scan.cells import ARMS, Cell, Key, minus
+from pyg_jets.report.scan.cells import ARMS, Cell, Key, mean_of, minus
 
 __all__ = ["VERDICTS", "Contrast", "Statement", "statements", "verdict"]
 
 VERDICTS = ("holds", "fails", "undecided")
+#: The same, what speaks most against a statement first.
+_AGAINST = ("fails", "undecided", "holds")
 _METRIC = "test/auc"
 #: The arms that the source has.
 _SOURCE = ARMS[:-1]
@@ -23,6 +25,8 @@ _SOURCE = ARMS[:-1]
 class Contrast:
     """Two arms of one network, detector and training size, the first of which should be better.
 
+    Arms are compared on the same training sets, pair by pair: what a set does to both cancels.
+
     Args:
         first: The cell of the arm that should be better.
         second: The cell of the other.
@@ -31,13 +35,21 @@ class Contrast:
     first: Cell
     second: Cell
 
+    @cached_property
+    def pairs(self) -> tuple[float, ...]:
+        """AUC of the first minus that of the second for each training set that both saw."""
+        first, second = self.first.of_replicas(_METRIC), self.second.of_replicas(_METRIC)
+        return tuple(value - second[one] for one, value in first.items() if one in second)
+
     @property
     def difference(self) -> Estimate:
-        """AUC of the first minus that of the second; the error is NaN if one is not known."""
+        """Mean of the pairs and its error, NaN for one; without pairs the difference of means."""
+        if found := mean_of(self.pairs):
+            return found
         first, second = self.first.mean(_METRIC), self.second.mean(_METRIC)
         assert first  # as statements chose
         assert second
-        return minus(first, second)
+        return Estimate(minus(first, second).value, math.nan)
 
     @property
     def source(self) -> Estimate | None:
@@ -47,20 +59,29 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """``holds``, ``fails`` or, within two errors or without errors, ``undecided``."""
-        return verdict(self.difference)
+        """``holds``, ``fails`` or ``undecided``: see :func:`verdict`."""
+        return verdict(self.difference, len(self.pairs))
 
 
-def verdict(difference: Estimate) -> str:
-    """What a difference says of a statement that it is positive.
+def verdict(difference: Estimate, pairs: int) -> str:
+    """What a mean of paired differences says of a statement that it is positive.
+
+    Student's t-test, two-sided at 5 %: the fewer the pairs, the more errors it takes. Undecided
+    without an error.
+
+    Args:
+        difference: Mean of the differences and its standard error.
+        pairs: Their number.
 
     Examples:
-        >>> verdict(Estimate(0.03, 0.01)), verdict(Estimate(0.01, 0.01))
+        >>> verdict(Estimate(0.03, 0.01), 20), verdict(Estimate(0.03, 0.01), 3)
         ('holds', 'undecided')
-        >>> verdict(Estimate(-0.03, 0.01)), verdict(Estimate(0.03, float("nan")))
+        >>> verdict(Estimate(-0.03, 0.01), 20), verdict(Estimate(0.03, float("nan")), 1)
         ('fails', 'undecided')
     """
-    if not beyond_two_errors(difference):
+    from scipy.stats import t
+
+    if pairs < 2 or not abs(difference.value) > t.ppf(0.975, pairs - 1) * difference.error:
         return "undecided"
     return "holds" if difference.value > 0 else "fails"
 
@@ -97,7 +118,7 @@ def statements(cells: Iterable[Cell]) -> list[Statement]:
     found = [
         Statement(
             "Without rotations (none) a network does worst",
-            "the arm of the source that is least above none, minus none",
+            "the arm of the source that speaks most against it, minus none",
             tuple(_worst(known)),
         ),
         Statement(
@@ -127,14 +148,12 @@ def _pairs(cells: Mapping[Key, Cell], arms: Sequence[tuple[str, str]]) -> Iterat
 
 
 def _worst(cells: Mapping[Key, Cell]) -> Iterator[Contrast]:
-    """For each cell of ``none`` the rival that contradicts it most, or supports it least."""
+    """For each cell of ``none`` a rival that contradicts it, else one that leaves it open.
+
+    Among equal verdicts the one with the least difference.
+    """
     for place in dict.fromkeys(key[1:] for key in cells):
         found = [cells[arm, *place] for arm in _SOURCE if (arm, *place) in cells]
         rivals = [Contrast(cell, found[0]) for cell in found[1:]]
         if rivals and found[0].arm == "none":
-            yield min(rivals, key=_significance)
-
-
-def _significance(test: Contrast) -> float:
-    value, error = test.difference
-    return value / error if error > 0 and math.isfinite(error) else 0.0
+            yield min(rivals, key=lambda one: (_AGAINST.index(one.verdict), one.difference.value))

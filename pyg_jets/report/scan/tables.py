@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.numbers import count
+from pyg_jets.report.numbers import columns_text, count
 from pyg_jets.report.scan.cells import Cell, minus
 from pyg_jets.report.scan.load import Point
 from pyg_jets.report.scan.numbers import number
@@ -20,7 +20,6 @@ __all__ = [
     "Entry",
     "Grid",
     "cells_csv",
-    "columns_text",
     "detector_name",
     "grids",
     "points_csv",
@@ -67,7 +66,8 @@ def detector_name(detector: str) -> str:
 
 
 def grids(cells: Sequence[Cell]) -> list[Grid]:
-    """A table for each detector, in the order of the cells."""
+    """A table for each detector, in the order of the cells; resamples are in none."""
+    cells = [cell for cell in cells if cell.fresh]
     detectors = dict.fromkeys(cell.detector for cell in cells)
     return [_grid(one, [c for c in cells if c.detector == one]) for one in detectors]
 
@@ -92,11 +92,11 @@ def _entry(cell: Cell | None, column: Sequence[Cell]) -> Entry | None:
         return None
     rivals = [found for one in column if (found := one.mean(_AUC)) is not None]
     best = max(rivals, key=lambda found: found.value)
-    if len(rivals) == 1 or auc is None:
+    if len(rivals) == 1:
         return Entry(cell, auc, "")
     behind = minus(best, auc)
     near = behind.value <= behind.error  # False where there is no error
-    return Entry(cell, auc, "best" if auc == best else "near" if near else "")
+    return Entry(cell, auc, "best" if auc.value == best.value else "near" if near else "")
 
 
 def cells_csv(cells: Iterable[Cell]) -> str:
@@ -164,17 +164,3 @@ def table_text(grid: Grid) -> str:
         texts = (f"{number(e.auc)}{marks[e.place]}" if e else "–  " for e in entries)
         lines.append((network, arm, *texts))
     return columns_text([f"Test AUC, {detector_name(grid.detector)}"], lines, left=2)
-
-
-def columns_text(above: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:
-    """Lines of cells as aligned columns between rules, the first ``left`` of them to the left."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    rule = "─" * max(map(len, texts))
-    return "\n".join([*above, rule, texts[0], rule, *texts[1:], rule])

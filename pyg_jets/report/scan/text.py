@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyg_jets.report.numbers import count, duration
+from pyg_jets.report.numbers import columns_text, count, duration
 from pyg_jets.report.scan import words
 from pyg_jets.report.scan.cells import cells_of
 from pyg_jets.report.scan.load import Scan, load_scan
 from pyg_jets.report.scan.numbers import number
 from pyg_jets.report.scan.search import Setting, is_study, searched, settings, short_names, told
 from pyg_jets.report.scan.statements import statements
-from pyg_jets.report.scan.tables import columns_text, grids, table_text
+from pyg_jets.report.scan.tables import grids, table_text
 
 __all__ = ["scan_table"]
 
@@ -31,7 +31,8 @@ def scan_table(folder: str | Path) -> str:
         ValueError: If it has no point.
     """
     scan = load_scan(folder)
-    cells = cells_of(scan.finished) if is_study(scan.finished) and not searched(scan) else []
+    study = is_study(scan.finished) and not searched(scan.finished)
+    cells = cells_of(scan.finished) if study else []
     blocks = [f"{scan.name}: {words.lead(scan, cells)}"]
     if cells:
         blocks += [table_text(grid) for grid in grids(cells)]
@@ -48,7 +49,7 @@ def scan_table(folder: str | Path) -> str:
 
 
 def _best(scan: Scan) -> str:
-    names, tried, study = searched(scan), settings(scan), is_study(scan.finished)
+    names, tried, study = searched(scan.finished), settings(scan), is_study(scan.finished)
     if not tried:
         return f"No point has {scan.metric}."
     shown, cell = tried[:MOST], []

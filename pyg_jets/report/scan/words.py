@@ -16,6 +16,9 @@ from pyg_jets.report.scan.search import searched, short_names
 from pyg_jets.report.scan.statements import Statement
 
 __all__ = [
+    "CAPTIONS",
+    "LOOKS",
+    "TESTED",
     "agreement",
     "apart",
     "counted",
@@ -28,12 +31,39 @@ __all__ = [
     "verdict_text",
 ]
 
+#: How statements are tested.
+TESTED = (
+    "Differences in AUC between trainings on the same sets: their mean ± its standard error. "
+    "Undecided: p > 0.05 in Student’s paired t-test, or a single set. "
+    "Of comparisons without any difference one in twenty comes out decided."
+)
+#: What the curves of a study look like.
+LOOKS = (
+    "Colour: where the rotation happens (blue before the detector, orange after it, purple before "
+    "it by fresh random angles, grey nowhere). Squares and dashes: as augmentation; others: with "
+    "encouraged invariance. Bands and bars: standard error of the mean over fresh training sets."
+)
+#: What the figures of artefacts show, by the first word of their kind.
+CAPTIONS = {
+    "artefacts": (
+        "Above: an event as detected, and with a rotation after or before the detector; in the "
+        "corner its number of filled pixels. Below: how well a classifier tells rotated from "
+        "un-rotated images (0.5: not at all), and how many times as many pixels they fill."
+    ),
+    "variants": (
+        "an event at eight angles. Above, its particles before the detector; in the middle, what "
+        "the detector sees of each; below, the detected image rotated. In the corner the number "
+        "of filled pixels; darker is more energy."
+    ),
+    "average": "the average image of each class, before and after the detector.",
+}
+
 
 def lead(scan: Scan, cells: Sequence[Cell]) -> str:
     """What the scan is, in a sentence."""
     if cells:
         return f"{ran(cells)} {progress(scan)}"
-    names = searched(scan)
+    names = searched(scan.finished) or scan.record.get("parameters") or []
     method = scan.record.get("method")
     kind = {"grid": "A grid", "random": "A random search", "bayes": "A Bayesian search"}
     over = ", ".join(short_names(names).values()) or "no parameter"
@@ -66,7 +96,9 @@ def ran(cells: Sequence[Cell]) -> str:
 
 def replicas(cells: Iterable[Cell]) -> str:
     """How many training sets a cell has."""
-    found = sorted({cell.replicas for cell in cells if cell.replicas}) or [0]
+    found = sorted({cell.replicas for cell in cells if cell.replicas})
+    if not found:
+        return "only resamples of training sets in"
     if len(found) == 1:
         return counted(found[0], "training set")
     return f"{found[0]} to {found[-1]} training sets"
@@ -104,7 +136,9 @@ def verdict_text(statement: Statement) -> str:
     found = {v: n for v, n in statement.counts.items() if n}
     told = [f"{'is ' * (verdict == 'undecided')}{verdict} in {n}" for verdict, n in found.items()]
     if len(told) == 1:
-        every = "the one comparison" if total == 1 else f"all {total} comparisons"
+        every = {1: "the one comparison", 2: "both comparisons"}.get(
+            total, f"all {total} comparisons"
+        )
         return told[0].replace(f"in {total}", f"in {every}")
     return f"{', '.join(told[:-1])} and {told[-1]} of {total} comparisons"
 
@@ -165,9 +199,9 @@ def agreement(cells: Iterable[Cell]) -> str:
     known = [(cell, d) for cell, d in both if math.isfinite(d.error)]
     if known:
         within = sum(not beyond_two_errors(d) for _, d in known)
-        told += f", of which {within} agree with it within two combined errors"
+        told += f"; ours agree with it within two combined errors in {within}"
         if len(known) < len(both):
-            told += f" and {len(both) - len(known)} have no error"
+            told += f", and have no error in {len(both) - len(known)}"
     mean = sum(d.value for _, d in both) / len(both)
     cell, most = max(both, key=lambda one: abs(one[1].value))
     where = f"{cell.network} {cell.arm}, {cell.detector}, {count(cell.n_train)}"
