@@ -9,7 +9,8 @@ import torch
 from torch_geometric.data import Batch
 
 from pyg_jets.columns import CANONICAL
-from pyg_jets.detector import Detector, rotate_image
+from pyg_jets.detector import Calorimeter, Detector, Grid, rotate_image
+from pyg_jets.detector.response import KINDS
 from pyg_jets.events import toy
 from pyg_jets.transforms import Resimulate
 from tests.conftest import random_jets
@@ -39,6 +40,22 @@ def test_unrotated_image_of_a_plane_is_what_the_detector_saw(preset):
     )
     assert torch.equal(before.ptr, after.ptr)
     torch.testing.assert_close(before.x[:, :3], after.x[:, :3], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("fine", [True, False])
+def test_an_image_has_its_own_pixels_whatever_the_cells_of_a_plane(fine):
+    edges = tuple(np.linspace(-1, 1, 65).tolist())
+    cells = (Calorimeter(Grid(edges, edges), KINDS, "pt"),) if fine else ()
+    detector = Detector(calorimeters=cells, axis="origin", image=(16, 16))
+    assert not detector.sees_pixels
+    toys = toy.generate(20, seed=4)
+    turned, not_turned = (
+        Resimulate(detector, angles=n, rotate="after")(batched(toys, "origin")) for n in (2, 1)
+    )
+    assert torch.equal(turned.ptr.diff()[::2], not_turned.ptr.diff())
+    first = torch.repeat_interleave(turned.angle == 0, turned.ptr.diff())
+    assert torch.equal(turned.x[first], not_turned.x)
+    assert len(np.unique(not_turned.x[:, 1:3].numpy(), axis=0)) <= 16 * 16
 
 
 def test_image_of_jets_sums_pt_in_pixels_about_the_axis():
@@ -79,4 +96,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="shape as two positive numbers"):
         Detector(image=(32, 0))
     with pytest.raises(ValueError, match="positive radius"):
-        Resimulate("cms-like", rotate="after", radius=-1)(batched(random_jets(4)))
+        Resimulate("cms-like", rotate="after", radius=-1)
+    with pytest.raises(ValueError, match="'later': choose from before, after"):
+        Resimulate("toy-rect").with_angles(1, "later")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -91,6 +92,15 @@ class Detector:
         fields = ((n, getattr(self, n), f.default) for n, f in self.__dataclass_fields__.items())
         shown = ", ".join(f"{name}={value!r}" for name, value, usual in fields if value != usual)
         return f"Detector({shown})"
+
+    @cached_property
+    def sees_pixels(self) -> bool:
+        """Whether all that it sees are the pixels of :attr:`image` on the plane, within ± 1."""
+        if self.axis != "origin" or len(self.calorimeters) != 1:
+            return False
+        (one,) = self.calorimeters
+        edges = tuple(tuple(np.linspace(-1, 1, n + 1).tolist()) for n in self.image)
+        return set(one.kinds) == set(KINDS) and (one.grid.eta, one.grid.phi) == edges
 
     @staticmethod
     def presets() -> tuple[str, ...]:

@@ -84,6 +84,11 @@ def measure_artefacts(
         claim_folder(out, FILES[0], "artefacts")
         if _is_finished(out, arguments):
             return out
+        if hidden := sorted(path.name for path in out.iterdir()):
+            raise FileExistsError(
+                f"{out} is not empty ({', '.join(hidden[:3])}), but artefacts replace the folder as "
+                "a whole: give a new one."
+            )
         started = time.perf_counter()
         made = [_source(name, arguments, data, workers) for name in arguments["sources"]]
         found = _measure(made, arguments, progress)

@@ -175,11 +175,11 @@ def _logger(folder: Path) -> WandbLogger:
     return logger
 
 
-def _finish_wandb() -> None:
+def _finish_wandb(exit_code: int) -> None:
     """End the run, so that the next one in this process is not written into it."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish()
+        wandb.finish(exit_code=exit_code)
 
 
 def _has_key() -> bool:
@@ -207,10 +207,13 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
     _keep_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    exit_code = 1
     try:
-        return _cli(words)
+        cli = _cli(words)
+        exit_code = 0
+        return cli
     finally:
-        _finish_wandb()
+        _finish_wandb(exit_code)
 
 
 def _keep_memory() -> None:

@@ -125,9 +125,11 @@ class JetDataModule(lightning.LightningDataModule):
     def _worth_remembering(self, jets: InMemoryDataset, transform: BaseTransform | None) -> bool:
         if not isinstance(transform, Resimulate) or not transform.is_fixed:
             return False
-        particles = self.dataset._data.x.shape[0] / len(self.dataset)
-        size = 4 * (self.n_features + 2) * particles * len(jets) * transform.variants
-        return size < _REMEMBERED if self.remember is None else self.remember
+        if self.remember is not None:
+            return self.remember
+        few = next(iter(JetLoader(jets, min(len(jets), 64), batch_transform=transform)))
+        particles = len(few.x) * transform.variants / (len(few.ptr) - 1)  # a jet, all variants
+        return 4 * (self.n_features + 2) * particles * len(jets) < _REMEMBERED
 
     def train_dataloader(self) -> JetLoader:
         """Shuffled training jets, with their variants."""

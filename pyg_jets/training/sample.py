@@ -46,6 +46,8 @@ class TrainingSample:
                 raise ValueError(f"Expected {name} of at least {low}, but got {value}.")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"Expected fold from 0 to {self.folds - 1}, but got {self.fold}.")
+        if self.fold and self.folds is None:
+            raise ValueError(f"Fold {self.fold} of how many? Give folds, their number.")
         if self.replica and self.jets is None:
             raise ValueError(
                 f"Replica {self.replica} of all jets is empty: give jets, their number."
@@ -71,6 +73,11 @@ class TrainingSample:
             )
         chosen = np.random.default_rng(0).permutation(available)[start:stop]
         val = None
+        if self.folds is not None and len(chosen) < self.folds:
+            raise ValueError(
+                f"Expected at least one jet for each of {self.folds} folds, but there are "
+                f"{len(chosen)}: take more jets, or fewer folds."
+            )
         if self.folds is not None:
             parts = np.array_split(chosen, self.folds)
             val = parts.pop(self.fold)

@@ -160,10 +160,15 @@ class Tagger(lightning.LightningModule):
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over batches
             norm.train()
+        seen = 0
         with torch.no_grad():
             for batch in loader:
+                if (n_jets := len(batch.ptr) - 1) < 2:
+                    continue  # one jet has no variance
+                seen += n_jets
+                for norm in norms:
+                    norm.momentum = n_jets / seen  # a mean over jets
                 self(batch.x.to(self.device), batch.ptr.to(self.device))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

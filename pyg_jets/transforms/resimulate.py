@@ -74,6 +74,8 @@ class Resimulate(BaseTransform):
     ):
         (self.rotate,) = check_names((rotate,), _WHEN, "moment to rotate")
         self.image, self.radius = image or rotate == "after", radius
+        if not 0 < radius < math.inf:
+            raise ValueError(f"Expected a positive radius of the image, but got {radius}.")
         self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
         self.name = detector if isinstance(detector, str) else repr(detector)
         count = variants if angles == "random" else angles
@@ -116,7 +118,7 @@ class Resimulate(BaseTransform):
         """The same view at equal steps of a turn, un-rotated first."""
         other = copy.copy(self)
         other.angles = other.variants = angles
-        other.rotate = rotate or self.rotate
+        (other.rotate,) = check_names((rotate or self.rotate,), _WHEN, "moment to rotate")
         return other
 
     def _seen(
@@ -128,8 +130,8 @@ class Resimulate(BaseTransform):
             x, ptr, ids, turned, seed=self.seed, epoch=epoch
         )
         later = angles if self.rotate == "after" else torch.zeros_like(angles.reshape(-1, 1))
-        # on a plane the cells are the pixels: an image that is not turned is what there is
-        if not self.image or (self.detector.axis == "origin" and not later.any()):
+        # where the cells are the pixels, an image that is not turned is what there is
+        if not self.image or (self.detector.sees_pixels and not later.any()):
             return out, out_ptr
         images = rotate_image(
             JetArray(out.cpu().numpy(), CANONICAL, out_ptr.cpu().numpy()),

@@ -27,15 +27,14 @@ def run(repeats: int = 21) -> list[Row]:
     """Images a second in training, with the study's network and batch."""
     with open(CONFIG) as stream:
         config = yaml.safe_load(stream)
-    widths = config["model"]["network"]["init_args"]
-    phi, f = tuple(widths["phi"]), tuple(widths["f"])
+    network = config["model"]["network"]["init_args"]
     n_images = config["data"]["batch_size"]
     rows = []
     for detector in ("toy-uniform", "toy-rect"):
         batch = images(detector, n_images // 8)
         x, y = (batch.x - batch.x.mean(0)) / batch.x.std(0), batch.y.float()
-        ours = step(PFN(3, phi, f), y, x, batch.ptr)
-        peer = step(PaddedPFN(3, phi, f), y, *padded(x, batch.ptr, LENGTH))
+        ours = step(PFN(3, **network), y, x, batch.ptr)
+        peer = step(PaddedPFN(3, **network), y, *padded(x, batch.ptr, LENGTH))
         mine, yours = (n_images / s for s in alternate(ours, peer, repeats))
         what = f"PFN step of the broken-symmetry study, `{detector}`, against padding to {LENGTH}"
         note = f"batch of {n_images} images, {len(x) / n_images:.0f} pixels each"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -29,14 +29,19 @@ class PaddedPFN(nn.Module):
     """The same network on ``[J, L, F]`` and a mask."""
 
     def __init__(
-        self, in_channels: int, phi: tuple[int, ...] = PHI, f: tuple[int, ...] = HIDDEN
+        self,
+        in_channels: int,
+        phi: Sequence[int] = PHI,
+        f: Sequence[int] = HIDDEN,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         self.phi, self.f = stack((in_channels, *phi)), stack((phi[-1], *f), 1)
+        self.norm = nn.BatchNorm1d(phi[-1]) if norm else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Logits of each jet."""
-        return self.f((self.phi(x) * mask).sum(1))
+        return self.f(self.norm((self.phi(x) * mask).sum(1)))
 
 
 def step(model: nn.Module, y: Tensor, *inputs: Tensor) -> Callable[[], None]:

@@ -44,25 +44,45 @@ def agent_words(tmp_path):
     return ["fit", *base, *create_sweep_command_args(args)["args"]]
 
 
-def test_an_agents_run_is_logged_offline_and_syncs(tmp_path, agent_words):
+def run_as_agent(folder, words):
+    """Run the words as W&B's agent does, offline; the finished process and the run's folder."""
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SWEEP_ID": "s1",
                    "WANDB_RUN_ID": "r1"}  # fmt: skip
-    (tmp_path / "pyg_jets").symlink_to(ROOT / "pyg_jets")
-    command = [sys.executable, "-m", "pyg_jets.cli", *agent_words]
-    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+    (folder / "pyg_jets").symlink_to(ROOT / "pyg_jets")
+    command = [sys.executable, "-m", "pyg_jets.cli", *words]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
                          timeout=180)  # fmt: skip
+    return ran, folder / "runs/sweeps/s1/r1"
+
+
+def synced(run):
+    """The rows of history and the exit codes that ``wandb sync`` sends of an offline run."""
+    (offline,) = run.glob("wandb/offline-run-*")
+    with wandb_server() as (address, history, exits):
+        online = {**os.environ, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
+        wandb = Path(sys.executable).with_name("wandb")
+        sent = subprocess.run([wandb, "sync", offline], env=online, capture_output=True,
+                              text=True, timeout=120)  # fmt: skip
+        assert sent.returncode == 0, sent.stderr
+    return history, exits
+
+
+def test_a_failed_run_is_a_failure_for_wandb_too(tmp_path, agent_words):
+    ran, run = run_as_agent(tmp_path, [*agent_words, "--model.optimizer.init_args.lr=1e30"])
+    assert ran.returncode != 0
+    assert "diverged" in ran.stderr
+    _, exits = synced(run)
+    assert exits == [1]
+
+
+def test_an_agents_run_is_logged_offline_and_syncs(tmp_path, agent_words):
+    ran, run = run_as_agent(tmp_path, agent_words)
     assert ran.returncode == 0, ran.stderr
-    run = tmp_path / "runs/sweeps/s1/r1"
     made = json.loads((run / "provenance.json").read_text())
     assert (made["n_train"], made["detector"], made["arm"]) == (60, "toy-rect", "pre-inv")
     assert made["sample"]["replica"] == 1
-    (offline,) = run.glob("wandb/offline-run-*")
-    with wandb_server() as (address, history):
-        online = {**os.environ, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
-        wandb = Path(sys.executable).with_name("wandb")
-        synced = subprocess.run([wandb, "sync", offline], env=online, capture_output=True,
-                                text=True, timeout=120)  # fmt: skip
-        assert synced.returncode == 0, synced.stderr
+    history, exits = synced(run)
+    assert exits == [0]
     logged = {name for row in history for name in row}
     assert {"val/loss", "val/auc", "train/loss", "test/auc"} <= logged
     aucs = [row["test/auc"] for row in history if "test/auc" in row]

@@ -25,9 +25,10 @@ _ANSWER = {"data": {
 
 
 @contextmanager
-def wandb_server() -> Iterator[tuple[str, list[dict]]]:
-    """The address of a server, and the rows of history that it was sent so far."""
+def wandb_server() -> Iterator[tuple[str, list[dict], list[int]]]:
+    """The address of a server, the rows of history and the exit codes it was sent so far."""
     history: list[dict] = []
+    exits: list[int] = []
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -38,8 +39,10 @@ def wandb_server() -> Iterator[tuple[str, list[dict]]]:
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             if self.path.endswith("/file_stream"):
-                sent = json.loads(body).get("files", {}).get("wandb-history.jsonl", {})
+                stream = json.loads(body)
+                sent = stream.get("files", {}).get("wandb-history.jsonl", {})
                 history.extend(json.loads(row) for row in sent.get("content", []))
+                exits.extend(code for name, code in stream.items() if name == "exitcode")
             answer = json.dumps(_ANSWER if self.path == "/graphql" else {}).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
@@ -52,7 +55,7 @@ def wandb_server() -> Iterator[tuple[str, list[dict]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", history
+        yield f"http://127.0.0.1:{server.server_port}", history, exits
     finally:
         server.shutdown()
         server.server_close()

@@ -225,6 +225,9 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(FileExistsError, match=r"holds something else \(thesis\.tex\)"):
         measure_artefacts(tmp_path, **SMALL)
+    (tmp_path / "thesis.tex").rename(tmp_path / ".gitkeep")
+    with pytest.raises(FileExistsError, match=r"is not empty \(\.gitkeep\)"):
+        measure_artefacts(tmp_path, **SMALL)
 
 
 @pytest.mark.parametrize(

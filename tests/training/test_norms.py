@@ -43,6 +43,21 @@ def test_running_statistics_are_those_of_unrotated_training_jets(tmp_path):
     torch.testing.assert_close(network.norm.running_var, summed.var(0), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("last", [1, 20])
+def test_running_statistics_are_a_mean_over_jets_not_over_batches(tmp_path, last):
+    toys = ToyJets(tmp_path, n_jets=200)
+    features = Features(["eta", "phi", "pt"], fixed=False, axis="origin")
+    size = len(toys.get_split("train")) - last
+    data = JetDataModule(toys, features, Resimulate("toy-rect", 1), eval_batch_size=size)
+    loader = data.statistics_dataloader()
+    assert [len(batch.ptr) - 1 for batch in loader] == [size, last]
+    network = PFN(3, phi=(8,), f=(8,), norm=True)
+    Tagger(network).learn_norms(loader)
+    summed = torch.cat([network.phi(batch.x, batch.ptr) for batch in loader if len(batch.ptr) > 2])
+    mean = summed.detach().mean(0)
+    torch.testing.assert_close(network.norm.running_mean, mean, rtol=1e-4, atol=1e-4)
+
+
 def test_a_network_without_norms_is_left_alone(tmp_path):
     tagger = Tagger(nn.Sequential())
     tagger.learn_norms(iter(()))  # nothing is read

@@ -48,6 +48,8 @@ def test_folds_part_the_sample():
         ({"replica": 1}, "give jets"),
         ({"folds": 1}, "folds of at least 2"),
         ({"folds": 3, "fold": 3}, "fold from 0 to 2, but got 3"),
+        ({"jets": 60, "fold": 2}, "Fold 2 of how many"),
+        ({"jets": 3, "folds": 5, "fold": 4}, "each of 5 folds, but there are 3"),
         ({"jets": 60, "replica": 1}, "needs 120 training jets, but there are 100"),
     ],
 )
@@ -84,6 +86,16 @@ def test_remembered_batches_are_those_made_anew(tmp_path, rotate):
             for name, value in b.to_dict().items():
                 assert torch.equal(a[name], value), name
             assert len(a.to_data_list()) == len(b.to_data_list())
+
+
+def test_what_is_remembered_is_counted_as_the_detector_sees_it(tmp_path, monkeypatch):
+    transform = Resimulate("toy-rect", angles=4, rotate="after")
+    data = module(tmp_path, transform=transform)
+    every = module(tmp_path, transform=transform, remember=False).train_dataloader()
+    n_bytes = 4 * (3 + 2) * sum(len(batch.x) for batch in every)
+    for limit, worth in ((1.3 * n_bytes, True), (0.7 * n_bytes, False)):
+        monkeypatch.setattr("pyg_jets.training.data._REMEMBERED", limit)
+        assert data._worth_remembering(data.splits["train"], transform) is worth
 
 
 def test_random_angles_are_made_anew_every_epoch(tmp_path):
