@@ -196,10 +196,13 @@ def dask_client(
         workers: Number of local processes. Default: the number of cores.
         memory_limit: Bytes after which a local process is paused and ended; 0 for no limit, where
             memory maps, which the system can take back, would count too.
+
+    Raises:
+        ConnectionError: If no scheduler answers.
     """
     distributed = require("distributed", "generate")
     if scheduler is not None:
-        with distributed.Client(scheduler) as client:
+        with _connected(distributed, scheduler) as client:
             yield client
         return
     nested = multiprocessing.current_process().daemon
@@ -214,6 +217,16 @@ def dask_client(
         )
     with cluster, distributed.Client(cluster) as client:
         yield client
+
+
+def _connected(distributed: Any, scheduler: str) -> Any:
+    try:
+        return distributed.Client(scheduler)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"No Dask scheduler answers at {scheduler} ({error}): start one, or give none for a "
+            "local cluster."
+        ) from None
 
 
 @contextmanager

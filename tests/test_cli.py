@@ -103,6 +103,25 @@ def test_report_of_what_is_no_run(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--results", "x"], "--results is for scans"),
+        (["scan", "--notes", "x"], "--notes goes with --results"),
+        (["scan", "--out", "x", "--results", "y"], "Expected --out, a folder, or --results"),
+        (["scan", "scan"], "several need --results"),
+        (["scan", "run"], "got both: report them one after the other"),
+    ],
+)
+def test_options_of_a_report_that_do_not_go_together(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "scan"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "scan" / "scan.json").write_text("{}")
+    assert main(["report", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
     monkeypatch.setattr("pyg_jets.events.generation.check_names", lambda names, *_: int("bug"))
     with pytest.raises(ValueError, match="invalid literal"):

@@ -14,7 +14,8 @@ __all__ = ["main"]
 
 _PACKAGE = Path(__file__).parent.parent
 _TRAINING = ("fit", "validate", "test", "predict")
-_USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ModuleNotFoundError)
+_USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ModuleNotFoundError,
+                ConnectionError)  # fmt: skip
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

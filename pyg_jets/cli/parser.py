@@ -76,7 +76,7 @@ def _add_artefacts(verbs: argparse._SubParsersAction) -> None:
     )
     add = artefacts.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--events", type=int, default=2000, help="events of each source (2000)")
+    add("--events", type=int, default=2000, help="toys, and digits (2000); jets are 600")
     add("--sources", nargs="+", default=("toy", "jets", "digits"), metavar="S",
         help="toy jets digits (all)")  # fmt: skip
     add("--seed", type=int, default=1, help="seed (1)")

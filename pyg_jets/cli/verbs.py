@@ -36,16 +36,29 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    is_scan = (args.runs[0] / "scan.json").exists()
-    if is_scan and args.results is not None:
-        from pyg_jets.report.scan import write_results
-
-        page = write_results(args.runs, args.results, args.title, invocation(), args.notes)
-        print(page.resolve())
-    elif is_scan and len(args.runs) == 1:
+    scans = [(folder / "scan.json").exists() for folder in args.runs]
+    if any(scans) and not all(scans):
+        raise ValueError("Expected runs or scans, but got both: report them one after the other.")
+    if args.results is None and args.notes is not None:
+        raise ValueError("--notes goes with --results: give both, or neither.")
+    if args.results is not None and args.out is not None:
+        raise ValueError("Expected --out, a folder, or --results, a file's stem, but got both.")
+    if args.results is not None:
+        _results(args, all(scans))
+    elif all(scans):
+        if len(scans) > 1:
+            raise ValueError(f"Expected one scan, but got {len(scans)}: several need --results.")
         _report_of_scan(args.runs[0], args.out, args.title)
     else:
         _report_of_runs(args)
+
+
+def _results(args: argparse.Namespace, are_scans: bool) -> None:
+    from pyg_jets.report.scan import write_results
+
+    if not are_scans:
+        raise ValueError("--results is for scans: give --out for a report of runs.")
+    print(write_results(args.runs, args.results, args.title, invocation(), args.notes).resolve())
 
 
 def _report_of_runs(args: argparse.Namespace) -> None:
@@ -64,7 +77,8 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _scan(args: argparse.Namespace) -> int:
-    from pyg_jets.scan.engine import folder_of, interruptible, scan
+    from pyg_jets.scan.engine import folder_of, scan
+    from pyg_jets.scan.interrupt import interruptible
 
     with interruptible():
         counts = scan(

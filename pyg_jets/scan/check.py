@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pyg_jets.scan.command import point_words
 from pyg_jets.scan.sweep import Sweep
-from pyg_jets.training.words import flatten_words
+from pyg_jets.training.words import flatten_words, join_options
 
 __all__ = ["check_sweep"]
 
 #: Quantiles at which a parameter that cannot be enumerated is tried.
 _TRIED = (0.01, 0.99)
+#: So many values are each tried.
+_MANY = 50
 
 
 def check_sweep(sweep: Sweep) -> None:
     """Have the parser read each value of each parameter once, beside the first of the others.
 
     Raises:
-        ValueError: With the file, the parameter and what the parser says of it.
+        ValueError: With the file, the parameter and what the parser says of it; for points without
+            a test, and for an early stop by what only the test knows.
     """
     from pyg_jets.training.cli import check_words
 
+    _check_metric(sweep)
     for name, point in _points(sweep):
         try:
-            check_words(flatten_words(point_words(sweep, point)))
+            words = flatten_words(join_options(point_words(sweep, point)))
+            check_words(words)
         except ValueError as error:
             text = str(error)
             if name is None:
@@ -33,6 +39,41 @@ def check_sweep(sweep: Sweep) -> None:
                 name = max(named, key=len) if named else None
             what = "its command" if name is None else f"parameter {name!r} with {point[name]!r}"
             raise ValueError(f"{sweep.path}: {what} is refused by pyg-jets: {text}") from None
+        _check_tested(sweep, words)
+
+
+def _check_metric(sweep: Sweep) -> None:
+    untested = sweep.parameters.get("test_after_fit")
+    if untested is not None and False in (untested.choices or ()):
+        raise ValueError(
+            f"{sweep.path}: Expected parameters.test_after_fit as true, but got false: a point is "
+            "finished when it is tested."
+        )
+    metric = sweep.metric.name if sweep.metric else ""
+    if sweep.early_terminate and metric.startswith("test/"):
+        raise ValueError(
+            f"{sweep.path}: Expected for early_terminate a metric that each validation logs, but "
+            f"got metric.name: {metric}: write {metric.replace('test/', 'val/')}."
+        )
+
+
+def _check_tested(sweep: Sweep, words: list[str]) -> None:
+    """Refuse a point that is not tested, by an option or a configuration; the last one counts."""
+    import yaml
+
+    tested: Any = True
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "--test_after_fit":
+            tested = yaml.safe_load(value)
+        elif key == "--config" and Path(value).is_file():
+            given = yaml.safe_load(Path(value).read_text())
+            tested = given.get("test_after_fit", tested) if isinstance(given, dict) else tested
+    if tested is False:
+        raise ValueError(
+            f"{sweep.path}: Expected test_after_fit as true, but got false: a point is finished "
+            "when it is tested, so leave it out."
+        )
 
 
 def _points(sweep: Sweep) -> Iterator[tuple[str | None, dict[str, Any]]]:
@@ -51,10 +92,11 @@ def _values(distribution: Any) -> list[Any]:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    """All but the first, numbers of one type only once: the parser treats them alike."""
-    seen, found = {_kind(values[0])}, []
+    """All but the first; of many, numbers of one type only once: the parser treats them alike."""
+    kind_of = repr if len(values) <= _MANY else _kind
+    seen, found = {kind_of(values[0])}, []
     for value in values[1:]:
-        if (kind := _kind(value)) not in seen:
+        if (kind := kind_of(value)) not in seen:
             seen.add(kind)
             found.append(value)
     return found

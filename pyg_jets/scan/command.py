@@ -15,7 +15,7 @@ from pyg_jets.scan.sweep import Sweep
 __all__ = ["command_line", "point_words"]
 
 _ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
-_SCRIPTS = ("pyg_jets/cli.py", "pyg_jets/cli/__main__.py")
+_SCRIPTS = ("pyg_jets/cli/__main__.py",)
 _PYTHON = re.compile(r"python[0-9.]*")
 
 # How the agent writes the arguments, each under the name of its macro.

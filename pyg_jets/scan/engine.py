@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
-from pyg_jets.files import claim_folder, dask_client, require, write_json
+from pyg_jets.files import claim_folder, dask_client, require, write_aside, write_json
 from pyg_jets.provenance import moment
 from pyg_jets.scan.check import check_sweep
 from pyg_jets.scan.command import command_line, point_words
+from pyg_jets.scan.interrupt import ended_quietly
 from pyg_jets.scan.points import Points, point_hash
 from pyg_jets.scan.progress import Progress
 from pyg_jets.scan.propose import Proposals
 from pyg_jets.scan.sweep import Sweep, read_sweep
 from pyg_jets.scan.worker import Job, run_point
-from pyg_jets.training.words import flatten_words
+from pyg_jets.training.words import flatten_words, join_options
 
-__all__ = ["folder_of", "interruptible", "scan"]
+__all__ = ["folder_of", "scan"]
 
 MARKER = "scan.json"
 #: What a point is run with unless the sweep file says otherwise.
@@ -64,10 +63,13 @@ def scan(
         How many points are ``finished`` and ``failed``.
 
     Raises:
-        ValueError: For a sweep file that cannot be run, with the key named.
+        ValueError: For a sweep file that cannot be run, with the key named; for no workers.
+        ConnectionError: If no scheduler answers.
         FileNotFoundError: If there is no such file.
         FileExistsError: If ``out`` holds something else.
     """
+    if workers is not None and workers < 1:
+        raise ValueError(f"Expected workers as a whole number above 0, but got {workers}.")
     sweep = read_sweep(file)
     check_sweep(sweep)
     if dry_run:
@@ -76,8 +78,8 @@ def scan(
         return {"finished": 0, "failed": 0}
     require("distributed", "scan")
     folder = folder_of(file, out)
-    _record(claim_folder(folder, MARKER, "a scan"), sweep, command)
     run = _Scan(sweep, Points(folder.resolve()), workers or os.cpu_count() or 1, seed, count)
+    _record(claim_folder(folder, MARKER, "a scan"), sweep, command)
     return run(lambda: dask_client(scheduler, run.workers, memory_limit=0))
 
 
@@ -104,13 +106,15 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
         "version": __version__,
         "date": moment(),
     }
+    text = sweep.path.read_bytes()
     write_json(folder / MARKER, record)
-    shutil.copyfile(sweep.path, folder / "sweep.yaml")
+    with write_aside(folder / "sweep.yaml") as part:
+        part.write_bytes(text)
 
 
 def job_words(sweep: Sweep, point: dict[str, Any]) -> list[str]:
     """The flat words that run a point: its own, and what keeps a scan quiet."""
-    words = flatten_words(point_words(sweep, point))
+    words = flatten_words(join_options(point_words(sweep, point)))
     given = {word.partition("=")[0] for word in words}
     return [*words, *(f"{key}={value}" for key, value in _QUIET.items() if key not in given)]
 
@@ -129,19 +133,33 @@ class _Scan:
     def __init__(self, sweep: Sweep, points: Points, workers: int, seed: int, count: int | None):
         self.sweep, self.points, self.workers = sweep, points, workers
         self.metric = sweep.metric
-        history = [(r["parameters"], self._value(r["hash"])) for r in self._of_this_sweep()]
-        self.proposals = Proposals(sweep, seed, history=history, count=count)
-        self.known = 0 if sweep.method == "grid" else len(history)
+        self.started = moment()
         self.asked: set[str] = set()
         self.elsewhere: deque[tuple[float, Job]] = deque()
+        self.met: set[str] = set()
+        known = list(self._others())
+        done = [one for one in known if one["status"] == "finished"]
+        history = [(one["parameters"], self._value(one["hash"])) for one in done]
+        begun = [one["parameters"] for one in known if one["status"] != "finished"]
+        self.proposals = Proposals(sweep, seed, history, count, begun)
 
-    def _of_this_sweep(self) -> Iterator[dict[str, Any]]:
-        """The finished points that the sweep file, as it stands now, would run alike."""
-        for record in self.points.finished():
-            if set(record["parameters"]) == set(self.sweep.parameters):
+    def _others(self) -> Iterator[dict[str, Any]]:
+        """Records, not met before, of points that the sweep file, as it stands, would run alike."""
+        for name in self.points.names():
+            if name in self.met or name in self.asked or not (record := self.points.record(name)):
+                continue  # one without a record is about to get it
+            self.met.add(name)
+            if set(record.get("parameters", ())) == set(self.sweep.parameters):
                 words = job_words(self.sweep, record["parameters"])
-                if point_hash(words) == record["hash"]:
+                if point_hash(words) == name:
                     yield record
+
+    def _meet_others(self) -> None:
+        """Count what other scans on this folder have begun in the meantime."""
+        if self.sweep.method == "grid":
+            return
+        for record in self._others():
+            self.proposals.meet(record["parameters"])
 
     def _value(self, name: str) -> float | None:
         return None if self.metric is None else self.points.value(name, self.metric.name)
@@ -149,16 +167,19 @@ class _Scan:
     def __call__(self, connect: Callable[[], AbstractContextManager[Any]]) -> dict[str, int]:
         """Run everything; the cluster is started only if a point is to be run."""
         total = self.proposals.total
-        with Progress(total, self.workers, self.metric, self.known) as progress:
+        known = (
+            [] if self.sweep.method == "grid" else [value for _, value in self.proposals.history]
+        )
+        with Progress(total, self.workers, self.metric, known) as progress:
             if (first := self._next(progress)) is not None:
                 _make_data(first)
-                with connect() as client:
+                with ended_quietly(connect) as client:
                     self._work(client, first, progress)
             return progress.counts
 
     def _work(self, client: Any, first: Job, progress: Progress) -> None:
         waiting = require("distributed", "scan").as_completed()
-        slots = sum(client.nthreads().values()) or self.workers
+        slots = len(client.nthreads()) or self.workers  # a process trains one point at a time
         running: dict[str, Job] = {}
         job: Job | None = first
         while True:
@@ -179,6 +200,7 @@ class _Scan:
 
     def _next(self, progress: Progress) -> Job | None:
         """The next job to submit: a new point, else one that another scan may have left."""
+        self._meet_others()
         while (point := self.proposals.ask()) is not None:
             words = job_words(self.sweep, point)
             name = point_hash(words)
@@ -199,8 +221,8 @@ class _Scan:
     def _job(self, name: str, point: dict[str, Any], words: list[str]) -> Job:
         goal = None if self.metric is None else (self.metric.name, self.metric.goal)
         threads = max(1, (os.cpu_count() or 1) // self.workers)
-        return Job(str(self.points.scan), name, point, words, os.getcwd(), threads, goal,
-                   self.sweep.early_terminate)  # fmt: skip
+        return Job(str(self.points.scan), name, point, words, os.getcwd(), self.started, threads,
+                   goal, self.sweep.early_terminate)  # fmt: skip
 
     def _take(self, outcome: dict[str, Any], progress: Progress) -> None:
         job = outcome.pop("job")
@@ -217,7 +239,7 @@ def _make_data(job: Job) -> None:
     """Make the data of a point with all cores; what fails here fails in the points, and is told."""
     from pyg_jets.training.cli import make_data
 
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception, SystemExit):  # a parser that refuses exits
         make_data(job.words)
 
 
@@ -228,13 +250,3 @@ def _outcome(future: Any, job: Job) -> dict[str, Any]:
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         return {"hash": job.name, "status": "failed", "error": text, "seconds": None, "job": job}
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Say what a Ctrl-C leaves behind, and end with the shell's code for it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("\nStopped. What is finished is kept: the same command goes on.", file=sys.stderr)
-        raise SystemExit(130) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,21 +10,21 @@ __all__ = ["Hyperband"]
 
 @dataclass(frozen=True)
 class Hyperband:
-    """At some iterations, the *brackets*, compare a run with the others and stop it if it is bad.
+    """Compare a run with the others as they were at its last *bracket*, and stop it if it is bad.
 
     An iteration is one value of the sweep's metric, mostly an epoch, counted from 1. The brackets
     are ``min_iter × eta^k`` for k = 0, 1, …, or ``max_iter / eta^k`` for k = 1 … ``s``, rounded
-    down. A run goes on if no more than a share of 1/``eta`` of all runs that came so far, itself
-    among them, is better; with ``strict``, if it is itself among the best 1/``eta``, rounded down,
-    though never fewer than one. It is compared with the runs that came before it, not with those
-    that come after.
+    down. Of all runs that came to a bracket, itself among them, the value of rank n/``eta``
+    (rounded down, from 0) is the threshold. A run stops if its value at the bracket is worse;
+    without ``strict``, if its best value so far is. So does W&B (``hyperband_stopping.py`` of its
+    package sweeps 0.3.0).
 
     Args:
         min_iter: The first bracket; either this or ``max_iter`` and ``s``.
         max_iter: The number of iterations of a whole run.
         s: How many brackets there are before ``max_iter``.
         eta: Factor between brackets, and the share that goes on as its inverse.
-        strict: Stop more runs, as successive halving does.
+        strict: Stop more runs: a better value before or after the bracket does not count.
 
     Raises:
         ValueError: For numbers that make no bracket.
@@ -35,7 +34,7 @@ class Hyperband:
         (3, 9, 27)
         >>> Hyperband(max_iter=27, s=2).brackets(27)
         (3, 9)
-        >>> Hyperband(min_iter=3).stops(0.7, others=[0.5, 0.6, 0.9], goal="minimize")
+        >>> Hyperband(min_iter=2).stops([0.9, 0.7, 0.8], [0.5, 0.6, 0.9], goal="minimize")
         True
     """
 
@@ -43,7 +42,7 @@ class Hyperband:
     max_iter: int | None = None
     s: int | None = None
     eta: float = 3
-    strict: bool = False
+    strict: bool = True
 
     def __post_init__(self) -> None:
         _check_schedule(self.min_iter, self.max_iter, self.s)
@@ -74,22 +73,27 @@ class Hyperband:
             found = {int(self.max_iter / self.eta**k) for k in range(1, self.s + 1)}
         return tuple(sorted(n for n in found if 1 <= n <= up_to))
 
-    def stops(self, value: float, others: Sequence[float], goal: str) -> bool:
-        """Whether a run is to stop at a bracket.
+    def bracket(self, iteration: int) -> int | None:
+        """The last bracket up to an iteration; None before the first."""
+        return max(self.brackets(iteration), default=None)
+
+    def stops(self, values: Sequence[float], others: Sequence[float], goal: str) -> bool:
+        """Whether a run is to stop.
 
         Args:
-            value: The run's metric at the bracket. One that is not a number stops.
-            others: The metric, at the same bracket, of the runs that came there before.
+            values: All values of its metric so far, without those that are no numbers.
+            others: The value that other runs had at its last bracket.
             goal: ``minimize`` or ``maximize``.
         """
         if goal not in ("minimize", "maximize"):
             raise ValueError(f"Expected goal as minimize or maximize, but got {goal!r}.")
-        if math.isnan(value):
-            return True
+        if (bracket := self.bracket(len(values))) is None:
+            return False
         sign = 1 if goal == "minimize" else -1
-        better = sum(sign * other < sign * value for other in others)
-        kept = int((len(others) + 1) / self.eta)
-        return better >= max(kept, 1) if self.strict else better > kept
+        own = [sign * value for value in values]
+        reached = sorted([own[bracket - 1], *(sign * value for value in others)])
+        threshold = reached[int(1 / self.eta * len(reached))]
+        return (own[bracket - 1] if self.strict else min(own)) > threshold
 
 
 def _check_schedule(min_iter: int | None, max_iter: int | None, s: int | None) -> None:

@@ -11,36 +11,67 @@ from typing import Any
 
 from pyg_jets.files import content_hash, read_json, write_json
 from pyg_jets.provenance import moment
+from pyg_jets.training.words import join_options
 
-__all__ = ["POINT", "Points", "point_hash"]
+__all__ = ["POINT", "Points", "point_hash", "setting_hash"]
 
+#: Last parts of the names of seeds.
+_SEEDS = ("seed", "--seed_everything")
 #: The file that makes a run folder a point.
 POINT = "point.json"
 
 
 def point_hash(words: Sequence[str]) -> str:
-    """A name for what ``pyg-jets fit`` runs with these words, whatever their order.
+    """A name for what ``pyg-jets fit`` runs with these words.
 
-    Configurations count by their content, so that an edited file makes other points; what tells
-    only where to write is not among the words.
+    Configurations count by their content, so that an edited file makes other points. They override
+    what stands before them, so their places count; the order of the words between them does not.
 
     Args:
         words: The words after ``pyg-jets``, dotted and flat.
 
     Examples:
-        >>> point_hash(["fit", "--a=1", "--b=2"]) == point_hash(["fit", "--b=2", "--a=1"])
+        >>> point_hash(["fit", "--a=1", "--b", "2"]) == point_hash(["fit", "--b=2", "--a=1"])
         True
     """
     import yaml
 
-    configs, rest = [], []
-    for word in words:
+    parts: list[Any] = [[]]
+    for word in join_options(words):
         key, _, value = word.partition("=")
         if key == "--config" and Path(value).is_file():
-            configs.append(yaml.safe_load(Path(value).read_text()))
+            parts += [yaml.safe_load(Path(value).read_text()), []]
         else:
-            rest.append(word)
-    return content_hash(configs, sorted(rest))
+            parts[-1].append(word)
+    # by the options alone: of one that is given twice, the last counts
+    parts[::2] = [sorted(words, key=_option) for words in parts[::2]]
+    return content_hash(parts)
+
+
+def _option(word: str) -> str:
+    key, sign, _ = word.partition("=")
+    return key + sign
+
+
+def setting_hash(words: Sequence[str]) -> str:
+    """The same without what only repeats a training: the sample of the data, and seeds.
+
+    Args:
+        words: The words after ``pyg-jets``, dotted and flat.
+
+    Examples:
+        >>> one, other = (["fit", f"--data.sample.replica={i}", "--lr=1"] for i in range(2))
+        >>> setting_hash(one) == setting_hash(other)
+        True
+    """
+    keys = [word.partition("=")[0] for word in join_options(words)]
+    return point_hash(
+        [
+            word
+            for key, word in zip(keys, join_options(words), strict=True)
+            if not key.startswith("--data.sample") and key.rpartition(".")[2] not in _SEEDS
+        ]
+    )
 
 
 class Points:
@@ -99,6 +130,7 @@ class Points:
             "parameters": dict(parameters),
             "command": shlex.join(["pyg-jets", *words]),
             "words": words,
+            "setting": self.record(name).get("setting") or setting_hash(words),
             "status": status,
             "error": None,
             "seconds": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pyg_jets.scan.sweep import Metric
@@ -18,19 +19,27 @@ class Progress:
         total: Number of points, if it is known.
         slots: Points that run at once.
         metric: What makes a point the best.
-        known: Points that were finished before.
+        known: Values of the points that were finished before.
     """
 
-    def __init__(self, total: int | None, slots: int, metric: Metric | None, known: int = 0):
+    def __init__(
+        self,
+        total: int | None,
+        slots: int,
+        metric: Metric | None,
+        known: Sequence[float | None] = (),
+    ):
         from tqdm import tqdm
 
         self.total, self.slots, self.metric = total, slots, metric
-        self.before, self.finished, self.n_running = known, known, 0
+        self.before, self.finished, self.n_running = len(known), 0, 0
         self.failures: list[tuple[str, str]] = []
         self.best: float | None = None
+        for value in known:
+            self._finish(value)
         self.start, self.ran = time.monotonic(), 0
         self.is_terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=total, initial=known, unit="point", disable=not self.is_terminal,
+        self.bar = tqdm(total=total, initial=len(known), unit="point", disable=not self.is_terminal,
                         bar_format="{n_fmt}/{total_fmt} |{bar:24}| {desc}")  # fmt: skip
 
     def __enter__(self) -> Progress:

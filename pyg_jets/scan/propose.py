@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,13 +28,16 @@ class Proposals:
     ``random``, point after point of a sequence that depends on the seed and the parameters' names
     alone. With ``bayes``, what Optuna's TPE makes of the values told so far.
 
-    A grid hands out every point, whatever the history. Points of the history are not handed out
-    again by the others, and count toward ``run_cap`` and ``count``.
+    A grid hands out every point, whatever the history. Points of the history that are in the
+    sweep's space are not handed out again by the others, and count toward ``run_cap`` and
+    ``count``; so do the points that :meth:`meet` was told of.
 
     Args:
         sweep: The sweep.
         seed: Seed of ``random`` and ``bayes``.
-        history: Earlier points with their value; None for one that failed.
+        history: Earlier points with their value.
+        begun: Points that were begun and not finished: with ``random`` and ``bayes``, those in
+            the sweep's space come first.
         count: The most points, besides the sweep's own ``run_cap``.
 
     Raises:
@@ -58,23 +62,27 @@ class Proposals:
         seed: int = 0,
         history: Iterable[tuple[Mapping[str, Any], float | None]] = (),
         count: int | None = None,
+        begun: Iterable[Mapping[str, Any]] = (),
     ):
         if count is not None and (isinstance(count, bool) or count < 1):
             raise ValueError(f"Expected count as a whole number above 0, but got {count!r}.")
-        before = [(dict(point), value) for point, value in history]
+        #: The history without what the sweep could not give.
+        self.history = [(dict(point), value) for point, value in history if _has(sweep, point)]
         caps = [cap for cap in (count, sweep.run_cap) if cap is not None]
         size = _check_grid(sweep) if sweep.method == "grid" else _check_end(sweep, caps)
         self.sweep = sweep
         self.total: int = min([*caps, *([] if size is None else [size])])
-        self._seen = set() if sweep.method == "grid" else {identity(p) for p, _ in before}
-        self._bayes = Bayes(sweep, seed, before) if sweep.method == "bayes" else None
+        self._seen = set() if sweep.method == "grid" else {identity(p) for p, _ in self.history}
+        self._bayes = Bayes(sweep, seed, self.history) if sweep.method == "bayes" else None
         self._points = _grid(sweep) if sweep.method == "grid" else _random(sweep, seed)
+        left = [] if sweep.method == "grid" else [dict(p) for p in begun if _has(sweep, p)]
+        self._begun = deque(point for point in left if self._is_new(point))
 
     def ask(self) -> Point | None:
         """The next point, by dotted names; None when there is none left."""
         if len(self._seen) >= self.total:
             return None
-        point = self._bayes.ask(self._seen) if self._bayes else None
+        point = self._bayes.ask(self._seen) if self._bayes and not self._begun else None
         if point is None:
             point = self._next()
             if point is not None and self._bayes:
@@ -84,8 +92,16 @@ class Proposals:
         return point
 
     def _next(self) -> Point | None:
+        while self._begun:
+            if self._is_new(point := self._begun.popleft()):
+                return point
         new = (p for p in itertools.islice(self._points, _MOST_REPEATS) if self._is_new(p))
         return next(new, None)
+
+    def meet(self, point: Mapping[str, Any]) -> None:
+        """Take note of a point that another scan of the same sweep runs."""
+        if self.sweep.method != "grid" and _has(self.sweep, point):
+            self._seen.add(identity(dict(point)))
 
     def _is_new(self, point: Point) -> bool:
         return identity(point) not in self._seen
@@ -102,6 +118,13 @@ class Proposals:
         """
         if self._bayes:
             self._bayes.tell(point, value)
+
+
+def _has(sweep: Sweep, point: Mapping[str, Any]) -> bool:
+    """Whether a point is in the space of the sweep as it stands now."""
+    return set(point) == set(sweep.parameters) and all(
+        one.where(point[name]) is not None for name, one in sweep.parameters.items()
+    )
 
 
 def draw(seed: int, k: int, name: str) -> float:

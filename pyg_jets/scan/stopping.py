@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ _FILE = "brackets.json"
 
 
 class StopEarly(lightning.Callback):
-    """Stop a training whose metric is not among the best at a bracket.
+    """Stop a training whose metric is not among the best at its last bracket.
 
-    At each bracket the metric is written to ``brackets.json`` of the point's folder, and compared
-    with what the scan's other points wrote there. A validation is an iteration, as W&B counts what
-    is logged.
+    At each bracket the metric is written to ``brackets.json`` of the point's folder; after each
+    validation it is compared with what the scan's other points wrote there. A validation is an
+    iteration, as W&B counts what is logged; a value that is no number is none.
 
     Args:
         folder: The point's folder; the others lie beside it.
@@ -30,28 +31,36 @@ class StopEarly(lightning.Callback):
 
     def __init__(self, folder: Path, metric: str, goal: str, hyperband: Any):
         self.folder, self.metric, self.goal, self.hyperband = folder, metric, goal, hyperband
-        self.iteration, self.stopped = 0, False
+        self.stopped = False
+        self.values: list[float] = []
         self.seen: dict[str, float] = {}
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Compare, if this is a bracket."""
+        """Compare, if there was a bracket."""
         if trainer.state.fn != "fit" or self.metric not in trainer.callback_metrics:
             return
-        self.iteration += 1
-        if self.iteration not in self.hyperband.brackets(self.iteration):
-            return
         value = float(trainer.callback_metrics[self.metric])
-        self.seen[str(self.iteration)] = value
-        write_json(self.folder / _FILE, self.seen)
-        if self.hyperband.stops(value, self._others(), self.goal):
+        if not math.isfinite(value):
+            return
+        self.values.append(value)
+        bracket = self.hyperband.bracket(len(self.values))
+        if bracket is None:
+            return
+        if bracket == len(self.values):
+            self.seen[str(bracket)] = value
+            write_json(self.folder / _FILE, {self.metric: self.seen})
+        if self.hyperband.stops(self.values, self._others(str(bracket)), self.goal):
             self.stopped = trainer.should_stop = True
 
-    def _others(self) -> list[float]:
+    def _others(self, bracket: str) -> list[float]:
         found = []
         for path in sorted(self.folder.parent.glob(f"*/{_FILE}")):
             if path.parent != self.folder:
-                value = read_json(path).get(str(self.iteration))
+                try:
+                    value = read_json(path).get(self.metric, {}).get(bracket)
+                except (FileNotFoundError, ValueError):  # moved aside in the meantime
+                    continue
                 found += [] if value is None else [float(value)]
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from pyg_jets.scan.points import Points
 __all__ = ["Job", "run_point"]
 
 _LOG = "log.txt"
+#: Trainings share seeds, streams and the working directory of their process.
+_ONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Job:
         parameters: Its parameters by dotted name.
         words: The words after ``pyg-jets`` that it runs.
         place: The folder to run in, to which paths in the words refer.
+        started: When the scan started: a point that failed later is not run again by it.
         threads: Threads of each worker.
         goal: Name and goal of the metric, for stopping early.
         early: When to stop early, if at all.
@@ -40,6 +44,7 @@ class Job:
     parameters: Mapping[str, Any]
     words: Sequence[str]
     place: str
+    started: str = ""
     threads: int = 1
     goal: tuple[str, str] | None = None
     early: Any = None
@@ -52,11 +57,12 @@ def run_point(job: Job) -> dict[str, Any]:
     ``"elsewhere"`` if another process has the point.
     """
     points = Points(job.scan)
-    with locked(points.folder(job.name), wait=False) as ours:
+    with _ONE, locked(points.folder(job.name), wait=False) as ours:
         if not ours:
             return {"hash": job.name, "status": "elsewhere"}
-        if points.is_finished(job.name):
-            return points.record(job.name)
+        known = points.record(job.name)
+        if known.get("status") == "finished" or _failed_meanwhile(known, job):
+            return known
         start = time.perf_counter()
         try:
             return _run(points, job, start)
@@ -64,6 +70,12 @@ def run_point(job: Job) -> dict[str, Any]:
             return _failed(points, job, error, start)
         finally:
             gc.collect()  # a trainer and its data hold each other, and a memory map each
+
+
+def _failed_meanwhile(record: Mapping[str, Any], job: Job) -> bool:
+    """Whether another scan has run the point, since this one started, and it failed."""
+    failed = record.get("status") == "failed"
+    return failed and "" < job.started < record.get("date", "")
 
 
 def _run(points: Points, job: Job, start: float) -> dict[str, Any]:

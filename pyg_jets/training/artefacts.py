@@ -86,8 +86,8 @@ def measure_artefacts(
             return out
         if hidden := sorted(path.name for path in out.iterdir()):
             raise FileExistsError(
-                f"{out} is not empty ({', '.join(hidden[:3])}), but artefacts replace the folder as "
-                "a whole: give a new one."
+                f"{out} is not empty ({', '.join(hidden[:3])}), but artefacts replace the whole "
+                "folder: give a new one."
             )
         started = time.perf_counter()
         made = [_source(name, arguments, data, workers) for name in arguments["sources"]]

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["flatten_words"]
+__all__ = ["flatten_words", "join_options"]
 
 _OPTION = re.compile(r"--[\w.-]+")
 _NAME = re.compile(r"[\w.-]+")
@@ -44,6 +44,25 @@ def flatten_words(words: Sequence[str]) -> list[str]:
         flat += left[:taken] if new is None else new
         del left[:taken]
     return flat
+
+
+def join_options(words: Sequence[str]) -> list[str]:
+    """Write an option and the value after it as one word; ``-c`` is ``--config``.
+
+    Args:
+        words: The words of a command line.
+
+    Examples:
+        >>> join_options(["fit", "-c", "a.yaml", "--b=2", "--on", "--d", "-3"])
+        ['fit', '--config=a.yaml', '--b=2', '--on', '--d=-3']
+    """
+    joined: list[str] = []
+    for word in ("--config" if word == "-c" else word for word in words):
+        if joined and _OPTION.fullmatch(joined[-1]) and not word.startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _option(words: list[str]) -> tuple[int, str, str | None]:

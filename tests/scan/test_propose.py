@@ -209,7 +209,43 @@ def test_bayes_leaves_out_a_history_of_another_space(sweep):
     made = sweep("bayes", {"x": {"min": 0.0, "max": 1.0}})
     proposals = Proposals(made, history=[({"x": 7.0}, 0.1), ({"y": 0.5}, 0.1)], count=4)
     assert len(proposals._bayes.study.trials) == 0
-    assert len(asked(proposals)) == 2
+    assert len(asked(proposals)) == 4
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_only_what_is_in_the_space_counts(sweep, method):
+    history = [({"x": 1}, 0.1), ({"x": 2}, 0.2)]
+    for values, left in (([1, 2], []), ([2, 3], [3]), ([3, 4], [3, 4])):
+        made = sweep(method, {"x": {"values": values}}, run_cap=10)
+        assert sorted(p["x"] for p in asked(Proposals(made, history=history))) == left
+    narrowed = Proposals(sweep(method, {"x": {"min": 5, "max": 90}}, run_cap=3), history=history)
+    assert len(asked(narrowed)) == 3
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_what_was_begun_comes_first(sweep, method):
+    made = sweep(method, SPACE, run_cap=5)
+    first, second = asked(Proposals(made, seed=1))[:2]
+    strange = {**first, "width": 1000}
+    proposals = Proposals(made, seed=2, history=[(first, 0.5)], begun=[first, strange, second])
+    points = asked(proposals)
+    assert points[0] == second
+    assert len(points) == 4
+    assert identity(strange) not in {identity(p) for p in points}
+    proposals.tell(second, 0.5)
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_what_other_scans_run_counts_and_is_not_run(sweep, method):
+    made = sweep(method, {"x": {"values": list(range(9))}}, run_cap=4)
+    proposals = Proposals(made)
+    mine = proposals.ask()
+    others = [{"x": x} for x in range(9) if x != mine["x"]][:2]
+    for point in [*others, {"y": 3}]:
+        proposals.meet(point)
+    rest = asked(proposals)
+    assert len(rest) == 1
+    assert rest[0] not in [mine, *others]
 
 
 def test_bayes_takes_several_points_at_once_and_failures(sweep, capfd):

@@ -160,6 +160,13 @@ def test_numbers_that_yaml_reads_as_text(tmp_path):
     assert sweep.early_terminate == Hyperband(min_iter=3, eta=2)
 
 
+def test_an_early_stop_is_strict_unless_the_file_says_otherwise(tmp_path):
+    for given, strict in (({}, True), ({"strict": False}, False)):
+        early = {"type": "hyperband", "min_iter": 3, **given}
+        made = read_sweep(write(tmp_path, metric=LOSS, early_terminate=early))
+        assert made.early_terminate.strict is strict
+
+
 def test_import_is_light():
     code = "import pyg_jets.scan, sys; print({'lightning', 'wandb', 'optuna'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
