@@ -43,12 +43,6 @@ def check_sweep(sweep: Sweep) -> None:
 
 
 def _check_metric(sweep: Sweep) -> None:
-    untested = sweep.parameters.get("test_after_fit")
-    if untested is not None and False in (untested.choices or ()):
-        raise ValueError(
-            f"{sweep.path}: Expected parameters.test_after_fit as true, but got false: a point is "
-            "finished when it is tested."
-        )
     metric = sweep.metric.name if sweep.metric else ""
     if sweep.early_terminate and metric.startswith("test/"):
         raise ValueError(

@@ -15,9 +15,9 @@ class Hyperband:
     An iteration is one value of the sweep's metric, mostly an epoch, counted from 1. The brackets
     are ``min_iter × eta^k`` for k = 0, 1, …, or ``max_iter / eta^k`` for k = 1 … ``s``, rounded
     down. Of all runs that came to a bracket, itself among them, the value of rank n/``eta``
-    (rounded down, from 0) is the threshold. A run stops if its value at the bracket is worse;
-    without ``strict``, if its best value so far is. So does W&B (``hyperband_stopping.py`` of its
-    package sweeps 0.3.0).
+    (rounded down, from 0) is the threshold. A run stops if its best value so far is worse; with
+    ``strict``, if its value at the bracket is. So does W&B (``hyperband_stopping.py`` of its
+    package sweeps 0.3.0; that ``strict`` is off unless given is said in its documentation).
 
     Args:
         min_iter: The first bracket; either this or ``max_iter`` and ``s``.
@@ -42,7 +42,7 @@ class Hyperband:
     max_iter: int | None = None
     s: int | None = None
     eta: float = 3
-    strict: bool = True
+    strict: bool = False
 
     def __post_init__(self) -> None:
         _check_schedule(self.min_iter, self.max_iter, self.s)

@@ -215,7 +215,7 @@ def _early(raw: Any) -> Hyperband:
     numbers: dict[str, Any] = {k: v for k, v in raw.items() if k not in ("type", "strict")}
     try:
         numbers = {key: as_number(key, value) for key, value in numbers.items()}
-        return Hyperband(**numbers, strict=raw.get("strict", True))
+        return Hyperband(**numbers, strict=raw.get("strict", False))
     except ValueError as error:
         raise ValueError(f"{_EARLY}: {error}") from None
 

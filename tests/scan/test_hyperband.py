@@ -62,11 +62,11 @@ def test_the_example_of_wandb():
     assert not made.stops(d, [9, 10, 8, 6], "minimize")
 
 
-def test_is_strict_by_default_as_wandb_is():
+def test_is_not_strict_by_default():
     # at the third values 0.7, 0.5, 0.6 the threshold is 0.6; 0.4 came before them
     first, others = [0.9, 0.4, 0.7], [0.5, 0.6]
-    assert Hyperband(min_iter=3).stops(first, others, "minimize")
-    assert not Hyperband(min_iter=3, strict=False).stops(first, others, "minimize")
+    assert not Hyperband(min_iter=3).stops(first, others, "minimize")
+    assert Hyperband(min_iter=3, strict=True).stops(first, others, "minimize")
 
 
 def test_a_better_value_before_the_bracket_counts_unless_strict():

@@ -160,8 +160,8 @@ def test_numbers_that_yaml_reads_as_text(tmp_path):
     assert sweep.early_terminate == Hyperband(min_iter=3, eta=2)
 
 
-def test_an_early_stop_is_strict_unless_the_file_says_otherwise(tmp_path):
-    for given, strict in (({}, True), ({"strict": False}, False)):
+def test_an_early_stop_is_strict_only_if_the_file_says_so(tmp_path):
+    for given, strict in (({}, False), ({"strict": True}, True)):
         early = {"type": "hyperband", "min_iter": 3, **given}
         made = read_sweep(write(tmp_path, metric=LOSS, early_terminate=early))
         assert made.early_terminate.strict is strict
