@@ -81,6 +81,7 @@ def _context(
         "lead": words.lead(scan, cells),
         "cards": parts.cards(cells) if cells else parts.best_card(scan, tried),
         "statements": [parts.statement(one) for one in statements(cells)],
+        "verdicts": words.verdicts(statements(cells)),
         "grids": [parts.grid(one) for one in grids(cells)],
         "agreement": words.agreement(cells),
         "has_source": any(cell.difference for cell in cells),

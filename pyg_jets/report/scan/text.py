@@ -39,8 +39,8 @@ def scan_table(folder: str | Path) -> str:
         blocks[-1] += (
             "\n± one standard error over training sets; * best of its network, ~ within one error."
         )
-        told_ = [f"{one.text}: {words.verdict_text(one)}." for one in statements(cells)]
-        blocks += ["\n".join(told_)] if told_ else []
+        verdicts = words.verdicts(statements(cells))
+        blocks += ["\n".join(f"{text}: {verdict}." for text, verdict in verdicts)] * bool(verdicts)
     elif scan.finished:
         blocks.append(_best(scan))
     failures = words.errors(scan.points)

@@ -29,6 +29,7 @@ __all__ = [
     "ran",
     "replicas",
     "verdict_text",
+    "verdicts",
 ]
 
 #: How statements are tested.
@@ -141,6 +142,13 @@ def verdict_text(statement: Statement) -> str:
         )
         return told[0].replace(f"in {total}", f"in {every}")
     return f"{', '.join(told[:-1])} and {told[-1]} of {total} comparisons"
+
+
+def verdicts(found: Sequence[Statement]) -> list[tuple[str, str]]:
+    """Each statement and its verdict; in one line if nothing is decided."""
+    if found and all(one.counts["undecided"] == len(one.tests) for one in found):
+        return [("Differences between arms", "none is decided, which takes several training sets")]
+    return [(one.text, verdict_text(one)) for one in found]
 
 
 def errors(points: Iterable[Point]) -> list[tuple[str, list[str]]]:
