@@ -103,7 +103,7 @@ def _test(test: Contrast | None, worst: bool) -> dict[str, str]:
         return {"text": "–", "verdict": "", "arm": "", "source": ""}
     return {
         "text": number(test.difference, signed=True),
-        "verdict": test.verdict,
+        "verdict": test.verdict if len(test.pairs) > 1 else "one set",
         "arm": test.first.arm if worst else "",
         "source": number(test.source, signed=True) if test.source else "",
     }

@@ -102,8 +102,9 @@ class Statement:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tests came out how."""
-        return {v: sum(test.verdict == v for test in self.tests) for v in VERDICTS}
+        """How many tests came out how, of those with several training sets."""
+        told = [test.verdict for test in self.tests if len(test.pairs) > 1]
+        return {v: told.count(v) for v in VERDICTS}
 
 
 def statements(cells: Iterable[Cell]) -> list[Statement]:

@@ -35,8 +35,8 @@ __all__ = [
 #: How statements are tested.
 TESTED = (
     "Differences in AUC between trainings on the same sets: their mean ± its standard error. "
-    "Undecided: p > 0.05 in Student’s paired t-test, or a single set. "
-    "Of comparisons without any difference one in twenty comes out decided."
+    "Undecided: p > 0.05 in Student’s paired t-test. What has but one set is not tested. Of "
+    "comparisons without any difference one in twenty comes out decided."
 )
 #: What the curves of a study look like.
 LOOKS = (
@@ -133,9 +133,11 @@ def _listed(words: Sequence[str]) -> str:
 
 def verdict_text(statement: Statement) -> str:
     """A statement's verdicts in words."""
-    total = len(statement.tests)
+    total = sum(statement.counts.values())
     found = {v: n for v, n in statement.counts.items() if n}
     told = [f"{'is ' * (verdict == 'undecided')}{verdict} in {n}" for verdict, n in found.items()]
+    if not told:
+        return "is not tested, which takes several training sets"
     if len(told) == 1:
         every = {1: "the one comparison", 2: "both comparisons"}.get(
             total, f"all {total} comparisons"
@@ -146,8 +148,8 @@ def verdict_text(statement: Statement) -> str:
 
 def verdicts(found: Sequence[Statement]) -> list[tuple[str, str]]:
     """Each statement and its verdict; in one line if nothing is decided."""
-    if found and all(one.counts["undecided"] == len(one.tests) for one in found):
-        return [("Differences between arms", "none is decided, which takes several training sets")]
+    if found and not any(sum(one.counts.values()) for one in found):
+        return [("Differences between arms", "not tested, which takes several training sets")]
     return [(one.text, verdict_text(one)) for one in found]
 
 
