@@ -21,7 +21,7 @@ __all__ = ["write_results"]
 
 _AUC = "test/auc"
 _TITLES = {
-    "auc": "AUC against training size",
+    "auc": "AUC of the arms",
     "signal-efficiency": "Signal efficiency at background efficiency 0.5",
     "spread": "Spread of the output over rotated variants",
     "artefacts": "What a rotation leaves in an image",
