@@ -270,7 +270,7 @@ def test_wrong_options_are_refused_and_leave_a_scan_as_it_was(
 def test_a_point_without_a_test_is_refused(sweep, tmp_path, capfd):
     path = sweep(test_after_fit={"values": [True, False]})
     assert main(["scan", str(path), "--out", str(tmp_path / "scan")]) == 2
-    assert "parameters.test_after_fit as true" in capfd.readouterr().err
+    assert "Expected test_after_fit as true" in capfd.readouterr().err
 
 
 def test_the_file_in_the_folder_is_as_good(sweep, tmp_path, capfd):
