@@ -127,7 +127,8 @@ class JetDataModule(lightning.LightningDataModule):
             return False
         if self.remember is not None:
             return self.remember
-        few = next(iter(JetLoader(jets, min(len(jets), 64), batch_transform=transform)))
+        with torch.random.fork_rng(devices=[]):  # a loader draws a number, which is not to count
+            few = next(iter(JetLoader(jets, min(len(jets), 64), batch_transform=transform)))
         particles = len(few.x) * transform.variants / (len(few.ptr) - 1)  # a jet, all variants
         return 4 * (self.n_features + 2) * particles * len(jets) < _REMEMBERED
 

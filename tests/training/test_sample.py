@@ -95,7 +95,9 @@ def test_what_is_remembered_is_counted_as_the_detector_sees_it(tmp_path, monkeyp
     n_bytes = 4 * (3 + 2) * sum(len(batch.x) for batch in every)
     for limit, worth in ((1.3 * n_bytes, True), (0.7 * n_bytes, False)):
         monkeypatch.setattr("pyg_jets.training.data._REMEMBERED", limit)
+        before = torch.get_rng_state()
         assert data._worth_remembering(data.splits["train"], transform) is worth
+        assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_random_angles_are_made_anew_every_epoch(tmp_path):
