@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,9 +18,6 @@ from pyg_jets.metrics import Estimate
 from pyg_jets.report.figures import artefacts as figures
 from pyg_jets.report.numbers import class_name, columns_text, count, estimate
 from pyg_jets.report.pictures import Picture, picture
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Artefacts", "artefact_pictures", "load_artefacts", "summary"]
 

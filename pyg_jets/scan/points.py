@@ -64,14 +64,12 @@ def setting_hash(words: Sequence[str]) -> str:
         >>> setting_hash(one) == setting_hash(other)
         True
     """
-    keys = [word.partition("=")[0] for word in join_options(words)]
-    return point_hash(
-        [
-            word
-            for key, word in zip(keys, join_options(words), strict=True)
-            if not key.startswith("--data.sample") and key.rpartition(".")[2] not in _SEEDS
-        ]
-    )
+    return point_hash([word for word in join_options(words) if not _repeats(word)])
+
+
+def _repeats(word: str) -> bool:
+    key = word.partition("=")[0]
+    return key.startswith("--data.sample") or key.rpartition(".")[2] in _SEEDS
 
 
 class Points:

@@ -7,8 +7,11 @@ import statistics
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.stats import ttest_rel
 
+from pyg_jets.metrics import Estimate
+from pyg_jets.report.figures.cells import Curve, Panel, draw_cells
 from pyg_jets.report.references import broken_symmetry
 from pyg_jets.report.scan import scan_table
 from pyg_jets.report.scan.cells import cells_of
@@ -326,3 +329,28 @@ def test_what_is_no_scan(tmp_path):
         load_scan(tmp_path)
     with pytest.raises(ValueError, match="has no points yet: run pyg-jets scan first"):
         load_scan(write_scan(tmp_path / "empty"))
+
+
+def drawn_cells(panels):
+    figure = Figure()
+    draw_cells(figure, panels, "test AUC")
+    return figure.axes
+
+
+def test_panels_of_unequal_sizes_show_all_points():
+    sizes = ((480, 2400), (480,))
+    panels = [Panel(str(n), (Curve("none", {i: Estimate(0.6, 0.01) for i in n}, {}),))
+              for n in sizes]  # fmt: skip
+    for ax in drawn_cells([panels]):
+        low, high = ax.get_xlim()
+        assert low < 480 < 2400 < high
+        assert [text.get_text() for text in ax.get_xticklabels()] == ["480", "2,400"]
+
+
+def test_arms_of_one_size_stand_below_each_other():
+    curves = [Curve(arm, {480: Estimate(auc, 0.01)}, {}) for arm, auc in
+              (("none", 0.6), ("pre-inv", 0.7))]  # fmt: skip
+    (ax,) = drawn_cells([[Panel("PFN", tuple(curves))]])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["pre-inv", "none"]
+    found = {(round(x, 6), y) for line in ax.lines for x, y in line.get_xydata()}
+    assert found == {(0.6, 1), (0.7, 0)}

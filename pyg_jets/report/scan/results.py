@@ -188,7 +188,7 @@ def _statements(found: Sequence[Statement]) -> Iterator[str]:
         return
     sourced = any(test.source for one in found for test in one.tests)
     yield "## The statements"
-    yield (f"{words.TESTED}{' In brackets: the same difference in the source.' * sourced}")
+    yield words.TESTED + " In brackets: the same difference in the source." * sourced
     for one in found:
         shown = parts.statement(one)
         yield f"**{one.text}.** It {shown['verdict']}. Compared: {one.how}."
