@@ -15,7 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["CANONICAL", "GENERATED", "JET", "OBSERVABLES", "PARTICLE", "Column", "check_names"]
+__all__ = [
+    "CANONICAL",
+    "GENERATED",
+    "JET",
+    "KINDS",
+    "OBSERVABLES",
+    "PARTICLE",
+    "Column",
+    "check_names",
+]
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,42 @@ PARTICLE: dict[str, Column] = _table(
     ("mass", "GeV", "float32", "invariant mass"),
     ("charge", "e", "float32", "electric charge"),
     ("pdgid", "", "float32", "PDG particle id (exact in float32 below 2^24: all but nuclei)"),
+    ("px", "GeV", "float32", "momentum along x"),
+    ("py", "GeV", "float32", "momentum along y"),
+    ("pz", "GeV", "float32", "momentum along the beam"),
+    ("e", "GeV", "float32", "energy"),
+    ("logpt", "", "float32", "log of the transverse momentum in GeV"),
+    ("loge", "", "float32", "log of the energy in GeV"),
+    ("ptrel", "", "float32", "pT over that of the jet"),
+    ("erel", "", "float32", "energy over that of the jet"),
+    ("logptrel", "", "float32", "log of ptrel"),
+    ("logerel", "", "float32", "log of erel"),
+    ("etarel", "", "float32", "pseudorapidity relative to the jet axis"),
+    ("rapidityrel", "", "float32", "rapidity relative to that of the jet"),
+    ("phirel", "rad", "float32", "azimuth relative to the jet axis, wrapped to [-pi, pi)"),
+    ("deltar", "", "float32", "distance from the jet axis in (eta, phi)"),
+    ("ischargedhadron", "", "float32", "1 for a charged hadron, else 0"),
+    ("isneutralhadron", "", "float32", "1 for a neutral hadron, else 0"),
+    ("isphoton", "", "float32", "1 for a photon, else 0"),
+    ("iselectron", "", "float32", "1 for an electron or positron, else 0"),
+    ("ismuon", "", "float32", "1 for a muon, else 0"),
+    ("d0", "as published", "float32", "transverse impact parameter"),
+    ("d0err", "as published", "float32", "its uncertainty"),
+    ("dz", "as published", "float32", "longitudinal impact parameter"),
+    ("dzerr", "as published", "float32", "its uncertainty"),
+    ("puppiweight", "", "float32", "weight by PUPPI, 0 to 1"),
 )
 
 #: What a re-simulation needs, in the order in which data sets store it as ``x``.
 CANONICAL: tuple[str, ...] = ("pt", "eta", "phi", "mass", "charge", "pdgid")
 
 #: What the generators keep of each particle.
-GENERATED: tuple[str, ...] = tuple(PARTICLE)
+GENERATED: tuple[str, ...] = ("pt", "eta", "rapidity", "phi", "mass", "charge", "pdgid")
+
+#: The kind of a particle, one column each, at most one of them 1.
+KINDS: tuple[str, ...] = (
+    "ischargedhadron", "isneutralhadron", "isphoton", "iselectron", "ismuon",
+)  # fmt: skip
 
 _OBSERVABLES = (
     ("pt", "GeV", "float32", "transverse momentum of the summed constituents"),
@@ -72,6 +110,7 @@ JET: dict[str, Column] = _table(
     ("event", "", "int64", "number of the event: jets of one event never part in a split"),
     ("matched", "", "int64", "1 if the jet holds the particle and all its decay quarks"),
     ("flavour", "", "int64", "PDG id of the matched particle or parton, 0 if there is none"),
+    ("subjet_delta_r", "", "float32", "distance of the two hardest subjets"),
     ("angle", "rad", "float32", "rotation of this variant about the jet axis"),
     ("variant_of", "", "int64", "index of the jet of which this is a variant"),
 )

@@ -1,20 +1,18 @@
-"""`Features`: what a network reads of each particle, made from the canonical columns."""
+"""`Features`: what a network reads of each particle, made from the columns at hand."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from pyg_jets import kinematics
-from pyg_jets.columns import CANONICAL, check_names
+from pyg_jets.columns import CANONICAL, PARTICLE, check_names
 from pyg_jets.transforms.batch import ragged
-from pyg_jets.transforms.particles import Particles
+from pyg_jets.transforms.derive import Derived, derivable
 
 __all__ = ["FEATURES", "TAGGER_FEATURES", "Features"]
 
@@ -32,44 +30,22 @@ _FIXED = {
     "deltar": (0.2, 4.0),
 }
 _CLIP = 5.0
-_FLOOR = 1e-12
 
-
-def _log(value: Tensor) -> Tensor:
-    return value.clamp_min(_FLOOR).log()
-
-
-_MAKERS: dict[str, Callable[[Particles], Tensor]] = {
-    **{name: partial(Particles.column, name=name) for name in CANONICAL},
-    "rapidity": lambda p: kinematics.rapidity(p.column("pt"), p.column("eta"), p.column("mass")),
-    "px": lambda p: p.momentum[0],
-    "py": lambda p: p.momentum[1],
-    "pz": lambda p: p.momentum[2],
-    "e": lambda p: p.momentum[3],
-    "logpt": lambda p: _log(p.column("pt")),
-    "loge": lambda p: _log(p.momentum[3]),
-    "ptrel": lambda p: p.column("pt") / p.jet[0].clamp_min(_FLOOR),
-    "erel": lambda p: p.momentum[3] / p.jet[3].clamp_min(_FLOOR),
-    "logptrel": lambda p: _log(p.column("pt") / p.jet[0].clamp_min(_FLOOR)),
-    "logerel": lambda p: _log(p.momentum[3] / p.jet[3].clamp_min(_FLOOR)),
-    "etarel": lambda p: p.pos[:, 0],
-    "phirel": lambda p: p.pos[:, 1],
-    "deltar": lambda p: kinematics.delta_r(*p.pos.unbind(-1), *torch.zeros_like(p.pos).unbind(-1)),
-}
-
-#: Every feature there is, in order.
-FEATURES = tuple(_MAKERS)
+#: Every feature that the canonical columns give, in order.
+FEATURES = tuple(name for name in PARTICLE if derivable(name, CANONICAL))
 
 
 class Features(BaseTransform):
-    r"""Replace the canonical columns of each particle by the features that a network reads.
+    r"""Replace the columns of each particle by the features that a network reads.
 
     Relative features refer to the E-scheme axis of the particles at hand, so after a detector they
     are those of each variant. ``pos`` is recomputed with them.
 
     Args:
-        names: The features, in order: ``pt, eta, phi, mass, charge, pdgid, rapidity, px, py, pz, e,
-            logpt, loge, ptrel, erel, logptrel, logerel, etarel, phirel, deltar`` (GeV, radians).
+        names: The features, in order: any column of :data:`pyg_jets.columns.PARTICLE` that is at
+            hand or follows from those that are (GeV, radians). From canonical columns follow
+            ``rapidity, px, py, pz, e``, their logarithms, all relative ones such as ``ptrel,
+            logptrel, etarel, phirel, deltar``, and the kinds ``isphoton, ismuon, …``.
         fixed: Shift and scale the logarithms and ΔR by ParticleNet's fixed figures and clip all to
             ±5 (arXiv 1902.08570), as weaver does; other features stay as they are.
         axis: ``"jet"``, the E-scheme axis, or ``"origin"`` for jets on a plane (the toys).
@@ -78,6 +54,9 @@ class Features(BaseTransform):
     Shapes:
         - input: ``x [N, len(columns)]``
         - output: ``x [N, len(names)]``, ``pos [N, 2]``
+
+    Raises:
+        ValueError: For a feature that does not follow from the columns.
 
     Examples:
         >>> from pyg_jets.events import toy
@@ -93,12 +72,14 @@ class Features(BaseTransform):
         axis: str = "jet",
         columns: Sequence[str] = CANONICAL,
     ):
-        self.names = check_names([names] if isinstance(names, str) else names, FEATURES, "feature")
-        if not self.names:
-            raise ValueError(f"Expected at least one feature: choose from {', '.join(FEATURES)}.")
-        (self.axis,) = check_names((axis,), ("jet", "origin"), "axis")
-        self.fixed = fixed
         self.columns = tuple(columns)
+        (self.axis,) = check_names((axis,), ("jet", "origin"), "axis")
+        known = [n for n in PARTICLE if derivable(n, self.columns, axis)]
+        known += [n for n in self.columns if n not in known]
+        self.names = check_names([names] if isinstance(names, str) else names, known, "feature")
+        if not self.names:
+            raise ValueError(f"Expected at least one feature: choose from {', '.join(known)}.")
+        self.fixed = fixed
 
     def forward(self, data: Data) -> Data:
         """Return a copy of ``data`` (one graph or a batch) with features as ``x``."""
@@ -108,11 +89,14 @@ class Features(BaseTransform):
                 f"Expected x with the columns {', '.join(self.columns)}, but it has {x.size(1)}: "
                 "apply Features once, to canonical jets, or name its columns=."
             )
-        particles = Particles(x, ptr, self.columns, self.axis)
-        made = [self._scaled(name, _MAKERS[name](particles)) for name in self.names]
+        at_hand = dict(zip(self.columns, x.unbind(-1), strict=True))
+        particles = Derived(at_hand, ptr, axis=self.axis)
+        made = [self._scaled(name, particles[name]) for name in self.names]
         out = copy.copy(data)
         out.x = torch.stack([value.to(x.dtype) for value in made], -1)
-        out.pos = particles.pos.to(x.dtype)
+        if particles.can("etarel") and particles.can("phirel"):
+            pos = [particles["etarel"].to(x.dtype), particles["phirel"].to(x.dtype)]
+            out.pos = torch.stack(pos, -1)
         return out
 
     def _scaled(self, name: str, value: Tensor) -> Tensor:

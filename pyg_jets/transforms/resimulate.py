@@ -16,7 +16,7 @@ from pyg_jets.detector import Detector, rotate_image
 from pyg_jets.detector.random import uniforms
 from pyg_jets.jets import JetArray
 from pyg_jets.transforms.batch import make_batch, ragged
-from pyg_jets.transforms.particles import Particles
+from pyg_jets.transforms.derive import positions
 
 __all__ = ["Resimulate"]
 
@@ -103,7 +103,8 @@ class Resimulate(BaseTransform):
             self.variants
         )
         per_jet["angle"] = angles.reshape(-1).float()
-        return make_batch({"x": out, "pos": self._pos(out, out_ptr)}, per_jet, out_ptr)
+        pos = positions(out, out_ptr, CANONICAL, self.detector.axis)
+        return make_batch({"x": out, "pos": pos}, per_jet, out_ptr)
 
     def forward(self, data: Data) -> Batch:
         """The variants at epoch 0."""
@@ -150,9 +151,6 @@ class Resimulate(BaseTransform):
             return (steps * (full / self.variants)).expand(ids.numel(), -1)
         drawn = uniforms(ids.reshape(-1), self.variants, seed=self.seed, epoch=epoch)
         return drawn.double() * full
-
-    def _pos(self, x: Tensor, ptr: Tensor) -> Tensor:
-        return Particles(x, ptr, CANONICAL, self.detector.axis).pos.to(x.dtype)
 
     def _repeat(self, data: Data, n_jets: int) -> dict[str, Any]:
         repeated: dict[str, Any] = {}
