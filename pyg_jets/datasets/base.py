@@ -1,8 +1,10 @@
-"""What every data set shares: one processed file, opened memory-mapped, and splits."""
+"""What every data set shares: flat files, opened memory-mapped, and splits."""
 
 from __future__ import annotations
 
+import copy
 import inspect
+import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,40 +15,17 @@ import numpy as np
 import torch
 from torch_geometric.data import Data, InMemoryDataset
 
-from pyg_jets.columns import check_names
-from pyg_jets.files import content_hash, locked, write_aside
+from pyg_jets.columns import CANONICAL, check_names
+from pyg_jets.datasets.items import Hooks
+from pyg_jets.datasets.splits import SPLITS, assign_splits
+from pyg_jets.files import content_hash, locked
+from pyg_jets.io.flat import FlatWriter, open_flat
 from pyg_jets.jets import JetArray
 
-__all__ = ["SPLITS", "JetDataset", "assign_splits"]
+__all__ = ["GeneratedDataset", "JetDataset"]
 
-SPLITS = ("train", "val", "test")
-_FILE = "jets.pt"
-
-
-def assign_splits(events: np.ndarray, fractions: Sequence[float]) -> np.ndarray:
-    """A split 0, 1, 2 for each event number, by a hash of the number alone.
-
-    So an event stays in its split when more are generated, and its jets never part.
-
-    Args:
-        events: Event numbers ``[J]`` int64.
-        fractions: Shares of train, val and test; they sum to 1.
-
-    Examples:
-        >>> assign_splits(np.array([1, 1, 2, 3, 4, 6]), (0.5, 0.2, 0.3)).tolist()
-        [1, 1, 1, 0, 0, 2]
-    """
-    fractions = tuple(float(f) for f in fractions)
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(
-            f"Expected three fractions (train, val, test) that sum to 1, but got {fractions}."
-        )
-    with np.errstate(over="ignore"):  # splitmix64 counts on the wrap
-        mixed = events.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-        mixed ^= mixed >> np.uint64(31)
-    return np.searchsorted(np.cumsum(fractions)[:2], mixed / 2.0**64, side="right")
+#: Counted up when the same arguments begin to give other processed files.
+_FORMAT = 2
 
 
 def _fingerprint(value: Any) -> Any:
@@ -68,7 +47,7 @@ def _fingerprint(value: Any) -> Any:
 
 
 class JetDataset(InMemoryDataset):
-    """Jets as PyG graphs, kept in one file that is opened memory-mapped.
+    """Jets as PyG graphs, kept in flat files that are opened memory-mapped.
 
     ``root/raw`` holds what was generated or downloaded and is never deleted; ``root/processed``
     holds one folder for each combination of arguments that shape the content. Two processes may ask
@@ -82,11 +61,13 @@ class JetDataset(InMemoryDataset):
         transform: A transform of each item when it is read.
         pre_transform: A transform of each item before it is stored.
         pre_filter: Keeps the items for which it is true.
-        force_reload: Process again even if the processed file is there.
+        force_reload: Process again even if the processed files are there.
     """
 
     #: Names of the classes, in the order of their labels.
     classes: tuple[str, ...] = ()
+    #: Names of the columns of ``x [n, F]``.
+    columns: tuple[str, ...] = CANONICAL
     #: Names of the columns of ``jet [1, K]``.
     jet_columns: tuple[str, ...] = ()
     #: Whether jets lie on a plane (``"origin"``) or around a jet axis (``"jet"``).
@@ -109,13 +90,13 @@ class JetDataset(InMemoryDataset):
         self.split, self.split_fractions = split, tuple(split_fractions)
         shaping = [type(self).__name__, content, self.split_fractions, pre_transform, pre_filter]
         self.content = content
-        self.content_hash = content_hash(_fingerprint(shaping))
+        self.content_hash = content_hash(_fingerprint([_FORMAT, *shaping]))
         super().__init__(str(root), transform, pre_transform, pre_filter, force_reload=force_reload)
         self._open()
 
     @abstractmethod
-    def load_jets(self) -> JetArray:
-        """The jets, labelled, with the integer jet column ``event``; generates what is missing."""
+    def build(self, folder: Path) -> None:
+        """Make the flat files in ``folder``, where an interrupted build may have left some."""
 
     @property
     def processed_dir(self) -> str:
@@ -124,79 +105,84 @@ class JetDataset(InMemoryDataset):
 
     @property
     def processed_file_names(self) -> list[str]:
-        """The one processed file."""
-        return [_FILE]
+        """The file that is written last."""
+        return ["meta.json"]
 
     @property
     def has_process(self) -> bool:
         """There always is something to process."""
         return True
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 where jets have no labels."""
+        return len(self.classes)
+
+    def _is_processed(self) -> bool:
+        return Path(self.processed_paths[0]).exists() and not self.force_reload
+
     def _process(self) -> None:
-        done = Path(self.processed_paths[0])
-        if done.exists() and not self.force_reload:
-            return
-        with locked(self.processed_dir):
-            if self.force_reload or not done.exists():
-                self.process()
+        if not self._is_processed():
+            with locked(self.processed_dir):
+                if not self._is_processed():
+                    self.process()
 
     def process(self) -> None:
-        """Build the flat storage and write it, whole or not at all."""
-        jets = self.load_jets()
-        splits = assign_splits(jets.jets["event"], self.split_fractions)
-        data, slices = jets.with_jets(split=splits).to_storage(self.axis)
-        if self.pre_filter is not None or self.pre_transform is not None:
-            data, slices = self._apply_to_items(data, slices)
-        stored = {
-            "data": data.to_dict(),
-            "slices": dict(slices),
-            "jet_columns": list(jets.float_jet_columns),
-        }
+        """Build the flat storage beside its place, and rename it there when it is whole."""
         target = Path(self.processed_dir)
-        with write_aside(target / _FILE) as part:
-            torch.save(stored, part)
-
-    def _apply_to_items(self, data: Data, slices: dict) -> tuple[Data, dict]:
-        whole = InMemoryDataset()
-        whole._data, whole.slices = data, slices
-        items = [whole[i] for i in range(len(whole))]
-        if self.pre_filter is not None:
-            items = [item for item in items if self.pre_filter(item)]
-        if self.pre_transform is not None:
-            items = [self.pre_transform(item) for item in items]
-        if not items:
-            raise ValueError("pre_filter leaves no jet: give one that keeps some.")
-        return self.collate(items)
+        building = target.with_name(f".{target.name}.building")
+        if self.force_reload:
+            shutil.rmtree(building, ignore_errors=True)
+        self.build(building)
+        if target.exists():
+            old = target.with_name(f".{target.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(target, old)
+            os.replace(building, target)
+            shutil.rmtree(old)
+        else:
+            os.replace(building, target)
 
     def _open(self) -> None:
-        path = Path(self.processed_paths[0])
         try:
-            stored = torch.load(path, weights_only=True, mmap=True)
-        except (RuntimeError, EOFError, OSError) as error:
-            raise ValueError(
-                f"{path} is cut short or not ours ({str(error).splitlines()[0]}): "
-                "use force_reload=True."
-            ) from None
-        self._data, self.slices = Data.from_dict(stored["data"]), stored["slices"]
-        self.jet_columns = tuple(stored["jet_columns"])
+            table = open_flat(self.processed_dir)
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(f"{str(error).rstrip('.')}: use force_reload=True.") from None
+        each = torch.arange(len(table) + 1)
+        ptrs = {id(s): torch.from_numpy(s) for s in table.slices.values() if s is not None}
+        self._data = Data(**{n: torch.from_numpy(v) for n, v in table.columns.items()})
+        self.slices = {n: each if s is None else ptrs[id(s)] for n, s in table.slices.items()}
+        self._per_jet = {name for name, ptr in table.slices.items() if ptr is None}
+        self.columns = tuple(table.meta["columns"])
+        self.jet_columns = tuple(table.meta["jet_columns"])
+        self._data_list = _NothingKept()
         if self.split is not None:
             self._indices = self.split_indices(self.split)
 
-    def split_indices(self, split: str) -> list[int]:
-        """Indices into the whole data set of the jets of one split."""
+    def split_indices(self, split: str) -> np.ndarray:
+        """Indices into the whole data set of the jets of one split, ``[n]`` int64."""
         (split,) = check_names((split,), SPLITS, "split")
-        return torch.nonzero(self._data.split == SPLITS.index(split)).flatten().tolist()
+        return np.flatnonzero(self._data.split.numpy() == SPLITS.index(split))
 
     def get_split(self, split: str) -> JetDataset:
         """The same data set, one split of it."""
         if self.split is None:
-            return self.index_select(self.split_indices(split))
+            part = copy.copy(self)
+            part._indices = self.split_indices(split)
+            return part
         if split != self.split:
             raise ValueError(
                 f"This data set holds the split {self.split!r} only, but {split!r} is wanted: "
                 "make it with split=None."
             )
         return self
+
+    def __getattr__(self, key: str) -> Any:
+        # PyG takes a subset apart, graph by graph; a column of jets needs no more than an index.
+        data, indices = self.__dict__.get("_data"), self.__dict__.get("_indices")
+        if indices is not None and data is not None and key in self.__dict__.get("_per_jet", ()):
+            return data[key][torch.as_tensor(np.asarray(indices))]
+        return super().__getattr__(key)
 
     def observables(self, level: str) -> dict[str, np.ndarray]:
         """Jet columns ``{name: [J]}`` of one level, ``"gen"`` or ``"reco"``, of these jets."""
@@ -217,10 +203,41 @@ class JetDataset(InMemoryDataset):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._data_list, indices = None, self._indices
+        indices = self._indices
         self._open()
         self._indices = indices
 
     def clear(self) -> None:
-        """Delete the processed file of these arguments (what was generated stays)."""
+        """Delete the processed files of these arguments (what was generated stays)."""
         shutil.rmtree(self.processed_dir, ignore_errors=True)
+
+
+class GeneratedDataset(JetDataset):
+    """A data set whose jets are made at once, in memory."""
+
+    @abstractmethod
+    def load_jets(self) -> JetArray:
+        """The jets, labelled, with the integer jet column ``event``; generates what is missing."""
+
+    def build(self, folder: Path) -> None:
+        """Store what :meth:`load_jets` gives."""
+        jets = self.load_jets()
+        splits = assign_splits(jets.jets["event"], self.split_fractions)
+        data, slices = jets.with_jets(split=splits).to_storage(self.axis)
+        shutil.rmtree(folder, ignore_errors=True)
+        writer, ptr = FlatWriter(folder), slices["x"]
+        shared = {name: s.numpy() if s is ptr else None for name, s in slices.items()}
+        Hooks(self.pre_filter, self.pre_transform).append(writer, data.to_dict(), shared)
+        if not writer.rows:
+            raise ValueError("pre_filter leaves no jet: give one that keeps some.")
+        writer.finish({"columns": jets.columns, "jet_columns": jets.float_jet_columns})
+
+
+class _NothingKept(list):
+    """In place of PyG's list of all graphs taken so far, which would outgrow the memory."""
+
+    def __getitem__(self, index: Any) -> None:
+        return None
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        pass

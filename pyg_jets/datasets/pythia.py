@@ -10,7 +10,7 @@ import numpy as np
 from torch_geometric.data import Data
 
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.base import GeneratedDataset
 from pyg_jets.detector import Detector
 from pyg_jets.events import generation
 from pyg_jets.events.substructure import substructure
@@ -23,7 +23,7 @@ __all__ = ["PythiaJets"]
 LEVELS = ("gen", "reco")
 
 
-class PythiaJets(JetDataset):
+class PythiaJets(GeneratedDataset):
     """Jets from Pythia 8 and FastJet, generated when missing, stored before the detector.
 
     Items hold the canonical columns (pt, eta, phi, mass, charge, pdgid) of the generated particles,

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from torch_geometric.data import Data
 
-from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.base import GeneratedDataset
 from pyg_jets.events import toy
 from pyg_jets.jets import JetArray
 
 __all__ = ["ToyJets"]
 
 
-class ToyJets(JetDataset):
+class ToyJets(GeneratedDataset):
     """Clustered (1) against uniform (0) energy deposits on a disk, before any detector.
 
     Source: arXiv 2311.05952. Columns are the canonical ones with eta = x, phi = y, pt = energy on

@@ -1,0 +1,279 @@
+"""Ragged tables as flat files, one ``.npy`` a column: appended to in chunks, opened memory-mapped.
+
+A folder holds ``NAME.npy`` for each column, ``GROUP.ptr.npy`` for each pointer, and ``meta.json``,
+which is written last.
+
+Examples:
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "jets"
+    >>> writer = FlatWriter(folder)
+    >>> ptr = np.array([0, 1, 3])
+    >>> for _ in range(2):
+    ...     writer.append({"x": np.ones((3, 2)), "y": np.array([0, 1])}, {"x": ptr, "y": None})
+    >>> writer.finish({"by": "me"})
+    >>> table = open_flat(folder)
+    >>> len(table), table.columns["x"].shape, table.slices["x"].tolist(), table.meta
+    (4, (6, 2), [0, 1, 3, 4, 6], {'by': 'me'})
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pyg_jets.files import read_json, write_json
+
+__all__ = ["FlatTable", "FlatWriter", "join_flat", "open_flat"]
+
+_META, _JOURNAL = "meta.json", "journal.json"
+#: Seconds between two notes of how far a table is written; each waits for the disk.
+_PAUSE = 2.0
+#: Rows that are copied at once where a column is transposed, and jets where tables are joined.
+_ROWS, _JETS = 1 << 20, 1 << 14
+
+
+@dataclass
+class _Column:
+    """One growing ``.npy`` file: its header is written again at the end, in the same room."""
+
+    path: Path
+    dtype: np.dtype
+    tail: tuple[int, ...]
+    rows: int = 0
+    stream: BinaryIO = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        there = self.path.exists()
+        self.stream = self.path.open("r+b" if there else "w+b")
+        self._write_header()
+        self.start = self.stream.tell()
+        self.stream.seek(self.start + self.rows * self.row_bytes)
+        self.stream.truncate()
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * int(np.prod(self.tail, dtype=np.int64))
+
+    def _write_header(self) -> None:
+        self.stream.seek(0)
+        head = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.tail)}
+        np.lib.format.write_array_header_1_0(self.stream, head)
+
+    def append(self, values: np.ndarray) -> None:
+        if values.shape[1:] != self.tail:
+            raise ValueError(
+                f"{self.path.stem} has rows of shape {list(self.tail)} so far, "
+                f"but now of {list(values.shape[1:])}: give the same columns in every chunk."
+            )
+        if values.size:
+            self.stream.write(np.ascontiguousarray(values, self.dtype).data.cast("B"))
+        self.rows += len(values)
+
+    def sync(self) -> None:
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+
+    def close(self) -> None:
+        self._write_header()
+        self.sync()
+        self.stream.close()
+
+
+class FlatWriter:
+    """Appends chunks of a ragged table to flat files; an interrupted table is continued.
+
+    Args:
+        folder: The folder, made if missing; one that was not finished is taken up where the last
+            note was made, and what was written after it is dropped.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        journal = self.folder / _JOURNAL
+        state = read_json(journal) if journal.exists() else {"columns": {}, "place": None}
+        #: What the last note said: where the next chunk is to be taken from.
+        self.place: Any = state["place"]
+        self.groups: dict[str, str | None] = {}
+        self.across: list[str] = []
+        self._columns: dict[str, _Column] = {}
+        for name, (dtype, tail, rows) in state["columns"].items():
+            self._column(name, np.dtype(dtype), tuple(tail), rows)
+        self.groups, self.across = state.get("groups", {}), state.get("across", [])
+        self._noted = time.monotonic()
+
+    def _column(self, name: str, dtype: np.dtype, tail: tuple[int, ...], rows: int = 0) -> _Column:
+        if name not in self._columns:
+            path = self.folder / f"{name}.npy"
+            self._columns[name] = _Column(path, dtype, tail, rows)
+        return self._columns[name]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the longest column so far, pointers aside."""
+        return max((self._columns[n].rows for n in self.groups), default=0)
+
+    def append(
+        self,
+        columns: Mapping[str, np.ndarray],
+        slices: Mapping[str, np.ndarray | None],
+        across: Collection[str] = (),
+        place: Any = None,
+    ) -> None:
+        """Append a chunk.
+
+        Args:
+            columns: The values ``{name: [rows, …]}``.
+            slices: The pointer of each column within the chunk, or ``None`` for one row a jet.
+                Columns that share their pointer, as one object, share its file.
+            across: Names of columns that shall be joined along their last dimension, of shape
+                ``[K, rows]`` here as in the end.
+            place: What :attr:`place` shall be after this chunk.
+
+        Raises:
+            ValueError: If the columns are not those of the chunks before.
+        """
+        self._check(columns)
+        owner: dict[int, str] = {}
+        for name, values in columns.items():
+            ptr = slices[name]
+            if ptr is None:
+                self.groups[name] = None
+            elif id(ptr) in owner:
+                self.groups[name] = owner[id(ptr)]
+            else:
+                owner[id(ptr)] = self.groups[name] = name
+                self._append_ptr(name, ptr)
+            rows = values.T if name in across else values
+            self._column(name, rows.dtype, rows.shape[1:]).append(rows)
+        self.across, self.place = sorted(across), place
+        if time.monotonic() - self._noted > _PAUSE:
+            self.note()
+
+    def _check(self, columns: Mapping[str, Any]) -> None:
+        if self.groups and set(columns) != set(self.groups):
+            odd = ", ".join(sorted(set(columns) ^ set(self.groups)))
+            raise ValueError(
+                f"Expected the columns of the chunks before ({', '.join(self.groups)}), but "
+                f"{odd} is in only one of them: give jets that have the same columns."
+            )
+
+    def _append_ptr(self, group: str, ptr: np.ndarray) -> None:
+        name = f"{group}.ptr"
+        new = name not in self._columns
+        column = self._column(name, np.dtype(np.int64), ())
+        rows = self._columns[group].rows if group in self._columns else 0
+        column.append(rows + (ptr if new else ptr[1:]) - ptr[0])
+
+    def note(self) -> None:
+        """Write down how far the table is, after all of it is on the disk."""
+        for column in self._columns.values():
+            column.sync()
+        columns = {n: (c.dtype.str, c.tail, c.rows) for n, c in self._columns.items()}
+        state = {"columns": columns, "place": self.place}
+        write_json(self.folder / _JOURNAL, state | {"groups": self.groups, "across": self.across})
+        self._noted = time.monotonic()
+
+    def close(self) -> None:
+        """Note how far the table is, and close the files; it can be continued."""
+        self.note()
+        for column in self._columns.values():
+            column.close()
+
+    def finish(self, meta: Mapping[str, Any]) -> None:
+        """Complete the table, with ``meta`` (plain values) beside it."""
+        for column in self._columns.values():
+            column.close()
+        for name in self.across:
+            _transpose(self.folder / f"{name}.npy")
+        write_json(self.folder / _META, {**meta, "groups": self.groups, "across": self.across})
+        (self.folder / _JOURNAL).unlink(missing_ok=True)
+
+
+def _transpose(path: Path) -> None:
+    source = _map(path)
+    aside = path.with_suffix(".part")
+    target = np.lib.format.open_memmap(aside, "w+", source.dtype, source.shape[::-1])
+    for start in range(0, len(source), _ROWS):
+        target[:, start : start + _ROWS] = source[start : start + _ROWS].T
+    target.flush()
+    os.replace(aside, path)
+
+
+def _map(path: Path) -> np.ndarray:
+    """A column, memory-mapped copy-on-write, which torch takes without a warning."""
+    with path.open("rb") as stream:
+        np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        if 0 in shape:  # nothing to map
+            return np.empty(shape, dtype)
+        expected = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    found = path.stat().st_size
+    if found != expected:
+        raise ValueError(f"{path.name} has {found} bytes, not {expected}")
+    return np.load(path, mmap_mode="c", allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class FlatTable:
+    """An opened table: columns, the pointer of each (``None``: one row a jet), what lies beside."""
+
+    columns: dict[str, np.ndarray]
+    slices: dict[str, np.ndarray | None]
+    across: tuple[str, ...]
+    meta: dict[str, Any]
+
+    def __len__(self) -> int:
+        name, ptr = next(iter(self.slices.items()))
+        return len(self.columns[name]) if ptr is None else len(ptr) - 1
+
+    def cut(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Columns and slices of the jets ``start … stop - 1``; shared slices stay shared."""
+        ptrs = {id(p): p[start : stop + 1] for p in self.slices.values() if p is not None}
+        columns, slices = {}, {}
+        for name, ptr in self.slices.items():
+            slices[name] = None if ptr is None else ptrs[id(ptr)]
+            a, b = (start, stop) if ptr is None else (ptr[start], ptr[stop])
+            values = self.columns[name]
+            columns[name] = values[..., a:b] if name in self.across else values[a:b]
+        return columns, slices
+
+
+def open_flat(folder: str | Path) -> FlatTable:
+    """Open a finished table, memory-mapped.
+
+    Raises:
+        FileNotFoundError: If there is no finished table.
+        ValueError: If a file is missing, cut short or not a column.
+    """
+    folder = Path(folder)
+    if not (folder / _META).is_file():
+        raise FileNotFoundError(f"{folder} holds no finished table: make it again.")
+    meta = read_json(folder / _META)
+    try:
+        groups, across = meta.pop("groups"), tuple(meta.pop("across"))
+        columns = {name: _map(folder / f"{name}.npy") for name in groups}
+        ptrs = {g: _map(folder / f"{g}.ptr.npy") for g in {g for g in groups.values() if g}}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
+        raise ValueError(f"{folder} is cut short or not ours ({error})") from None
+    return FlatTable(columns, {n: g and ptrs[g] for n, g in groups.items()}, across, meta)
+
+
+def join_flat(parts: Iterable[Path], writer: FlatWriter) -> None:
+    """Append finished tables one after the other, in blocks.
+
+    Args:
+        parts: Their folders.
+        writer: The table to append to.
+    """
+    for part in parts:
+        table = open_flat(part)
+        for start in range(0, len(table), _JETS):
+            columns, slices = table.cut(start, min(start + _JETS, len(table)))
+            writer.append(columns, slices, table.across)
