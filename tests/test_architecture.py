@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "kinematics": set(),
     "ops": set(),
     "jets": {"kinematics"},
-    "io": GROUND,
+    "io": {*GROUND, "ops"},  # ops: the kernel that unpads
     "events": {*GROUND, "io", "ops"},  # ops: the substructure kernel
     "detector": {*GROUND, "ops"},
     "transforms": {*GROUND, "ops", "detector"},

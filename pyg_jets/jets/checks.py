@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["as_array", "as_pointer", "check_values", "frozen", "per_jet"]
+__all__ = [
+    "as_array",
+    "as_pointer",
+    "check_values",
+    "describe_row",
+    "frozen",
+    "per_jet",
+    "wrong_particles",
+]
 
-_NOT_NEGATIVE = ("pt", "energy", "e")
+_NOT_NEGATIVE = ("pt", "ptrel", "energy", "e")
 
 
 def as_array(value: Any, dtype: Any, what: str) -> np.ndarray:
@@ -59,19 +68,34 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return view
 
 
+def wrong_particles(particles: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """Which particles have a NaN, an infinite or a negative energy, ``[N]`` bool."""
+    with np.errstate(invalid="ignore"):
+        total = particles.sum(dtype=np.float64)  # faster than a look at each, and nearly always fine
+    if np.isfinite(total):
+        wrong = np.zeros(len(particles), bool)
+    else:
+        wrong = ~np.isfinite(particles).all(axis=1)
+    for i, name in enumerate(columns):
+        if name in _NOT_NEGATIVE:
+            wrong |= particles[:, i] < 0
+    return wrong
+
+
+def describe_row(columns: Sequence[str], row: np.ndarray) -> str:
+    """A particle as text."""
+    return ", ".join(f"{name} = {value:g}" for name, value in zip(columns, row, strict=True))
+
+
 def check_values(jets: Any) -> None:
     """Refuse a NaN, an infinite or a negative energy, naming the jet and the particle."""
-    wrong = ~np.isfinite(jets.particles).all(axis=1)
-    for name in set(_NOT_NEGATIVE).intersection(jets.columns):
-        wrong |= jets.column(name) < 0
+    wrong = wrong_particles(jets.particles, jets.columns)
     if not wrong.any():
         return
     row = int(np.flatnonzero(wrong)[0])
     jet = int(np.searchsorted(jets.ptr, row, side="right")) - 1
-    found = ", ".join(
-        f"{n} = {v:g}" for n, v in zip(jets.columns, jets.particles[row], strict=True)
-    )
     raise ValueError(
         f"Jet {jet} (id {jets.ids[jet]}), particle {row - jets.ptr[jet]}, has a NaN, "
-        f"an infinite or a negative energy ({found}): drop or mend it beforehand."
+        "an infinite or a negative energy "
+        f"({describe_row(jets.columns, jets.particles[row])}): drop or mend it beforehand."
     )

@@ -1,0 +1,288 @@
+"""What every data set that is read from files shares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch_geometric.data import Data
+from tqdm import tqdm
+
+from pyg_jets.columns import check_names
+from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.conversion import Conversion, expand_features
+from pyg_jets.datasets.items import Hooks
+from pyg_jets.datasets.reading import Part, Reader
+from pyg_jets.datasets.selection import Selection
+from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.files import dask_client
+from pyg_jets.io.cards import card_files
+from pyg_jets.io.download import fetch
+from pyg_jets.io.flat import FlatWriter, join_flat
+
+__all__ = ["FileDataset"]
+
+#: Bytes of raw files above which they are converted in parallel unless asked otherwise.
+_MANY = 1 << 30
+
+
+class FileDataset(JetDataset):
+    """Jets read from files, converted once, in chunks, into flat files.
+
+    Args:
+        root: The folder; ``raw/`` keeps the published files, which are fetched if missing.
+        split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all jets.
+        features: Columns of ``x``, in order: those of the file and whatever follows from them, out
+            of :data:`pyg_jets.columns.PARTICLE`; ``pdgid_onehot`` stands for five. Default: the
+            class's ``default_features``.
+        coordinates: Columns of ``pos``. Default: ``("etarel", "phirel")``; ``()`` for no ``pos``.
+        max_particles: Keep the hardest so many of each jet. Default: all.
+        min_pt: Drop particles below (GeV).
+        order: ``"pt"`` for the hardest particle first. Default: as in the file.
+        pt: Window of jet pT (GeV), ``(low, high)``.
+        mass: Window of jet mass (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for one by a stable hash of the
+            event, or of the jet where there are no events. Default: the publisher's, if there is.
+        split_fractions: Shares of train, val and test of a split by hash.
+        bad_jets: ``"raise"`` at a NaN or a negative energy, or ``"drop"`` such jets.
+        workers: Processes that convert files, with Dask. Default: the number of cores for several
+            files of more than a gigabyte, else this process alone.
+        transform: See :class:`~pyg_jets.datasets.base.JetDataset`.
+        pre_transform: See there.
+        pre_filter: See there.
+        force_reload: See there.
+
+    Raises:
+        ValueError: For a feature that the set cannot give, an empty window, a broken file.
+        FileNotFoundError: If a file is missing and nothing says where it could be fetched.
+    """
+
+    #: Name of the card.
+    card: ClassVar[str] = ""
+    #: What ``features=None`` stands for.
+    default_features: ClassVar[tuple[str, ...]] = ("pt", "eta", "phi", "mass")
+    #: Splits that the publisher made, empty if none.
+    published_splits: ClassVar[tuple[str, ...]] = ()
+    #: ``"gen"`` or ``"reco"``: whether particles are those before or after a detector.
+    level: str = "reco"
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
+    ):
+        self.root = str(root)
+        if split is not None:
+            check_names((split,), SPLITS, "split")
+        self.split = split
+        self.by_hash = self._by_hash(splits)
+        check_names((bad_jets,), ("raise", "drop"), "treatment of bad jets")
+        self._workers = workers
+        self.conversion = Conversion(
+            self.reader(),
+            expand_features(self.default_features if features is None else features),
+            expand_features(coordinates),
+            Selection(max_particles, min_pt, order, _window(pt), _window(mass)),
+            self.level,
+            self.axis,
+            tuple(split_fractions) if self.by_hash else None,
+            bad_jets == "drop",
+            Hooks(pre_filter, pre_transform),
+        )
+        if not self.conversion.features:
+            raise ValueError("Expected at least one feature, but got none: leave features= out.")
+        content = self.shaping() | {
+            "features": list(self.conversion.features),
+            "coordinates": list(self.conversion.coordinates),
+            "selection": vars(self.conversion.selection),
+            "split": None if self.by_hash else split,
+            "splits": "hash" if self.by_hash else "publisher",
+            "bad_jets": bad_jets,
+        }
+        super().__init__(
+            root, split, split_fractions, content, transform, pre_transform, pre_filter,
+            force_reload,
+        )  # fmt: skip
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """What reads the raw files."""
+
+    @abstractmethod
+    def parts(self) -> list[Part]:
+        """The raw files that are there or should be, of the split that is asked for, in order."""
+
+    def shaping(self) -> dict[str, Any]:
+        """The arguments of the subclass that shape the content, as plain values."""
+        return {}
+
+    def fetch(self) -> None:
+        """Bring the missing raw files that the card names.
+
+        Raises:
+            FileNotFoundError: For a file that the card does not know.
+        """
+        missing = [part.path for part in self.parts() if not part.path.exists()]
+        known = {file.name: file for file in (card_files(self.card) if self.card else ())}
+        for path in missing:
+            if path.name not in known:
+                raise FileNotFoundError(
+                    f"There is no file {path}, and nothing says where to fetch it: put it there, "
+                    f"or give another root than {self.root}."
+                )
+        fetch([known[path.name] for path in missing], self.raw_dir)
+
+    def _by_hash(self, splits: str | None) -> bool:
+        known = ("publisher", "hash") if self.published_splits else ("hash",)
+        if splits is not None:
+            check_names((splits,), known, f"kind of splits of {type(self).__name__}")
+        by_hash = splits == "hash" or not self.published_splits
+        if not by_hash and self.split is not None and self.split not in self.published_splits:
+            raise ValueError(
+                f"The publisher of {type(self).__name__} made the splits "
+                f"{', '.join(self.published_splits)}, but {self.split!r} is wanted: choose one of "
+                "them, or splits='hash'."
+            )
+        return by_hash
+
+    @property
+    def raw_file_names(self) -> list[str]:
+        """Names of the raw files."""
+        return [str(part.path) for part in self.parts()]
+
+    @property
+    def raw_paths(self) -> list[str]:
+        """The raw files."""
+        return self.raw_file_names
+
+    @property
+    def has_download(self) -> bool:
+        """Whether there is something to fetch first."""
+        return True
+
+    def _download(self) -> None:
+        if self._is_processed():
+            return
+        parts = self.parts()
+        if not parts or not all(part.path.exists() for part in parts):
+            Path(self.raw_dir).mkdir(parents=True, exist_ok=True)
+            self.fetch()
+
+    def build(self, folder: Path) -> None:
+        """Convert the raw files, from where an interrupted conversion ended."""
+        parts = self.parts()
+        given = self.conversion.reader.given(parts[0].path)
+        self.conversion.check(given, type(self).__name__)
+        identity = [[p.path.name, *_identity(p.path)] for p in parts]
+        writer = _continued(folder, identity)
+        try:
+            if self._processes(parts) > 1:
+                self._in_parallel(parts, writer, identity)
+            else:
+                self._in_turn(parts, writer, identity)
+        except BaseException:
+            writer.close()
+            raise
+        if not writer.rows and not writer.groups:
+            raise ValueError(
+                f"No jet of {', '.join(p.path.name for p in parts[:3])} passes "
+                f"{self.conversion.selection} and pre_filter: widen them."
+            )
+        writer.finish(
+            {
+                "columns": self.conversion.features,
+                "jet_columns": self.conversion.float_columns(given),
+                "files": identity,
+            }
+        )
+
+    def _processes(self, parts: Sequence[Part]) -> int:
+        total = sum(part.path.stat().st_size for part in parts)
+        default = (os.cpu_count() or 1) if total > _MANY else 1
+        return min(len(parts), default if self._workers is None else self._workers)
+
+    def _in_turn(self, parts: Sequence[Part], writer: FlatWriter, identity: list) -> None:
+        first, row = writer.place[:2] if writer.place else (0, 0)
+        with tqdm(unit="jet", unit_scale=True, desc=type(self).__name__, disable=None) as bar:
+            for i, part in enumerate(parts[first:], first):
+                base = bar.n
+                self.conversion.run(
+                    part,
+                    writer,
+                    row if i == first else 0,
+                    lambda stop, i=i: (i, stop, identity),
+                    lambda stop, base=base: bar.update(base + stop - bar.n),
+                )
+                writer.place = (i + 1, 0, identity)
+
+    def _in_parallel(self, parts: Sequence[Part], writer: FlatWriter, identity: list) -> None:
+        """One table a file, in several processes, which are then joined."""
+        folders = [writer.folder / f"part-{i:05d}" for i in range(len(parts))]
+        done = writer.place[0] if writer.place else 0
+        with dask_client(workers=self._processes(parts), memory_limit=0) as client:
+            waiting = [
+                client.submit(_convert_alone, self.conversion, part, folder, one, pure=False)
+                for part, folder, one in zip(
+                    parts[done:], folders[done:], identity[done:], strict=True
+                )
+            ]
+            bar = tqdm(waiting, unit="file", desc=type(self).__name__, disable=None)
+            for i, future in enumerate(bar, done):
+                future.result()
+                join_flat([folders[i]], writer)
+                writer.place = (i + 1, 0, identity)
+                writer.note()
+                shutil.rmtree(folders[i])
+
+
+def _convert_alone(conversion: Conversion, part: Part, folder: Path, identity: list) -> None:
+    """Convert one file into a table of its own, unless that is done."""
+    if (folder / "meta.json").exists():
+        return
+    writer = _continued(folder, identity)
+    start = writer.place[0] if writer.place else 0
+    try:
+        conversion.run(part, writer, start, lambda stop: (stop, identity), lambda stop: None)
+    except BaseException:
+        writer.close()
+        raise
+    writer.finish({})
+
+
+def _continued(folder: Path, identity: list) -> FlatWriter:
+    """The table that was begun from the same raw files, or a new one."""
+    writer = FlatWriter(folder)
+    if writer.place is not None and writer.place[-1] != identity:
+        shutil.rmtree(folder)
+        writer = FlatWriter(folder)
+    return writer
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _window(window: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if window is None else tuple(float(edge) for edge in np.asarray(window).ravel())
