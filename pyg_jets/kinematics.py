@@ -45,6 +45,8 @@ def _lib(value: Any) -> Any:
 
 def _safe_sqrt(square: Array) -> Array:
     """Square root with gradient zero, not infinite, where ``square`` is not above zero."""
+    if isinstance(square, np.ndarray):
+        return np.sqrt(np.maximum(square, 0))
     lib = _lib(square)
     positive = square > 0
     return lib.where(positive, lib.sqrt(lib.where(positive, square, 1.0)), 0.0 * square)
@@ -64,7 +66,12 @@ def delta_phi(phi: Array, other: Array) -> Array:
         phi: Azimuths (rad).
         other: Azimuths to subtract (rad), broadcast against ``phi``.
     """
-    return (phi - other + math.pi) % (2 * math.pi) - math.pi
+    shifted = phi - other + math.pi
+    if isinstance(shifted, np.ndarray):  # few are outside, and a remainder is slow
+        outside = (shifted < 0) | (shifted >= 2 * math.pi)
+        shifted[outside] %= 2 * math.pi
+        return shifted - math.pi
+    return shifted % (2 * math.pi) - math.pi
 
 
 def delta_r(eta: Array, phi: Array, other_eta: Array, other_phi: Array) -> Array:

@@ -2,9 +2,10 @@
 
 from pyg_jets.datasets.base import JetDataset
 from pyg_jets.datasets.pythia import PythiaJets
+from pyg_jets.datasets.top_tagging import TopTagging
 from pyg_jets.datasets.toy import ToyJets
 
 #: Every data set; exports, docs and contract tests follow it.
-DATASETS = (PythiaJets, ToyJets)
+DATASETS = (PythiaJets, TopTagging, ToyJets)
 
-__all__ = ["DATASETS", "JetDataset", "PythiaJets", "ToyJets"]
+__all__ = ["DATASETS", "JetDataset", "PythiaJets", "TopTagging", "ToyJets"]

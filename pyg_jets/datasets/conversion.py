@@ -157,9 +157,7 @@ class Conversion:
             tensors[f"pos{suffix}"] = _stack(columns, self.coordinates, rows)
         return tensors, dict.fromkeys(tensors, ptr)
 
-    def _jet_columns(
-        self, jets: JetArray, columns: Derived, level: str
-    ) -> dict[str, np.ndarray]:
+    def _jet_columns(self, jets: JetArray, columns: Derived, level: str) -> dict[str, np.ndarray]:
         """Jet columns by their full names; those of the axis come first."""
         found: dict[str, np.ndarray] = {}
         for name in _AXIS:

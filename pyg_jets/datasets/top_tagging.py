@@ -44,15 +44,26 @@ class TopTaggingReader(Reader):
         padded = [f"{_COLUMNS[n]}_{i}" for i in range(_N_PARTICLES) for n in _PUBLISHED]
         take = [_PUBLISHED.index(name) for name in names]
         with PandasTable(part.path, "table", _ORDER) as table:
+            _check_numbers(table, (*padded, _LABEL))
             for first in range(start, table.num_rows, size):
                 stop = min(first + size, table.num_rows)
                 rows = table.rows(first, stop)
                 values = table.take(rows, padded).reshape(len(rows), _N_PARTICLES, 4)
-                particles, ptr = unpad(values, take, key=(0, 1, 2, 3))
+                particles, ptr = unpad(values, take, key=0)
                 labels = table.take(rows, [_LABEL])[:, 0]
                 labels = checked_labels(part.path, labels, 2, first)
                 jets = make_jets(part.path, particles, names, ptr, first, labels, drop=drop)
                 yield Chunk(jets, stop)
+
+
+def _check_numbers(table: PandasTable, names: Sequence[str]) -> None:
+    for name in names:
+        dtype = table.dtype[table.block_of(name)[0]].base
+        if dtype.kind not in "fiu":
+            raise ValueError(
+                f"{table.path}: column {name} holds {dtype}, expected numbers: the file is none of "
+                "the top-tagging set; delete it and fetch it again."
+            )
 
 
 class TopTagging(FileDataset):

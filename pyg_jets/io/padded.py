@@ -37,14 +37,24 @@ def unpad(
     if os.environ.get("PYG_JETS_KERNELS") == "0":
         return _unpad_reference(padded, columns, keys)
     ptr = np.empty(len(padded) + 1, np.int64)
-    # Strided views compile anew; a copy of one into a contiguous array is rare and cheap.
-    whole = np.ascontiguousarray(padded).reshape(len(padded), -1)
-    width = padded.shape[2]
-    count_kernel(whole, width, keys, ptr)
-    out = np.empty((int(ptr[-1]), len(columns)), np.float32)
-    in_order = bool((np.diff(columns) == 1).all()) if len(columns) > 1 else False
-    unpad_kernel(whole, width, keys, columns, in_order, ptr, out)
-    return out, ptr
+    # Room for the padding too: of what is never written no page is ever taken.
+    out = np.empty((padded.shape[0] * padded.shape[1], len(columns)), np.float32)
+    unpad_kernel(_flat(padded), padded.shape[1], padded.shape[2], keys, columns, ptr, out)
+    return out[: ptr[-1]], ptr
+
+
+def _flat(padded: np.ndarray) -> np.ndarray:
+    """``[J, P, F]`` as rows of numbers that follow each other, without a copy where that is so.
+
+    Rows of a table have other fields before and after; these then belong to the rows as well, and
+    are never looked at.
+    """
+    n, _, width = padded.shape
+    size = padded.itemsize
+    row, step, last = padded.strides
+    if len(padded) and padded.size and (step, last) == (width * size, size) and row % size == 0:
+        return np.lib.stride_tricks.as_strided(padded, (n, row // size), (row, size))
+    return np.ascontiguousarray(padded).reshape(n, -1)
 
 
 def _unpad_reference(
@@ -56,36 +66,19 @@ def _unpad_reference(
 
 
 @kernel
-def count_kernel(padded, width, keys, ptr):
-    """Write the pointer of the particles that are no padding."""
+def unpad_kernel(padded, n_particles, width, keys, columns, ptr, out):
+    """Copy the columns of the particles that are no padding, jet after jet, and write ``ptr``."""
+    row, n_columns = 0, len(columns)
     ptr[0] = 0
     for j in range(len(padded)):
-        n = 0
-        for at in range(0, padded.shape[1], width):
-            for key in keys:
-                if padded[j, at + key] != 0:
-                    n += 1
-                    break
-        ptr[j + 1] = ptr[j] + n
-
-
-@kernel
-def unpad_kernel(padded, width, keys, columns, in_order, ptr, out):
-    """Copy the columns of the particles that are no padding, jet after jet."""
-    n_columns = len(columns)
-    for j in range(len(padded)):
-        at, row = 0, ptr[j]
-        while row < ptr[j + 1]:
+        at = 0
+        for _ in range(n_particles):
             real = False
             for key in keys:
                 real = real or padded[j, at + key] != 0
             if real:
-                if in_order:
-                    first = at + columns[0]
-                    for i in range(n_columns):
-                        out[row, i] = padded[j, first + i]
-                else:
-                    for i in range(n_columns):
-                        out[row, i] = padded[j, at + columns[i]]
+                for i in range(n_columns):
+                    out[row, i] = padded[j, at + columns[i]]
                 row += 1
             at += width
+        ptr[j + 1] = row
