@@ -1,8 +1,24 @@
 """Jets as variable-length PyTorch Geometric graphs, from the file to the loss."""
 
-from pyg_jets.jets import JetArray
-from pyg_jets.loader import JetLoader
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyg_jets.jets import JetArray
+    from pyg_jets.loader import JetLoader
 
 __version__ = "0.1.0"
 
 __all__ = ["JetArray", "JetLoader", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Torch takes seconds to load, which a command that only lists data sets need not wait for.
+    if name == "JetArray":
+        from pyg_jets.jets import JetArray
+
+        return JetArray
+    if name == "JetLoader":
+        from pyg_jets.loader import JetLoader
+
+        return JetLoader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,24 +8,90 @@ import pytest
 from pyg_jets.columns import JET, PARTICLE
 from pyg_jets.datasets import DATASETS
 from pyg_jets.io import card_names, card_path, cards, read_card
-from pyg_jets.io.cards import sample_path
+from pyg_jets.io.cards import card_files, card_text, sample_path
+from tests.datasets_page import PAGE, page
 
 
 def snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    """The folder of a class: a word begins at a capital after a small letter, or before one."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 @pytest.mark.parametrize("kind", DATASETS, ids=lambda kind: kind.__name__)
 def test_every_data_set_has_a_card(kind):
-    head = read_card(snake(kind.__name__))
-    assert head["license"]
-    assert head["pretty_name"]
-    assert kind.__name__ in card_path(snake(kind.__name__)).read_text()
+    assert snake(kind.__name__) in card_names()
 
 
-def test_no_card_without_a_data_set_or_a_sample():
-    without_class = set(card_names()) - {snake(kind.__name__) for kind in DATASETS}
-    assert all(sample_path(name).is_file() for name in without_class)
+def test_every_card_has_a_data_set():
+    assert {read_card(name)["class"] for name in card_names()} == {k.__name__ for k in DATASETS}
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_every_card_says_what_is_needed(name):
+    head, text = read_card(name), card_text(name)
+    assert snake(head["class"]) == name
+    for key in ("license", "pretty_name", "summary", "jets", "citation", "homepage", "splits"):
+        assert head[key], key
+    assert {"files", "classes", "columns"} <= set(head)
+    assert head["license"] != "other" or {"license_link", "license_name"} & set(head)
+    assert text.startswith("# ")
+    assert f"from pyg_jets.datasets import {head['class']}" in text
+    assert f'{head["class"]}("data/' in text
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_files_of_the_cards(name):
+    files = card_files(name)
+    assert len({file.name for file in files}) == len(files)
+    assert len({file.url for file in files}) == len(files)
+    for file in files:
+        assert file.url.startswith("https://")
+        assert file.url.endswith(f"/{file.name}")
+        assert file.bytes is None or file.bytes > 0
+        digits = {None: 0, "md5": 32, "sha256": 64}[file.algorithm]
+        assert all(re.fullmatch(rf"[0-9a-f]{{{digits}}}", one) for one in file.hashes)
+    firsts = [file.hash for file in files if file.hash]
+    assert len(set(firsts)) == len(firsts)
+
+
+def test_files_are_chosen_by_the_keys_of_the_card():
+    parts = {part: card_files("quark_gluon", part=part) for part in
+             ("pythia", "pythia_withbc", "herwig", "herwig_withbc")}  # fmt: skip
+    assert [len(files) for files in parts.values()] == [20] * 4
+    assert len(card_files("quark_gluon", part=("pythia", "herwig"))) == 40
+    assert len(card_files("quark_gluon", part=None)) == 80
+    names = [file.name for file in card_files("jet_net", part=30, type=["q", "g"])]
+    assert names == ["g.hdf5", "q.hdf5"]
+    assert {f.name for f in card_files("jet_class", split="val")} == {"JetClass_Pythia_val_5M.tar"}
+    with pytest.raises(ValueError, match="Unknown part of the files of jet_net '31': choose from"):
+        card_files("jet_net", part=31)
+    with pytest.raises(ValueError, match="Unknown colour of the files of jet_net 'red'"):
+        card_files("jet_net", colour="red")
+
+
+def test_hashes_where_the_publisher_contradicts_himself():
+    """Twenty hashes in order, beside addresses that name file 3 twice and 11 never."""
+    files = card_files("quark_gluon", part="pythia_withbc")
+    assert [file.name for file in files] == [f"QG_jets_withbc_{i}.npz" for i in range(20)]
+    assert [i for i, file in enumerate(files) if file.other_hashes] == list(range(3, 11))
+    for i in range(3, 11):
+        assert files[i].other_hashes == (files[i + 1].hash,)
+
+
+def test_a_file_without_a_hash_says_so(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    entry = "{name: a.h5, url: https://example.org/a.h5%s}"
+    card = tmp_path / "mine" / "README.md"
+    monkeypatch.setattr(cards, "_folder", lambda: tmp_path)
+    card.write_text(f"---\nfiles:\n  - {entry % ', unverified: true'}\n---\n")
+    assert card_files("mine")[0].hashes == ()
+    card.write_text(f"---\nfiles:\n  - {entry % ''}\n---\n")
+    with pytest.raises(ValueError, match=r"a\.h5 has no sha256 or md5: give it one, or say"):
+        card_files("mine")
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.datasets_page"
 
 
 def test_samples_are_those_of_the_cards():
@@ -43,7 +109,7 @@ def test_a_card_without_a_sample():
 
 def test_bad_names_and_cards(tmp_path, monkeypatch):
     with pytest.raises(
-        ValueError, match="Unknown data set 'toy': choose from pythia_jets, sparse_mnist, toy_jets"
+        ValueError, match="Unknown data set 'toy': choose from aspen_open_jets, jet_class, "
     ):
         card_path("toy")
     (tmp_path / "headless").mkdir()

@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pyg_jets {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     _add_generate(verbs)
+    _add_datasets(verbs)
     for verb, text in (
         ("fit", "train a tagger, test it, leave a run folder (--config FILE, see fit --help)"),
         ("validate", "run the validation of a configuration"),
@@ -106,3 +107,39 @@ def _add_generate(verbs: argparse._SubParsersAction) -> None:
     add("--workers", type=int, help="local processes (the number of cores)")
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler instead, such as tcp://host:8786")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+
+
+def _add_datasets(verbs: argparse._SubParsersAction) -> None:
+    datasets = verbs.add_parser(
+        "datasets",
+        help="list, show, fetch and verify public data sets",
+        description="The public data sets of jets that this package reads: what each holds, where "
+        "it is from, and what of it is on disk.",
+    )
+    actions = datasets.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("list", help="a table of all, with what is on disk")
+    listed.add_argument("--root", type=Path, default=Path("data"), metavar="DIR",
+                        help="folder that holds a folder for each (data)")  # fmt: skip
+    show = actions.add_parser("show", help="what one holds, its columns, known problems, citation")
+    show.add_argument("name", metavar="NAME", help="its name, as in the list")
+    fetch = actions.add_parser(
+        "fetch",
+        help="download what is missing",
+        description="Download the files of a data set that are missing in DIR/raw. A broken "
+        "download is continued, and every hash is checked. The environment variable "
+        "PYG_JETS_MIRROR replaces the host of each address: http://localhost:8000/copy, or a "
+        "folder.",
+    )
+    fetch.add_argument("--quiet", action="store_true", help="show no progress bars")
+    verify = actions.add_parser(
+        "verify",
+        help="check sizes and hashes of what is there",
+        description="Hold the files in DIR/raw against their sizes and hashes, without a network. "
+        "Where no hash is published, that of the first download counts.",
+    )
+    for action in (fetch, verify):
+        action.add_argument("name", metavar="NAME", help="its name, as in the list")
+        action.add_argument("--root", type=Path, metavar="DIR", help="its folder (data/NAME)")
+        action.add_argument("--only", nargs="+", metavar="FILE", help="only these files")
+        action.add_argument("--split", nargs="+", help="only the files of these splits")
+        action.add_argument("--part", nargs="+", help="only the files of these parts")

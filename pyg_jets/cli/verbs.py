@@ -122,9 +122,16 @@ def _artefacts(args: argparse.Namespace) -> None:
     print(folder.resolve())
 
 
+def _datasets(args: argparse.Namespace) -> int:
+    from pyg_jets.cli.datasets import datasets
+
+    return datasets(args)
+
+
 #: The function of each command; it may return an exit code.
 VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "generate": _generate,
+    "datasets": _datasets,
     "report": _report,
     "demo": _demo,
     "scan": _scan,

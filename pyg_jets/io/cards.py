@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from pyg_jets.columns import check_names
+from pyg_jets.io.remote import RemoteFile
 
-__all__ = ["card_names", "card_path", "read_card", "sample_path"]
+__all__ = ["card_files", "card_names", "card_path", "card_text", "read_card", "sample_path"]
 
 _FILE = "README.md"
+_ALGORITHMS = ("sha256", "md5")
 
 
 def _folder() -> Path:
@@ -48,10 +51,71 @@ def read_card(name: str) -> dict[str, Any]:
     """
     import yaml
 
-    parts = card_path(name).read_text().split("---\n")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the long lists of files take seconds
+    return yaml.load(_halves(name)[0], Loader=loader)
+
+
+def card_text(name: str) -> str:
+    """The text of a card, below its head.
+
+    Examples:
+        >>> card_text("toy_jets").splitlines()[0]
+        '# Toy of the broken-symmetries study'
+    """
+    return _halves(name)[1].strip() + "\n"
+
+
+def _halves(name: str) -> tuple[str, str]:
+    path = card_path(name)
+    parts = path.read_text(encoding="utf-8").split("---\n", 2)
     if len(parts) < 3 or parts[0].strip():
-        raise ValueError(f"{card_path(name)} has no YAML head between two lines of ---: mend it.")
-    return yaml.safe_load(parts[1])
+        raise ValueError(f"{path} has no YAML head between two lines of ---: mend it.")
+    return parts[1], parts[2]
+
+
+def card_files(name: str, **which: Any) -> list[RemoteFile]:
+    """The files of a data set, in the order of its card.
+
+    Args:
+        name: The data set.
+        which: Keys of the card's entries with the value, or the values, that are wanted, such as
+            ``split="train"`` or ``part=("pythia", "herwig")``. ``None`` for any value.
+
+    Raises:
+        ValueError: For a name without a card, or a key or a value that no file of it has.
+
+    Examples:
+        >>> [file.name for file in card_files("top_tagging", split=("train", "val"))]
+        ['train.h5', 'val.h5']
+    """
+    entries = read_card(name)["files"]
+    for key, wanted in which.items():
+        if wanted is not None:
+            entries = _having(entries, key, wanted, name)
+    return [_remote(entry, name) for entry in entries]
+
+
+def _having(entries: list[dict[str, Any]], key: str, wanted: Any, name: str) -> list[dict]:
+    plain = isinstance(wanted, str) or not isinstance(wanted, Collection)
+    values = {str(value) for value in ((wanted,) if plain else wanted)}
+    there = dict.fromkeys(str(entry[key]) for entry in entries if key in entry)
+    check_names(sorted(values), there, f"{key} of the files of {name}")
+    return [entry for entry in entries if str(entry.get(key)) in values]
+
+
+def _remote(entry: dict[str, Any], name: str) -> RemoteFile:
+    algorithm = next((a for a in _ALGORITHMS if a in entry), None)
+    if algorithm is None and not entry.get("unverified"):
+        raise ValueError(
+            f"{card_path(name)}: {entry['name']} has no {' or '.join(_ALGORITHMS)}: give it one, "
+            "or say `unverified: true`."
+        )
+    name, url, size = entry["name"], entry["url"], entry.get("bytes")
+    if algorithm is None:
+        return RemoteFile(name, url, bytes=size)
+    hashes = entry[algorithm]
+    first, *others = [hashes] if isinstance(hashes, str) else hashes
+    return RemoteFile(name, url, algorithm, first, size, tuple(others))
 
 
 def sample_path(name: str) -> Path:

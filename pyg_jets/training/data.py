@@ -8,7 +8,7 @@ from torch_geometric.data import InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.datasets import JetDataset
-from pyg_jets.datasets.base import SPLITS
+from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.loader import JetLoader
 from pyg_jets.training.remember import Remember
 from pyg_jets.training.sample import TrainingSample

@@ -1,0 +1,204 @@
+"""`pyg-jets datasets`: what there is, what is on disk, bring it, verify it."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyg_jets.columns import check_names
+from pyg_jets.io.cards import card_files, card_names, card_text, read_card
+from pyg_jets.io.remote import RemoteFile
+
+__all__ = ["count", "datasets", "licence", "published_size", "readable", "size"]
+
+_KEYS = ("split", "part")
+
+
+def datasets(args: argparse.Namespace) -> int:
+    """Do what the command says, and return its exit code."""
+    actions = {"list": _list, "show": _show, "fetch": _fetch, "verify": _verify}
+    return actions[args.action](args)
+
+
+def readable(size: int) -> str:
+    """A number of bytes for a person.
+
+    Examples:
+        >>> readable(436_490_240), readable(900), readable(999_999_999)
+        ('436 MB', '900 B', '1.0 GB')
+    """
+    value, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.1f} {unit}" if value < 9.95 and unit != "B" else f"{value:.0f} {unit}"
+
+
+def count(jets: Any) -> str:
+    """The number of jets of a card, or the words that stand for it."""
+    return f"{jets:,}" if isinstance(jets, int) else str(jets)
+
+
+def licence(head: dict[str, Any]) -> str:
+    """The licence of a card, or where to find it."""
+    if head["license"] != "other":
+        return str(head["license"])
+    return str(head.get("license_name") or "see the record")
+
+
+def published_size(files: Sequence[RemoteFile]) -> int:
+    """Bytes of the files whose size is published."""
+    return sum(file.bytes or 0 for file in files)
+
+
+def size(head: dict[str, Any], files: Sequence[RemoteFile]) -> str:
+    """How much there is to download."""
+    if files and all(file.bytes for file in files):
+        return readable(published_size(files))
+    return str(head.get("size", _files(len(files)) if files else "–"))
+
+
+def _files(number: int) -> str:
+    return f"{number} file{'s' * (number != 1)}"
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [("name", "class", "jets", "size", "licence", f"on disk, in {args.root}")]
+    for name in card_names():
+        head, files = read_card(name), card_files(name)
+        there = on_disk(files, args.root / name)
+        rows.append(
+            (name, head["class"], count(head["jets"]), size(head, files), licence(head), there)
+        )
+    print("\n".join(_table(rows)))
+    print("\npyg-jets datasets show NAME prints what a data set holds, and how to cite it.")
+    return 0
+
+
+def on_disk(files: Sequence[RemoteFile], root: Path) -> str:
+    """What of a data set is in its folder."""
+    raw = root / "raw"
+    there = [raw / file.name for file in files if (raw / file.name).is_file()]
+    words = []
+    if there:
+        words.append(f"{len(there)} of {_files(len(files))}, {readable(_bytes(there))}")
+    elif not files and (found := _bytes(raw.rglob("*"))):
+        words.append(f"raw {readable(found)}")
+    if parts := list(raw.glob("*.part")):
+        words.append(f"{len(parts)} broken off")
+    if processed := _bytes((root / "processed").rglob("*")):
+        words.append(f"processed {readable(processed)}")
+    return "; ".join(words) or "–"
+
+
+def _bytes(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with columns of one width, and a rule below the first."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return [line.rstrip() for line in lines]
+
+
+def _show(args: argparse.Namespace) -> int:
+    head, files = read_card(args.name), card_files(args.name)
+    cited = head["citation"]
+    facts = [
+        ("class", head["class"]),
+        ("jets", count(head["jets"])),
+        ("size", size(head, files)),
+        ("licence", " ".join(filter(None, (licence(head), head.get("license_link"))))),
+        ("homepage", head["homepage"]),
+        ("splits", head["splits"]),
+        ("classes", _classes(head["classes"])),
+        *(("cite", text) for text in ([cited] if isinstance(cited, str) else cited)),
+        *(("files", line) for line in _groups(args.name)),
+    ]
+    print(card_text(args.name))
+    print("\n".join(f"{key:<9} {value}" for key, value in facts))
+    for level in ("particles", "jets"):
+        columns = head["columns"][level]
+        if columns:
+            rows = [(c["name"], c["unit"], c["dtype"], c["description"]) for c in columns]
+            print(f"\nColumns of {level}:")
+            print("\n".join(_table([("name", "unit", "dtype", "what"), *rows])))
+    return 0
+
+
+def _classes(classes: Any) -> str:
+    if isinstance(classes, dict):
+        return ", ".join(f"{label} {name}" for label, name in classes.items()) or "none"
+    return str(classes)
+
+
+def _groups(name: str) -> list[str]:
+    """The files of a card, counted by what `fetch` selects by."""
+    groups: Counter[str] = Counter()
+    for entry in read_card(name)["files"]:
+        chosen = " ".join(f"--{key} {entry[key]}" for key in _KEYS if key in entry)
+        groups[chosen or entry["name"]] += 1
+    return [f"{number:>3}  {chosen}" for chosen, number in groups.items()]
+
+
+def _chosen(args: argparse.Namespace) -> list[RemoteFile]:
+    """The files that the arguments select."""
+    files = card_files(args.name, **{key: getattr(args, key) for key in _KEYS})
+    if not card_files(args.name):
+        raise ValueError(
+            f"{args.name} has no files to fetch or verify: it is generated, or made of your own "
+            f"files, see pyg-jets datasets show {args.name}."
+        )
+    if args.only:
+        check_names(args.only, (file.name for file in files), f"file of {args.name}")
+        files = [file for file in files if file.name in args.only]
+    return files
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    return (args.root or Path("data") / args.name) / "raw"
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from pyg_jets.io.download import fetch
+
+    files, folder = _chosen(args), _folder(args)
+    missing = [file for file in files if not (folder / file.name).exists()]
+    known = published_size(missing)
+    print(
+        f"{args.name}: {_files(len(files))} wanted in {folder}, {len(missing)} missing"
+        + (f", {readable(known)} at least" if known else ""),
+        flush=True,
+    )
+    try:
+        fetch(files, folder, progress=not args.quiet)
+    except OSError as error:
+        if error.errno is not None or isinstance(error, ConnectionError | FileNotFoundError):
+            raise
+        raise ValueError(str(error)) from None  # a full disk, in a sentence of ours
+    print(f"{_files(len(files))} there.")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from pyg_jets.io.download import verify
+
+    files, folder = _chosen(args), _folder(args)
+    named = args.only or any(getattr(args, key) for key in _KEYS)
+    checks = verify(files, folder)
+    counts = Counter(check.status for check in checks)
+    for check in checks:
+        if check.status != "missing" or named:
+            print(f"{check.status:<11} {check.file.name}")
+        if check.status.startswith("wrong"):
+            print(f"            expected {check.expected}\n            found    {check.found}")
+    print(", ".join(f"{number} {status}" for status, number in counts.items()) + f" in {folder}")
+    if any(check.status.startswith("wrong") for check in checks):
+        print("Remove what is wrong, and fetch it again.")
+        return 1
+    return int(bool(counts["missing"]) and (bool(named) or counts["missing"] == len(files)))

@@ -1,0 +1,147 @@
+"""Quark and gluon jets of EnergyFlow, from Pythia or Herwig, with or without heavy quarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.columns import check_names
+from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.files import require
+from pyg_jets.io.cards import card_files
+from pyg_jets.io.npz import NpzReader
+from pyg_jets.io.padded import unpad
+
+__all__ = ["QuarkGluon"]
+
+_GENERATORS = ("pythia", "herwig")
+_STORED = ("pt", "rapidity", "phi", "pdgid")
+_FROM_ID = ("mass", "charge")
+
+
+@cache
+def _properties(pdgid: int) -> tuple[float, float]:
+    """Mass (GeV) and charge (e) of a particle."""
+    particle = require("particle", "data")
+    try:
+        found = particle.Particle.from_pdgid(pdgid)
+    except (particle.ParticleNotFound, particle.InvalidParticle):
+        raise ValueError(f"{pdgid} is no PDG id of a known particle") from None
+    return float(found.mass or 0.0) / 1000, float(found.charge or 0.0)
+
+
+@dataclass(frozen=True)
+class QuarkGluonReader(Reader):
+    """Reads ``X [N, M, 4]`` and ``y [N]``; mass and charge follow from the PDG id."""
+
+    key = _STORED[:3]
+
+    def given(self, path: Path) -> Given:
+        return Given((*_STORED, *_FROM_ID))
+
+    def chunks(
+        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+    ) -> Iterator[Chunk]:
+        take = range(len(_STORED))
+        with NpzReader(part.path) as file:
+            _check(file, part.path)
+            for first, arrays in enumerate(file.chunks(("X", "y"), size, start)):
+                first = start + first * size
+                stored, ptr = unpad(arrays["X"], take, key=0)
+                labels = checked_labels(part.path, arrays["y"], 2, first)
+                particles = _with_properties(part.path, stored, names)
+                jets = make_jets(part.path, particles, names, ptr, first, labels, drop=drop)
+                yield Chunk(jets, first + len(labels))
+
+
+def _check(file: NpzReader, path: Path) -> None:
+    shape, kind = file.shape("X"), file.dtype("X").kind
+    if len(shape) != 3 or shape[2] != len(_STORED) or kind not in "fiu":
+        raise ValueError(
+            f"{path}: X has shape {shape} and dtype {file.dtype('X')}, expected numbers "
+            "[N, M, 4] = (pt, rapidity, phi, pdgid): delete the file and fetch it again."
+        )
+    if len(file.shape("y")) != 1 or file.dtype("y").kind not in "fiu":
+        raise ValueError(
+            f"{path}: y has shape {file.shape('y')} and dtype {file.dtype('y')}, expected one "
+            "number a jet: delete the file and fetch it again."
+        )
+
+
+def _with_properties(path: Path, stored: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The columns ``names`` of the particles, those that follow from the id among them."""
+    columns = dict(zip(_STORED, stored.T, strict=True))
+    if set(_FROM_ID).intersection(names):
+        known, which = np.unique(columns["pdgid"], return_inverse=True)
+        try:
+            table = np.array([_properties(int(i)) for i in known]).reshape(-1, 2)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(
+                f"{path}: {error}: the file is broken, fetch it again; or ask for features that "
+                "need neither mass nor charge."
+            ) from None
+        columns |= dict(zip(_FROM_ID, table[which].T, strict=True))
+    return np.stack([columns[name] for name in names], -1)
+
+
+class QuarkGluon(FileDataset):
+    """Light-quark (1) and gluon (0) jets of 500–550 GeV at particle level, R = 0.4.
+
+    Source: Zenodo 3164691 (Pythia 8.226) and 3066475 (Herwig 7.1.4), arXiv 1810.05165; twenty
+    files of 100,000 jets of each kind. The second column of the files is the rapidity; mass and
+    charge are those of the PDG id, so every momentum can be given.
+
+    Args:
+        root: The folder; ``raw/`` holds the npz files, fetched if missing.
+        split: ``"train"``, ``"val"``, ``"test"`` by a hash of the jet, or ``None``.
+        generator: ``"pythia"`` or ``"herwig"``.
+        heavy: Whether charm and bottom jets are among the quark jets (the files ``withbc``).
+        n_files: The first so many of the published files. Default: all.
+        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes.
+
+    Examples:
+        >>> dataset = QuarkGluon("data/quark_gluon", n_files=1)  # doctest: +SKIP
+    """
+
+    card = "quark_gluon"
+    classes = ("gluon", "quark")
+    default_features = ("pt", "eta", "phi", "mass", "charge", "pdgid")
+    level = "gen"
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        generator: str = "pythia",
+        heavy: bool = False,
+        n_files: int | None = None,
+        **options: Any,
+    ):
+        check_names((generator,), _GENERATORS, "generator")
+        self.files = [
+            file.name
+            for file in card_files("quark_gluon", part=generator + "_withbc" * bool(heavy))
+        ]
+        if n_files is not None and not 1 <= n_files <= len(self.files):
+            raise ValueError(f"Expected n_files from 1 to {len(self.files)}, but got {n_files}.")
+        self.generator, self.heavy = generator, bool(heavy)
+        self.files = self.files[:n_files]
+        super().__init__(root, split, **options)
+
+    def reader(self) -> Reader:
+        """Reads ``X`` and ``y``."""
+        return QuarkGluonReader()
+
+    def shaping(self) -> dict[str, Any]:
+        """Which files are read."""
+        return {"files": self.files}
+
+    def parts(self) -> list[Part]:
+        """The published files, in order."""
+        return [Part(Path(self.raw_dir) / name, i) for i, name in enumerate(self.files)]

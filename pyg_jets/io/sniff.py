@@ -1,0 +1,109 @@
+"""What a file really is: every reader looks here first, and refuses in the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["check_file", "describe", "refusal"]
+
+_HEAD = 4096
+_KNOWN = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\x93NUMPY": "a NumPy .npy file",
+    b"root": "a ROOT file",
+    b"PAR1": "a parquet file",
+    b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"(\xb5/\xfd": "a zstandard archive",
+    b"version https://git-lfs": "a Git LFS pointer in place of the data",
+    b"%PDF": "a PDF document",
+}
+
+
+def describe(path: str | Path) -> str:
+    """Say in a few words what a file holds, whatever its name says.
+
+    Examples:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "train.h5"
+        >>> _ = path.write_text("<!DOCTYPE html><title>404</title>")
+        >>> describe(path)
+        'an HTML page'
+    """
+    with Path(path).open("rb") as stream:
+        head = stream.read(_HEAD)
+    if not head:
+        return "an empty file"
+    for magic, words in _KNOWN.items():
+        if head.startswith(magic):
+            return words
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    if not head.strip(b"\0"):
+        return "a file that begins with zeros only"
+    return _describe_text(head) or f"a file of another kind (it begins with {head[:8]!r})"
+
+
+def _describe_text(head: bytes) -> str | None:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if any(mark in start[:1024].lower() for mark in (b"<!doctype html", b"<html")):
+        return "an HTML page"
+    try:
+        text = start.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 3:  # the head may end inside a character
+            return None
+        text = start[: error.start].decode()
+    if any(ord(letter) < 32 and not letter.isspace() for letter in text):
+        return None
+    first = text.splitlines()[0][:40] if text else ""
+    return f"an XML document ({first})" if text.startswith("<") else f"a text file ({first!r})"
+
+
+def refusal(path: str | Path, found: str, expected: str, remedy: str | None = None) -> ValueError:
+    """The error for a file that is not what it should be.
+
+    Args:
+        path: The file.
+        found: What it is, as "an HTML page".
+        expected: What it should be, as "an HDF5 file".
+        remedy: What to do. Default: to delete the file and fetch it again.
+
+    Examples:
+        >>> print(refusal("test.h5", "an empty file", "an HDF5 file"))
+        test.h5 is an empty file, expected an HDF5 file: delete it and fetch it again.
+    """
+    remedy = remedy or "delete it and fetch it again"
+    return ValueError(f"{path} is {found}, expected {expected}: {remedy}.")
+
+
+def check_file(
+    path: str | Path, expected: str, magic: tuple[bytes, ...], offsets: tuple[int, ...] = (0,)
+) -> Path:
+    """Return ``path`` if it is a file that begins as its kind does.
+
+    Args:
+        path: The file.
+        expected: What it should be, as "an HDF5 file".
+        magic: The bytes that such a file may begin with.
+        offsets: Where these bytes may stand.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is empty, a folder, or of another kind.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise refusal(path, "a folder", expected, "give the path of one file")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}: fetch it, or give the path of {expected}."
+        )
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if not any(head.startswith(mark, offset) for mark in magic for offset in offsets):
+        raise refusal(path, describe(path), expected)
+    return path
