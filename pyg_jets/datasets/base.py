@@ -236,7 +236,7 @@ class GeneratedDataset(JetDataset):
 class _NothingKept(list):
     """In place of PyG's list of all graphs taken so far, which would outgrow the memory."""
 
-    def __getitem__(self, index: Any) -> None:
+    def __getitem__(self, index: Any) -> Any:
         return None
 
     def __setitem__(self, index: Any, value: Any) -> None:

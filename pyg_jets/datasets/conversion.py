@@ -145,7 +145,7 @@ class Conversion:
         return tensors, slices | dict.fromkeys(single)
 
     def _derived(self, jets: JetArray) -> Derived:
-        known = {} if self.axis == "origin" else {n: v for n, v in jets.jets.items()}
+        known = {} if self.axis == "origin" else dict(jets.jets)
         return Derived({n: jets.column(n) for n in jets.columns}, jets.ptr, known, self.axis)
 
     def _particles(
@@ -198,7 +198,7 @@ class Conversion:
             ("reco", given.target, given.target_jets),
         ):
             if columns:
-                none = {n: np.empty(0, _dtype(n)) for n in jets}
+                none: dict[str, np.ndarray] = {n: np.empty(0, _dtype(n)) for n in jets}
                 empty = JetArray(np.empty((0, len(columns))), columns, ptr, jets=none)
                 found |= self._jet_columns(empty, self._derived(empty), level)
         return found

@@ -284,5 +284,5 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _window(window: Sequence[float] | None) -> tuple[float, ...] | None:
+def _window(window: Sequence[float] | None) -> Any:
     return None if window is None else tuple(float(edge) for edge in np.asarray(window).ravel())

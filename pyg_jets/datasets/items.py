@@ -75,7 +75,7 @@ def _joined(
                 f"pre_transform gives {name} as {type(value).__name__}, but only tensors are "
                 "stored: use transform= for it."
             )
-        ptr = np.asarray(cuts[name][:-1])  # type: ignore[index]
+        ptr = np.asarray(cuts[name][:-1])
         is_single = name in single and np.array_equal(ptr, np.arange(len(items) + 1))
         slices[name] = None if is_single else ptr
         if data.__cat_dim__(name, value) == -1:

@@ -179,7 +179,8 @@ def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
         raise ValueError(
-            f"{path}: jet {start + j} has the label {labels[j]}, but there are {n_classes} classes, "
-            f"numbered from 0: the file is none of this data set, or is broken; fetch it again."
+            f"{path}: jet {start + j} has the label {labels[j]}, but there are {n_classes} "
+            "classes, numbered from 0: the file is none of this data set, or is broken; fetch it "
+            "again."
         )
     return whole

@@ -75,7 +75,7 @@ class Selection:
     def particles(
         self, columns: Any, ptr: np.ndarray, jets: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Rows of the particles that are kept, in their new order (``None`` for all), and their ptr.
+        """Rows of the particles that are kept, in their new order (``None``: all), and their ptr.
 
         Args:
             columns: Gives ``pt``.

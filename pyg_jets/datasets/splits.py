@@ -55,7 +55,8 @@ def jet_keys(particles: np.ndarray, ptr: np.ndarray) -> np.ndarray:
         (array([ True]), array([False]))
     """
     words = np.ascontiguousarray(particles, np.float32).view(np.uint32)
-    factors = np.uint64(0x9E3779B97F4A7C15) * np.arange(1, 2 * words.shape[1] + 1, 2, np.uint64)
+    odd = np.arange(1, 2 * words.shape[1] + 1, 2).astype(np.uint64)
+    factors = np.uint64(0x9E3779B97F4A7C15) * odd
     keys = np.zeros(len(ptr) - 1, np.uint64)
     full = np.flatnonzero(np.diff(ptr))
     if len(full):

@@ -61,7 +61,7 @@ def per_jet(values: np.ndarray, jets: JetArray) -> list[np.ndarray]:
 
 
 def padded(jets: JetArray, columns: Mapping[str, np.ndarray], length: int, dtype: Any = float):
-    """Columns ``{name: [N]}`` as a zero-padded array ``[J, length, K]``; what is too much is cut."""
+    """Columns ``{name: [N]}`` zero-padded to ``[J, length, K]``; what is too much is cut."""
     out = np.zeros((len(jets), length, len(columns)), dtype)
     for i, values in enumerate(columns.values()):
         for j, one in enumerate(per_jet(values, jets)):
