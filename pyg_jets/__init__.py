@@ -14,6 +14,7 @@ __all__ = ["JetArray", "JetLoader", "__version__"]
 def __getattr__(name: str) -> Any:
     # Torch takes seconds to load, which a command that only lists data sets need not wait for.
     if name == "JetArray":
+        import pyg_jets.io  # puts the reader in place that JetArray.from_root calls
         from pyg_jets.jets import JetArray
 
         return JetArray

@@ -59,6 +59,16 @@ def _safe_divide(above: Array, below: Array) -> Array:
     return lib.where(fine, above / lib.where(fine, below, 1.0), 0.0 * above)
 
 
+def _cos_sin(phi: Array) -> tuple[Array, Array]:
+    if isinstance(phi, Tensor):
+        return phi.cos(), phi.sin()
+    # numpy computes tangents eight at a time, but sines and cosines of float64 one by one.
+    half = np.tan(0.5 * phi)
+    square = half * half
+    below = 1 / (1 + square)
+    return (1 - square) * below, 2 * half * below
+
+
 def delta_phi(phi: Array, other: Array) -> Array:
     """Difference of two azimuths, wrapped to [-π, π).
 
@@ -112,10 +122,10 @@ def to_cartesian(
     pt: Array, eta: Array, phi: Array, mass: Array
 ) -> tuple[Array, Array, Array, Array]:
     """(pt, η, φ, m) → (px, py, pz, E), all in GeV."""
-    lib = _lib(pt)
-    pz = pt * lib.sinh(eta)
+    pz = pt * _lib(pt).sinh(eta)
     energy = _safe_sqrt(pt**2 + pz**2 + mass**2)
-    return pt * lib.cos(phi), pt * lib.sin(phi), pz, energy
+    cosine, sine = _cos_sin(phi)
+    return pt * cosine, pt * sine, pz, energy
 
 
 def to_cylindrical(

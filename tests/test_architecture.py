@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "events": {*GROUND, "io", "ops"},  # ops: the substructure kernel
     "detector": {*GROUND, "ops"},
     "transforms": {*GROUND, "ops", "detector"},
-    "datasets": {*GROUND, "io", "events", "detector", "transforms"},
+    "datasets": {*GROUND, "ops", "io", "events", "detector", "transforms"},
     "loader": {"ops"},
     "nn": {"kinematics", "ops"},
     "losses": {"kinematics", "ops"},
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "report": {*GROUND, "io", "ops", "metrics"},
     "cli": {*DATA, *NETWORKS, "training", "scan", "report", "configs"},
     "configs": set(),
-    "__init__": {"jets", "loader"},
+    "__init__": {"jets", "io", "loader"},  # io: the reader behind JetArray.from_root
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyg_jets.columns import KINDS, PARTICLE, check_names
+from pyg_jets.columns import JET, KINDS, PARTICLE, check_names
 from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader
 from pyg_jets.datasets.selection import Selection
@@ -146,7 +146,9 @@ class Conversion:
 
     def _derived(self, jets: JetArray) -> Derived:
         known = {} if self.axis == "origin" else dict(jets.jets)
-        return Derived({n: jets.column(n) for n in jets.columns}, jets.ptr, known, self.axis)
+        # Once here, since most columns are wanted more than once.
+        columns = {name: jets.column(name).astype(np.float64) for name in jets.columns}
+        return Derived(columns, jets.ptr, known, self.axis)
 
     def _particles(
         self, columns: Derived, inside: np.ndarray | None, suffix: str
@@ -166,7 +168,7 @@ class Conversion:
             elif self.axis == "jet" and columns.can(f"jet_{name}"):
                 found[f"{level}_{name}"] = columns[f"jet_{name}"]
         for name, value in jets.jets.items():
-            if name == "event":
+            if name in JET:  # such as event, which has no level
                 found[name] = value
             elif name not in (*_AXIS, "e"):
                 found[f"{level}_{name}"] = value
@@ -184,7 +186,7 @@ class Conversion:
         if "event" in jets.jets:
             return assign_splits(jets.jets["event"], self.fractions)
         key = [jets.columns.index(name) for name in self.reader.key]
-        return assign_splits(jet_keys(jets.particles[:, key], jets.ptr), self.fractions)
+        return assign_splits(jet_keys(jets.particles, jets.ptr, key), self.fractions)
 
     def float_columns(self, given: Given) -> tuple[str, ...]:
         """Names of the columns of ``jet [1, K]``, found from a table of no jets."""

@@ -67,7 +67,7 @@ class FileDataset(JetDataset):
     #: What ``features=None`` stands for.
     default_features: ClassVar[tuple[str, ...]] = ("pt", "eta", "phi", "mass")
     #: Splits that the publisher made, empty if none.
-    published_splits: ClassVar[tuple[str, ...]] = ()
+    published_splits: tuple[str, ...] = ()
     #: ``"gen"`` or ``"reco"``: whether particles are those before or after a detector.
     level: str = "reco"
 
@@ -133,6 +133,10 @@ class FileDataset(JetDataset):
     def parts(self) -> list[Part]:
         """The raw files that are there or should be, of the split that is asked for, in order."""
 
+    def needed(self) -> list[Path]:
+        """The raw files that have to be there: the parts, and what a class reads beside them."""
+        return [part.path for part in self.parts()]
+
     def shaping(self) -> dict[str, Any]:
         """The arguments of the subclass that shape the content, as plain values."""
         return {}
@@ -143,7 +147,7 @@ class FileDataset(JetDataset):
         Raises:
             FileNotFoundError: For a file that the card does not know.
         """
-        missing = [part.path for part in self.parts() if not part.path.exists()]
+        missing = [path for path in self.needed() if not path.exists()]
         known = {file.name: file for file in (card_files(self.card) if self.card else ())}
         for path in missing:
             if path.name not in known:
@@ -169,7 +173,7 @@ class FileDataset(JetDataset):
     @property
     def raw_file_names(self) -> list[str]:
         """Names of the raw files."""
-        return [str(part.path) for part in self.parts()]
+        return [str(path) for path in self.needed()]
 
     @property
     def raw_paths(self) -> list[str]:
@@ -184,8 +188,8 @@ class FileDataset(JetDataset):
     def _download(self) -> None:
         if self._is_processed():
             return
-        parts = self.parts()
-        if not parts or not all(part.path.exists() for part in parts):
+        needed = self.needed()
+        if not needed or not all(path.exists() for path in needed):
             Path(self.raw_dir).mkdir(parents=True, exist_ok=True)
             self.fetch()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Hooks:
         tensors: Mapping[str, Any],
         slices: Mapping[str, np.ndarray | None],
         place: Any = None,
+        across: Collection[str] = (),
     ) -> None:
         """Append a chunk to ``writer``.
 
@@ -36,8 +37,8 @@ class Hooks:
             tensors: The attributes of a ``Data`` of all jets of the chunk.
             slices: The slices of each; ``None`` for one row a jet.
             place: Where the next chunk begins, see :class:`~pyg_jets.io.flat.FlatWriter`.
+            across: Those that are joined along their last dimension, as ``edge_index``.
         """
-        across: set[str] = set()
         if self.pre_filter is not None or self.pre_transform is not None:
             items = self._items(tensors, slices)
             if not items:

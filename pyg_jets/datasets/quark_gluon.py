@@ -23,6 +23,8 @@ __all__ = ["QuarkGluon"]
 _GENERATORS = ("pythia", "herwig")
 _STORED = ("pt", "rapidity", "phi", "pdgid")
 _FROM_ID = ("mass", "charge")
+#: Up to here ids are looked up in a table as long as their range.
+_LONG = 1 << 16
 
 
 @cache
@@ -76,18 +78,35 @@ def _check(file: NpzReader, path: Path) -> None:
 
 def _with_properties(path: Path, stored: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """The columns ``names`` of the particles, those that follow from the id among them."""
-    columns = dict(zip(_STORED, stored.T, strict=True))
+    columns: dict[str, np.ndarray] = dict(zip(_STORED, stored.T, strict=True))
     if set(_FROM_ID).intersection(names):
-        known, which = np.unique(columns["pdgid"], return_inverse=True)
         try:
-            table = np.array([_properties(int(i)) for i in known]).reshape(-1, 2)
+            table, which = _table(columns["pdgid"].astype(np.int64))
         except (ValueError, OverflowError) as error:
             raise ValueError(
                 f"{path}: {error}: the file is broken, fetch it again; or ask for features that "
                 "need neither mass nor charge."
             ) from None
-        columns |= dict(zip(_FROM_ID, table[which].T, strict=True))
-    return np.stack([columns[name] for name in names], -1)
+        columns |= {name: table[name][which] for name in _FROM_ID}
+    particles = np.empty((len(stored), len(names)), np.float32)
+    for i, name in enumerate(names):
+        particles[:, i] = columns[name]
+    return particles
+
+
+def _table(ids: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Mass and charge of each kind, and the kind of each id; there are few among many particles."""
+    lowest = int(ids.min(initial=0))
+    span = int(ids.max(initial=0)) - lowest + 1
+    if span > _LONG:
+        known, which = np.unique(ids, return_inverse=True)
+        found = np.array([_properties(int(i)) for i in known], np.float32)
+        return dict(zip(_FROM_ID, found.T, strict=True)), which
+    rows = ids - lowest
+    table = {name: np.zeros(span, np.float32) for name in _FROM_ID}
+    for i in np.flatnonzero(np.bincount(rows, minlength=span)):
+        table["mass"][i], table["charge"][i] = _properties(int(i) + lowest)
+    return table, rows
 
 
 class QuarkGluon(FileDataset):

@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,7 +52,7 @@ class _Column:
     def __post_init__(self) -> None:
         there = self.path.exists()
         self.stream = self.path.open("r+b" if there else "w+b")
-        self._write_header()
+        self.write_header()
         self.start = self.stream.tell()
         self.stream.seek(self.start + self.rows * self.row_bytes)
         self.stream.truncate()
@@ -60,7 +61,7 @@ class _Column:
     def row_bytes(self) -> int:
         return self.dtype.itemsize * int(np.prod(self.tail, dtype=np.int64))
 
-    def _write_header(self) -> None:
+    def write_header(self) -> None:
         self.stream.seek(0)
         head = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.tail)}
         np.lib.format.write_array_header_1_0(self.stream, head)
@@ -78,11 +79,6 @@ class _Column:
     def sync(self) -> None:
         self.stream.flush()
         os.fsync(self.stream.fileno())
-
-    def close(self) -> None:
-        self._write_header()
-        self.sync()
-        self.stream.close()
 
 
 class FlatWriter:
@@ -171,10 +167,14 @@ class FlatWriter:
         rows = self._columns[group].rows if group in self._columns else 0
         column.append(rows + (ptr if new else ptr[1:]) - ptr[0])
 
+    def _sync(self) -> None:
+        # All at once: one after the other, each would wait for the disk by itself.
+        with ThreadPoolExecutor(max(len(self._columns), 1)) as pool:
+            list(pool.map(_Column.sync, self._columns.values()))
+
     def note(self) -> None:
         """Write down how far the table is, after all of it is on the disk."""
-        for column in self._columns.values():
-            column.sync()
+        self._sync()
         columns = {n: (c.dtype.str, c.tail, c.rows) for n, c in self._columns.items()}
         state = {"columns": columns, "place": self.place}
         write_json(self.folder / _JOURNAL, state | {"groups": self.groups, "across": self.across})
@@ -184,12 +184,15 @@ class FlatWriter:
         """Note how far the table is, and close the files; it can be continued."""
         self.note()
         for column in self._columns.values():
-            column.close()
+            column.stream.close()
 
     def finish(self, meta: Mapping[str, Any]) -> None:
         """Complete the table, with ``meta`` (plain values) beside it."""
         for column in self._columns.values():
-            column.close()
+            column.write_header()
+        self._sync()
+        for column in self._columns.values():
+            column.stream.close()
         for name in self.across:
             _transpose(self.folder / f"{name}.npy")
         write_json(self.folder / _META, {**meta, "groups": self.groups, "across": self.across})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from pyg_jets.jets.array import JetArray
 
-__all__ = ["from_awkward", "from_pyg", "to_awkward", "to_storage"]
+__all__ = ["READERS", "from_awkward", "from_pyg", "from_root", "to_awkward", "to_storage"]
+
+#: Readers of files. The room ``io`` knows files and puts them here; ``jets`` must not import it.
+READERS: dict[str, Callable[..., JetArray]] = {}
 
 
 def to_storage(jets: JetArray, axis: str) -> tuple[Data, dict[str, torch.Tensor]]:
@@ -40,12 +43,15 @@ def to_storage(jets: JetArray, axis: str) -> tuple[Data, dict[str, torch.Tensor]
     return Data(**tensors), slices
 
 
-def from_pyg(batch: Data, columns: Sequence[str]) -> dict[str, Any]:
+def from_pyg(
+    batch: Data, columns: Sequence[str], jet_columns: Sequence[str] = ()
+) -> dict[str, Any]:
     """The arguments of the `JetArray` of a PyG batch, or of one graph."""
     ptr = batch.ptr if "ptr" in batch else torch.tensor([0, batch.x.size(0)])
     shape = (len(ptr) - 1,)
     known = ("x", "ptr", "y", "jet_id", "batch")
-    rest = {
+    rest = _float_columns(batch, jet_columns)
+    rest |= {
         name: value.numpy()
         for name, value in batch.to_dict().items()
         if name not in known and isinstance(value, torch.Tensor) and value.shape == shape
@@ -58,6 +64,25 @@ def from_pyg(batch: Data, columns: Sequence[str]) -> dict[str, Any]:
         "ids": batch.jet_id.numpy() if "jet_id" in batch else None,
         "jets": rest,
     }
+
+
+def _float_columns(batch: Data, names: Sequence[str]) -> dict[str, np.ndarray]:
+    if not names:
+        return {}
+    shape = list(batch.jet.shape) if "jet" in batch else None
+    if shape is None or shape[-1] != len(names):
+        raise ValueError(
+            f"Expected jet of shape [J, {len(names)}] for the columns {', '.join(names)}, but got "
+            f"{'none' if shape is None else shape}: give the jet_columns of the data set."
+        )
+    return {name: batch.jet[:, i].numpy() for i, name in enumerate(names)}
+
+
+def from_root(*args: Any, **options: Any) -> JetArray:
+    """See :meth:`pyg_jets.JetArray.from_root`."""
+    if "root" not in READERS:
+        raise RuntimeError("The reader of ROOT files is not loaded: import pyg_jets.io first.")
+    return READERS["root"](*args, **options)
 
 
 def to_awkward(jets: JetArray) -> awkward.Array:

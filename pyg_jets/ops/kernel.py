@@ -24,7 +24,7 @@ __all__ = ["MIN_PARTICLES_PER_THREAD", "kernel", "over_jets", "use_kernels"]
 #: Below this many particles a thread costs more than it saves (measured: ~30 µs a hand-over).
 MIN_PARTICLES_PER_THREAD = 8192
 
-_ROOMS = ("ops", "detector", "events", "loader", "io")
+_ROOMS = ("ops", "detector", "events", "loader", "io", "datasets")
 
 
 @cache

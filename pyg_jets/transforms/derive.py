@@ -41,7 +41,9 @@ def _lib(value: Any) -> Any:
 
 
 def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) else value.astype(np.float64)
+    if isinstance(value, Tensor):
+        return value.double()
+    return value.astype(np.float64, copy=False)
 
 
 def _at_least(value: Any) -> Any:

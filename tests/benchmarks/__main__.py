@@ -22,7 +22,8 @@ def cells(row: Row) -> list[str]:
     """The columns of one row, as text."""
     number = ["–" if v is None else f"{v:,.4g}" for v in (row.ours, row.peer)]
     ratio = "–" if row.ratio is None else f"{row.ratio:.3g}×"
-    asked = "–" if row.at_least is None else f"{row.at_least:g}× / {row.goal:g}×"
+    ratios = "–" if row.at_least is None else f"{row.at_least:g}× / {row.goal:g}×"
+    asked = row.asked or ratios
     verdict = {None: "", True: "met", False: "**not met**"}[row.met]
     return [row.what, *number, row.unit, ratio, asked, verdict, row.note]
 

@@ -29,10 +29,15 @@ class Row:
     goal: float | None = None
     unit: str = ""
     note: str = ""
+    #: In words, where no ratio says it: what is asked, and whether it is so.
+    asked: str = ""
+    fulfilled: bool | None = None
 
     @property
     def met(self) -> bool | None:
-        """Whether the ratio is at least what is asked, or ``None`` where nothing is asked."""
+        """Whether it is as asked, or ``None`` where nothing is asked."""
+        if self.fulfilled is not None:
+            return self.fulfilled
         return None if self.ratio is None or self.at_least is None else self.ratio >= self.at_least
 
 

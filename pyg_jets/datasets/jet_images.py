@@ -1,0 +1,128 @@
+"""Jet images of the LAGAN study: their pixels as graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.datasets.hdf5_rows import rows_in_step
+from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.io.hdf5 import dataset_of, open_hdf5
+
+__all__ = ["JetImages"]
+
+_FILE = "jet-images_Mass60-100_pT250-300_R1.25_Pix25.hdf5"
+_PIXELS = 25
+_COLUMNS = ("pt", "eta", "phi")
+_JETS = {"pt": "jet_pt", "eta": "jet_eta", "phi": "jet_phi", "mass": "jet_mass",
+         "tau1": "tau_1", "tau2": "tau_2", "tau3": "tau_3",
+         "subjet_delta_r": "jet_delta_R"}  # fmt: skip
+_CENTRES = np.linspace(-1.2, 1.2, _PIXELS).astype(np.float32)
+#: Columns of an image run along η; its rows along φ, from the top: the authors turned it upside up.
+_PLACES = {"eta": np.tile(_CENTRES, _PIXELS), "phi": np.repeat(_CENTRES[::-1], _PIXELS)}
+#: The authors' interpolation rounds: what is this little below zero (GeV) is an empty pixel.
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True)
+class JetImagesReader(Reader):
+    """Reads the file.
+
+    Args:
+        images: Whether to hand on the images too.
+    """
+
+    images: bool = False
+
+    key = _COLUMNS
+
+    def given(self, path: Path) -> Given:
+        with open_hdf5(path) as file:
+            _arrays(file)
+        return Given(_COLUMNS, tuple(_JETS))
+
+    def chunks(
+        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+    ) -> Iterator[Chunk]:
+        with open_hdf5(part.path) as file:
+            for first, stop, rows in rows_in_step(_arrays(file), start, size):
+                particles, ptr = _pixels(rows["image"].reshape(stop - first, -1), names)
+                labels = checked_labels(part.path, rows["signal"], 2, first)
+                of_jets = {name: rows[key].astype(np.float32) for name, key in _JETS.items()}
+                jets = make_jets(part.path, particles, names, ptr, first, labels, of_jets, drop)
+                extra = {}
+                if self.images:
+                    extra["image"] = rows["image"][jets.ids - first].astype(np.float32)
+                yield Chunk(jets, stop, extra=extra)
+
+
+def _arrays(file: Any) -> dict[str, Any]:
+    shape = (None, _PIXELS, _PIXELS)
+    arrays = {"image": dataset_of(file, "image", shape, "f")}
+    arrays["signal"] = dataset_of(file, "signal", (None,), "fiu")
+    return arrays | {key: dataset_of(file, key, (None,), "f") for key in _JETS.values()}
+
+
+def _pixels(images: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels above zero, row after row; a NaN or a negative one is kept, to be refused."""
+    filled = ~((images <= 0) & (images >= -_ROUNDING))
+    ptr = np.concatenate(([0], np.cumsum(filled.sum(1))))
+    places = np.flatnonzero(filled)
+    out = np.empty((len(places), len(names)), np.float32)
+    for i, name in enumerate(names):
+        values = images.ravel()[places] if name == "pt" else _PLACES[name][places % images.shape[1]]
+        out[:, i] = values
+    return out, ptr
+
+
+class JetImages(FileDataset):
+    """Jets of W bosons (1) and QCD (0), 250–300 GeV, as images of 25 × 25 pixels: a node a pixel.
+
+    Source: the LAGAN study, Zenodo 269622, arXiv 1701.05927; 872,666 images of trimmed jets from
+    Pythia on a grid of cells. A node is a pixel above zero: ``pt`` (GeV), and ``eta``, ``phi`` of
+    its centre on [-1.25, 1.25]². Other features follow from these, with massless pixels.
+
+    The authors centred the images on the leading subjet, rotated them by cubic interpolation until
+    the second one lay below (φ < 0), and mirrored them until η > 0 held more: ``eta`` and ``phi``
+    are axes of the image. Columns of the array are η, upwards; rows are φ, from the top down. The
+    interpolation leaves pixels of tiny pT; the authors drop them with a cut (``min_pt=2.7e-9``).
+
+    Args:
+        root: The folder; ``raw/`` holds the file, fetched if missing (2.2 GB).
+        split: ``"train"``, ``"val"``, ``"test"``, by a hash of the image, or ``None`` for all jets.
+        images: Whether to store the image besides, as ``image [1, 25, 25]`` of each jet.
+        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
+            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass`` (these two
+            cut at the published pT and mass), ``split_fractions``, ``transform`` ….
+
+    Examples:
+        >>> dataset = JetImages("data/jet_images", images=True)  # doctest: +SKIP
+    """
+
+    card = "jet_images"
+    classes = ("qcd", "w")
+    default_features = _COLUMNS
+    axis = "origin"
+
+    def __init__(
+        self, root: str | Path, split: str | None = None, images: bool = False, **options: Any
+    ):
+        self.images = bool(images)
+        super().__init__(root, split, **options)
+
+    def reader(self) -> Reader:
+        """Reads the file."""
+        return JetImagesReader(self.images)
+
+    def parts(self) -> list[Part]:
+        """The one file."""
+        return [Part(Path(self.raw_dir) / _FILE, 0)]
+
+    def shaping(self) -> dict[str, Any]:
+        """Whether images are stored."""
+        return {"images": self.images}

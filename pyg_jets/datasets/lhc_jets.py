@@ -1,0 +1,189 @@
+"""The hls4ml LHC jets: gluon, light-quark, W, Z and top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.datasets.hdf5_rows import rows_in_step
+from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
+from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.io.archive import unpack
+from pyg_jets.io.cards import card_files
+from pyg_jets.io.download import fetch
+from pyg_jets.io.hdf5 import dataset_of, names_of, open_hdf5
+from pyg_jets.io.padded import unpad
+from pyg_jets.io.sniff import check_file
+
+__all__ = ["LHCJets"]
+
+_LENGTHS = (30, 50, 100, 150)
+_PARTICLES = {"px": "j1_px", "py": "j1_py", "pz": "j1_pz", "e": "j1_e"}
+_JETS = {"pt": "j_pt", "eta": "j_eta", "mass": "j_mass",
+         "tau1": "j_tau1_b1", "tau2": "j_tau2_b1", "tau3": "j_tau3_b1"}  # fmt: skip
+_CLASSES = ("g", "q", "w", "z", "t")
+_FLAGS = tuple(f"j_{name}" for name in _CLASSES)
+_GZIP = (b"\x1f\x8b",)
+#: Files of a split are numbered from its own thousand on, however many the other one has.
+_THOUSAND = 1000
+
+
+@dataclass(frozen=True)
+class LHCJetsReader(Reader):
+    """Reads the files of one length.
+
+    Args:
+        num_particles: Particles of each jet, padding included.
+    """
+
+    num_particles: int
+
+    key = tuple(_PARTICLES)
+
+    def _arrays(self, file: Any) -> dict[str, Any]:
+        return {
+            "particles": dataset_of(
+                file, "jetConstituentList", (None, self.num_particles, None), "f"
+            ),
+            "jets": dataset_of(file, "jets", (None, None), "fiu"),
+        }
+
+    def given(self, path: Path) -> Given:
+        with open_hdf5(path) as file:
+            arrays = self._arrays(file)
+            _places(file, arrays["particles"], "particleFeatureNames", _PARTICLES.values())
+            _places(file, arrays["jets"], "jetFeatureNames", (*_JETS.values(), *_FLAGS))
+        return Given(tuple(_PARTICLES), tuple(_JETS))
+
+    def chunks(
+        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+    ) -> Iterator[Chunk]:
+        with open_hdf5(part.path) as file:
+            arrays = self._arrays(file)
+            wanted = [_PARTICLES[name] for name in (*names, "e")]
+            *take, energy = _places(file, arrays["particles"], "particleFeatureNames", wanted)
+            columns = _places(file, arrays["jets"], "jetFeatureNames", _JETS.values())
+            flags = _places(file, arrays["jets"], "jetFeatureNames", _FLAGS)
+            for first, stop, rows in rows_in_step(arrays, start, size):
+                particles, ptr = unpad(rows["particles"], take, key=energy)
+                labels = _labels(part.path, rows["jets"][:, flags], first)
+                values = rows["jets"][:, columns].astype(np.float32)
+                jets = dict(zip(_JETS, values.T, strict=True))
+                yield Chunk(
+                    make_jets(part.path, particles, names, ptr, first, labels, jets, drop), stop
+                )
+
+
+def _places(file: Any, dataset: Any, key: str, wanted: Any) -> list[int]:
+    """The columns of ``dataset`` with the wanted names; there may be more names than columns."""
+    known = [name.lower() for name in names_of(file, key)][: dataset.shape[-1]]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise ValueError(
+            f"{file.filename}: {key} has no {', '.join(missing)} among the names of the "
+            f"{dataset.shape[-1]} columns of {dataset.name.strip('/')}, but {', '.join(known)}: "
+            "the file is none of the hls4ml jets; delete it and fetch it again."
+        )
+    return [known.index(name) for name in wanted]
+
+
+def _labels(path: Path, flags: np.ndarray, start: int) -> np.ndarray:
+    wrong = ((flags != 0) & (flags != 1)).any(1) | (flags.sum(1) != 1)
+    if wrong.any():
+        j = int(np.flatnonzero(wrong)[0])
+        found = ", ".join(f"{n} = {v:g}" for n, v in zip(_FLAGS, flags[j], strict=True))
+        raise ValueError(
+            f"{path}: the class flags of jet {start + j} are {found}, expected a single 1 among "
+            "them: the file is none of the hls4ml jets, or is broken; delete it and fetch it again."
+        )
+    return flags.argmax(1)
+
+
+class LHCJets(FileDataset):
+    """Gluon, light-quark, W, Z and top jets of about 1 TeV, made for taggers in a trigger.
+
+    Source: hls4ml LHC jets, Zenodo 3601436 (30 particles), 3601443 (50), 3602254 (100), 3602260
+    (150), arXiv 1804.06913 and 1908.05318. Features that the set can give: whatever follows from
+    px, py, pz, E (GeV); there is no charge and no particle id (the name ``j1_pdgid`` in the files
+    has no column). The jet's pT, pseudorapidity and mass are the published ones and ``etarel``,
+    ``ptrel``, ``erel`` refer to them; its azimuth is not published, so that ``phirel`` refers to
+    that of the summed particles.
+
+    Args:
+        root: The folder; ``raw/`` holds the archives ``hls4ml_LHCjet_30p_train.tar.gz`` …, fetched
+            and unpacked if missing. Not needed where their files are in ``raw/train``, ``raw/val``.
+        split: ``"train"`` (620,000 jets) or ``"val"`` (260,000), or ``None`` for both. With
+            ``splits="hash"`` there is also ``"test"``.
+        num_particles: ``30``, ``50``, ``100`` or ``150``, the files to read.
+        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
+            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass``,
+            ``splits``, ``transform`` ….
+
+    Examples:
+        >>> dataset = LHCJets("data/lhc_jets", split="train", num_particles=50)  # doctest: +SKIP
+    """
+
+    card = "lhc_jets"
+    classes = _CLASSES
+    published_splits = SPLITS[:2]
+
+    def __init__(
+        self, root: str | Path, split: str | None = None, num_particles: int = 30, **options: Any
+    ):
+        if num_particles not in _LENGTHS:
+            raise ValueError(
+                f"Expected num_particles of {', '.join(map(str, _LENGTHS))}, as published, but got "
+                f"{num_particles!r}: use max_particles= for fewer of them."
+            )
+        self.num_particles = int(num_particles)
+        super().__init__(root, split, **options)
+
+    def reader(self) -> Reader:
+        """Reads the files of this length."""
+        return LHCJetsReader(self.num_particles)
+
+    def parts(self) -> list[Part]:
+        """The unpacked files; one that is not there for a split that is still to be unpacked."""
+        return [
+            Part(path, _THOUSAND * split + i, split)
+            for split, name in self._wanted()
+            for i, path in enumerate(self._unpacked(name) or [self._folder(name) / "*.h5"])
+        ]
+
+    def shaping(self) -> dict[str, Any]:
+        """The length."""
+        return {"num_particles": self.num_particles}
+
+    def fetch(self) -> None:
+        """Bring the archives that are missing, and unpack them."""
+        known = {file.name: file for file in card_files(self.card)}
+        for _, name in self._wanted():
+            if self._unpacked(name):
+                continue
+            archive = self._folder(name).with_name(f"{self._folder(name).name}.tar.gz")
+            fetch([known[archive.name]] * (not archive.exists()), self.raw_dir)
+            check_file(archive, "a tar.gz archive", _GZIP)
+            unpack(archive, self._folder(name), (".h5",))
+            if not self._unpacked(name):
+                raise ValueError(
+                    f"{archive} holds no file of {self.num_particles} particles, expected "
+                    f"jetImage_…_{self.num_particles}p_….h5: delete it and fetch it again."
+                )
+
+    def _wanted(self) -> list[tuple[int, str]]:
+        whole = self.split is None or self.by_hash
+        return [(i, n) for i, n in enumerate(self.published_splits) if whole or n == self.split]
+
+    def _folder(self, split: str) -> Path:
+        return Path(self.raw_dir) / f"hls4ml_LHCjet_{self.num_particles}p_{split}"
+
+    def _unpacked(self, split: str) -> list[Path]:
+        for folder in (self._folder(split), Path(self.raw_dir) / split):
+            if found := sorted(folder.rglob(f"*_{self.num_particles}p_*.h5")):
+                return found
+        return []

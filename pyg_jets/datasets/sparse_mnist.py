@@ -1,0 +1,195 @@
+"""Handwritten digits as point clouds of their brightest pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.columns import check_names
+from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.io.cards import sample_path
+from pyg_jets.io.idx import IdxReader
+from pyg_jets.io.npz import NpzReader
+
+__all__ = ["SparseMNIST"]
+
+_CARD = "sparse_mnist"
+_SOURCES = ("sample", "full")
+_COLUMNS = ("eta", "phi", "pt")
+_SIDE = 28
+#: Centres of the pixels from -1 to 1: y from the top of the image down, x from the left.
+_CENTRES = np.linspace(-1, 1, _SIDE, dtype=np.float32)
+_IMAGES, _LABELS = "images-idx3", "labels-idx1"
+_NAMES = {"train": f"train-{_IMAGES}-ubyte.gz", "test": f"t10k-{_IMAGES}-ubyte.gz"}
+
+
+@dataclass(frozen=True)
+class SparseMNISTReader(Reader):
+    """Reads images, all their pixels above zero in the order of the image, row by row."""
+
+    digit: int | None = None
+    key = _COLUMNS  # of the whole image, so that a digit's split depends neither on n nor on x
+
+    def given(self, path: Path) -> Given:
+        with _pairs(path, 0, 1):
+            return Given(_COLUMNS)
+
+    def chunks(
+        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+    ) -> Iterator[Chunk]:
+        with _pairs(part.path, start, size) as pairs:
+            first = start
+            for images, digits in pairs:
+                labels = checked_labels(part.path, digits, 10, first)
+                ids = np.arange(first, first + len(labels))
+                first += len(labels)
+                if self.digit is not None:
+                    wanted = labels == self.digit
+                    images, labels, ids = images[wanted], labels[wanted], ids[wanted]
+                particles, ptr = _points(images, names)
+                jets = make_jets(part.path, particles, names, ptr, start, labels, ids=ids)
+                yield Chunk(jets, first)
+
+
+def _points(images: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    image, row, column = np.nonzero(images)
+    values = {
+        "eta": _CENTRES[column],
+        "phi": -_CENTRES[row],
+        "pt": images[image, row, column].astype(np.float32) / np.float32(255),
+    }
+    ptr = np.searchsorted(image, np.arange(len(images) + 1))
+    return np.stack([values[name] for name in names], -1), ptr
+
+
+@contextmanager
+def _pairs(path: Path, start: int, size: int) -> Iterator[Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """Images and their digits, chunk by chunk, out of the sample or of the two files of MNIST."""
+    if path.suffix == ".npz":
+        with NpzReader(path) as sample:
+            _check_side(path, sample.shape("images"))
+            chunks = sample.chunks(("images", "labels"), size, start)
+            yield ((chunk["images"], chunk["labels"]) for chunk in chunks)
+        return
+    beside = _labels_of(path)
+    with IdxReader(path, 3) as images, IdxReader(beside, 1) as labels:
+        _check_side(path, images.shape)
+        if images.shape[0] != labels.shape[0]:
+            raise ValueError(
+                f"{beside} has {labels.shape[0]:,} labels, but {path.name} has "
+                f"{images.shape[0]:,} images, expected one each: delete both and fetch them again."
+            )
+        yield zip(images.chunks(size, start), labels.chunks(size, start), strict=True)
+
+
+def _check_side(path: Path, shape: tuple[int, ...]) -> None:
+    if shape[1:] != (_SIDE, _SIDE):
+        raise ValueError(
+            f"{path} has images of shape {list(shape[1:])}, expected {[_SIDE, _SIDE]}: it is none "
+            "of MNIST; delete it and fetch it again."
+        )
+
+
+def _labels_of(images: Path) -> Path:
+    """The file of the digits, packed or not."""
+    return _there(images.with_name(images.name.replace(_IMAGES, _LABELS)))
+
+
+def _there(path: Path) -> Path:
+    """A file, or the same with the other of ``.gz`` and nothing, where only that one is there."""
+    other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(f"{path.name}.gz")
+    return other if other.exists() and not path.exists() else path
+
+
+class SparseMNIST(FileDataset):
+    """The n brightest pixels of handwritten digits, as point clouds on a plane.
+
+    A pixel is a particle: eta = x to the right, phi = y upwards, the centres of the 28 × 28 pixels
+    from -1 to 1 on both axes, and pt = brightness / 255, above 0 and at most 1. A digit with fewer
+    than n pixels above zero has as many points as it has of these: nothing is padded. Of equally
+    bright pixels those further up in the image are taken first, and in a row those further left.
+    Points come in the order of the image; ``order="pt"`` puts the brightest first, ties as above.
+
+    Source: MNIST, Proc. IEEE 86 (1998) 2278. Features that the set can give: eta, phi, pt and what
+    follows from them on a plane (``ptrel``, ``deltar`` …); classes are the digits.
+
+    Args:
+        root: The folder; ``raw/`` holds the files of the whole set, fetched if missing.
+        split: ``"train"``, ``"val"``, ``"test"`` or ``None`` for all: of the sample by a hash of
+            the digit's pixels, of the whole set the publisher's ``"train"`` (60,000) and
+            ``"test"`` (10,000).
+        n_pixels: How many pixels of each digit are kept, 25, 100, …; ``None`` for all above zero.
+            It stands in for ``max_particles``.
+        intensity: Whether brightness is a feature, unless ``features`` names them.
+        digit: One digit, 0 … 9, or ``None`` for all. It keeps its label, so that sets of single
+            digits can be joined.
+        source: ``"sample"``, the 10,000 real digits that come with the package, or ``"full"``, all
+            of MNIST.
+        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
+            ``coordinates``, ``min_pt``, ``order``, ``splits``, ``transform`` ….
+
+    Raises:
+        ValueError: For no digit, no source, no number of pixels.
+
+    Examples:
+        >>> import tempfile
+        >>> SparseMNIST(tempfile.mkdtemp(), n_pixels=25, digit=3)[0]
+        Data(x=[25, 3], pos=[25, 2], y=[1], gen_multiplicity=[1], jet_id=[1], split=[1])
+    """
+
+    card = _CARD
+    classes = tuple("0123456789")
+    axis = "origin"
+    level = "gen"  # a digit is what comes before a detector
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        n_pixels: int | None = 100,
+        intensity: bool = True,
+        digit: int | None = None,
+        source: str = "sample",
+        **options: Any,
+    ):
+        (self.source,) = check_names((source,), _SOURCES, "source of SparseMNIST")
+        if digit is not None and (isinstance(digit, bool) or digit not in range(10)):
+            raise ValueError(f"Expected digit from 0 to 9, or None, but got {digit!r}.")
+        if n_pixels is not None and n_pixels < 1:
+            raise ValueError(f"Expected n_pixels of at least 1, or None, but got {n_pixels!r}.")
+        self.digit = None if digit is None else int(digit)
+        self.published_splits = () if source == "sample" else tuple(_NAMES)
+        if options.get("features") is None:
+            options["features"] = _COLUMNS if intensity else _COLUMNS[:2]
+        super().__init__(root, split, max_particles=n_pixels, **options)
+
+    def reader(self) -> Reader:
+        """Reads images."""
+        return SparseMNISTReader(self.digit)
+
+    def parts(self) -> list[Part]:
+        """The sample, or one file of images a split."""
+        if self.source == "sample":
+            return [Part(sample_path(_CARD), 0)]
+        wanted = _NAMES if self.split is None or self.by_hash else (self.split,)
+        return [
+            Part(_there(Path(self.raw_dir) / name), i, SPLITS.index(split))
+            for i, (split, name) in enumerate(_NAMES.items())
+            if split in wanted
+        ]
+
+    def needed(self) -> list[Path]:
+        """The images, and the digits beside them."""
+        images = super().needed()
+        return images if self.source == "sample" else [*images, *map(_labels_of, images)]
+
+    def shaping(self) -> dict[str, Any]:
+        """The digit and the source."""
+        return {"digit": self.digit, "source": self.source}
