@@ -56,6 +56,8 @@ def _safe_divide(above: Array, below: Array) -> Array:
     """``above / below`` where ``below`` is not zero, else zero, with finite gradients."""
     lib = _lib(below)
     fine = below > _TINY
+    if isinstance(fine, np.ndarray) and fine.all():
+        return above / below
     return lib.where(fine, above / lib.where(fine, below, 1.0), 0.0 * above)
 
 
@@ -128,6 +130,13 @@ def to_cartesian(
     return pt * cosine, pt * sine, pz, energy
 
 
+def _azimuth(px: Array, py: Array, rests: Array) -> Array:
+    lib = _lib(px)
+    if isinstance(rests, np.ndarray) and not rests.any():
+        return np.arctan2(py, px)
+    return lib.arctan2(lib.where(rests, 0.0 * py, py), lib.where(rests, 1.0 + 0.0 * px, px))
+
+
 def to_cylindrical(
     px: Array, py: Array, pz: Array, energy: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -135,8 +144,7 @@ def to_cylindrical(
     lib = _lib(px)
     pt = _safe_sqrt(px**2 + py**2)
     eta = lib.arcsinh(_safe_divide(pz, pt))
-    rests = pt <= _TINY
-    phi = lib.arctan2(lib.where(rests, 0.0 * py, py), lib.where(rests, 1.0 + 0.0 * px, px))
+    phi = _azimuth(px, py, pt <= _TINY)
     mass = _safe_sqrt(energy**2 - px**2 - py**2 - pz**2)
     return pt, eta, phi, mass
 

@@ -1,12 +1,35 @@
 """PyG data sets of jets, one a file."""
 
+from pyg_jets.datasets.aspen_open_jets import AspenOpenJets
 from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.jet_class import JetClass
+from pyg_jets.datasets.jet_files import JetFiles
+from pyg_jets.datasets.jet_images import JetImages
+from pyg_jets.datasets.jet_net import JetNet
+from pyg_jets.datasets.lhc_jets import LHCJets
+from pyg_jets.datasets.mnist_superpixels import MNISTSuperpixels
+from pyg_jets.datasets.pf_nano import PFNano
 from pyg_jets.datasets.pythia import PythiaJets
 from pyg_jets.datasets.quark_gluon import QuarkGluon
+from pyg_jets.datasets.sparse_mnist import SparseMNIST
 from pyg_jets.datasets.top_tagging import TopTagging
 from pyg_jets.datasets.toy import ToyJets
 
 #: Every data set; exports, docs and contract tests follow it.
-DATASETS = (PythiaJets, QuarkGluon, TopTagging, ToyJets)
+DATASETS = (
+    AspenOpenJets,
+    JetClass,
+    JetFiles,
+    JetImages,
+    JetNet,
+    LHCJets,
+    MNISTSuperpixels,
+    PFNano,
+    PythiaJets,
+    QuarkGluon,
+    SparseMNIST,
+    TopTagging,
+    ToyJets,
+)
 
-__all__ = ["DATASETS", "JetDataset", "PythiaJets", "QuarkGluon", "TopTagging", "ToyJets"]
+__all__ = ["DATASETS", "JetDataset", *(kind.__name__ for kind in DATASETS)]

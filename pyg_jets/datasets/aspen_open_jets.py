@@ -72,7 +72,8 @@ def event_numbers(info: np.ndarray) -> np.ndarray:
         (np.True_, np.False_)
     """
     words = np.ascontiguousarray(info, np.int64).view(np.float32)  # bits to be hashed, no numbers
-    return jet_keys(words, np.arange(len(info) + 1)) & np.iinfo(np.int64).max
+    keys = jet_keys(words, np.arange(len(info) + 1), range(words.shape[1]))
+    return keys & np.iinfo(np.int64).max
 
 
 class AspenOpenJets(FileDataset):

@@ -20,8 +20,9 @@ from pyg_jets.transforms.derive import Derived, derivable, requirements
 __all__ = ["Conversion", "expand_features"]
 
 #: Jets in a chunk: so few that the columns in between stay in the cache.
-_CHUNK = 2048
+_CHUNK = 4096
 _AXIS = ("pt", "eta", "phi", "mass")
+_MOMENTA = {*_AXIS, "rapidity", "px", "py", "pz", "e", "ptrel", "etarel", "phirel"}
 
 
 def expand_features(names: Sequence[str] | str) -> tuple[str, ...]:
@@ -147,7 +148,8 @@ class Conversion:
     def _derived(self, jets: JetArray) -> Derived:
         known = {} if self.axis == "origin" else dict(jets.jets)
         # Once here, since most columns are wanted more than once.
-        columns = {name: jets.column(name).astype(np.float64) for name in jets.columns}
+        columns = {name: jets.column(name) for name in jets.columns}
+        columns |= {n: v.astype(np.float64) for n, v in columns.items() if n in _MOMENTA}
         return Derived(columns, jets.ptr, known, self.axis)
 
     def _particles(

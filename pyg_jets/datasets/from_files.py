@@ -208,10 +208,10 @@ class FileDataset(JetDataset):
         except BaseException:
             writer.close()
             raise
-        if not writer.rows and not writer.groups:
+        if not writer.rows:
+            named = ", ".join(part.path.name for part in parts[:3])
             raise ValueError(
-                f"No jet of {', '.join(p.path.name for p in parts[:3])} passes "
-                f"{self.conversion.selection} and pre_filter: widen them."
+                f"{self.conversion.selection} and pre_filter leaves no jet of {named}: widen them."
             )
         writer.finish(
             {

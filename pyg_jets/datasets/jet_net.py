@@ -113,7 +113,7 @@ class JetNet(FileDataset):
     """
 
     card = "jet_net"
-    classes = _TYPES
+    classes: tuple[str, ...] = _TYPES
     default_features = _PARTICLES
     level = "gen"
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from pyg_jets.datasets.aspen_open_jets import event_numbers
 from pyg_jets.datasets.pf_nano_tables import MATCHES, Source, find_source, link, missing
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
-from pyg_jets.datasets.splits import jet_keys
 from pyg_jets.io.jagged import Block
-from pyg_jets.io.root import TreeReader, open_tree
+from pyg_jets.io.root import open_tree
 from pyg_jets.jets import JetArray
 
 __all__ = ["PFNanoReader", "Sources", "find_sources"]
@@ -47,17 +48,42 @@ class Sources:
         return self.gen is not None and self.match is not None
 
 
-def find_sources(path: Path, tree: TreeReader, jets: str) -> Sources:
+def find_sources(path: Path, jets: str, pairs: bool | None = None) -> Sources:
     """Find the branches of a file, of whichever version.
 
+    Args:
+        path: The file.
+        jets: ``"AK8"`` or ``"AK4"``.
+        pairs: Whether generator jets must be there.
+
     Raises:
-        ValueError: If it has no reconstructed jets with particles.
+        ValueError: If it lacks jets with particles.
     """
-    reco, gen = (find_source(tree, jets, level) for level in ("reco", "gen"))
-    if reco is None:
-        raise missing(path, tree, jets, "reco")
-    match = MATCHES[jets] if tree.has(MATCHES[jets]) else None
-    return Sources(reco, gen, match, tuple(name for name in _EVENT if tree.has(name)))
+    try:
+        stamp = path.stat().st_size, path.stat().st_mtime_ns
+    except FileNotFoundError:
+        stamp = (0, 0)  # open_tree says it better
+    found = _sources(path, stamp, jets)
+    if pairs and found.gen is None:
+        with open_tree(path, _TREE) as tree:
+            raise missing(path, tree, jets, "gen")
+    if pairs and found.match is None:
+        raise ValueError(
+            f"{path}: tree 'Events' has no branch {MATCHES[jets]!r}, expected it for GEN/RECO "
+            "pairs: use pairs=False."
+        )
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _sources(path: Path, stamp: tuple[int, int], jets: str) -> Sources:
+    # To open a file takes a good part of a second, for its thousands of branches.
+    with open_tree(path, _TREE) as tree:
+        reco, gen = (find_source(tree, jets, level) for level in ("reco", "gen"))
+        if reco is None:
+            raise missing(path, tree, jets, "reco")
+        match = MATCHES[jets] if tree.has(MATCHES[jets]) else None
+        return Sources(reco, gen, match, tuple(name for name in _EVENT if tree.has(name)))
 
 
 @dataclass(frozen=True)
@@ -66,17 +92,24 @@ class PFNanoReader(Reader):
 
     Args:
         kind: ``"AK8"`` or ``"AK4"``.
-        pairs: Whether to give GEN/RECO pairs.
+        pairs: Whether to give GEN/RECO pairs; ``None`` for pairs if the first file has them.
         columns: The jet columns of the first file, which all must have: RECO and GEN.
         has_event: Whether the first file numbers its events.
     """
 
     kind: str
-    pairs: bool = False
+    pairs: bool | None = None
     columns: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     has_event: bool = False
 
     key = ("pt", "eta", "phi")
+
+    def like(self, path: Path) -> PFNanoReader:
+        """The reader for all files that are as this one."""
+        found = find_sources(path, self.kind, self.pairs)
+        pairs = found.has_pairs if self.pairs is None else self.pairs
+        columns = tuple(found.reco.jets), tuple(found.gen.jets) if pairs and found.gen else ()
+        return replace(self, pairs=pairs, columns=columns, has_event=bool(found.event))
 
     def given(self, path: Path) -> Given:
         """The columns of a file.
@@ -84,44 +117,30 @@ class PFNanoReader(Reader):
         Raises:
             ValueError: If it lacks what the first file has.
         """
-        with open_tree(path, _TREE) as tree:
-            return self._given(path, self._sources(path, tree))
-
-    def _sources(self, path: Path, tree: TreeReader) -> Sources:
-        found = find_sources(path, tree, self.kind)
-        if self.pairs and not found.has_pairs:
-            if found.match is None:
-                raise ValueError(
-                    f"{path}: tree 'Events' has no branch {MATCHES[self.kind]!r}, expected it for "
-                    "GEN/RECO pairs: use pairs=False."
-                )
-            raise missing(path, tree, self.kind, "gen")
-        return found
-
-    def _given(self, path: Path, found: Sources) -> Given:
-        levels = [found.reco, found.gen] if self.pairs else [found.reco]
-        lost = [s.owner.partition("_")[0] + f" jets' {name}" if s else name
-                for s, names in zip(levels, self.columns, strict=False)
-                for name in names if s and name not in s.jets]  # fmt: skip
-        if self.has_event and not found.event:
-            lost.append("event")
+        found = find_sources(path, self.kind, self.pairs)
+        gen = found.gen if self.pairs else None
+        lost = [f"{name} of {level} jets"
+                for level, source, names in zip(("reco", "gen"), (found.reco, gen), self.columns,
+                                                strict=True)
+                if source for name in names if name not in source.jets]  # fmt: skip
+        lost += ["event"] * (self.has_event and not found.event)
         if lost:
             raise ValueError(
-                f"{path}: {', '.join(lost)} is missing, expected it as in the first file: leave "
-                "one of them out."
+                f"{path} has no {', '.join(lost)}, but the first file has: give files of one "
+                "version only."
             )
         event = ("event",) if self.has_event else ()
-        reco = tuple(found.reco.particles), self.columns[0]
-        if not self.pairs or found.gen is None:
-            return Given(reco[0], (*reco[1], *event))
-        return Given(tuple(found.gen.particles), (*self.columns[1], *event), *reco)
+        particles, columns = tuple(found.reco.particles), self.columns[0]
+        if gen is None:
+            return Given(particles, (*columns, *event))
+        return Given(tuple(gen.particles), (*self.columns[1], *event), particles, columns)
 
     def chunks(
         self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
     ) -> Iterator[Chunk]:
         n_jets = n_left = 0
+        found = find_sources(part.path, self.kind, self.pairs)
         with open_tree(part.path, _TREE) as tree:
-            found = self._sources(part.path, tree)
             branches = [*found.reco.branches(names), *found.event]
             if self.pairs and found.gen is not None and found.match is not None:
                 branches += [*found.gen.branches(names), found.match]
@@ -161,14 +180,14 @@ class _Events:
     def _ids(self, source: Source) -> np.ndarray:
         counts, _ = self.block.lists(source.jets["pt"])
         if counts.max(initial=0) >= _ROOM:
-            event = int(counts.argmax())
+            most = int(counts.argmax())
             raise ValueError(
-                f"{self.block.path}: {self._name(event)} has {counts[event]} jets, expected fewer "
+                f"{self.block.path}: {self._name(most)} has {counts[most]} jets, expected fewer "
                 f"than {_ROOM}: the file is broken."
             )
-        event = np.repeat(np.arange(len(counts)), counts)
-        place = np.arange(len(event)) - (np.cumsum(counts) - counts)[event]
-        return (self.start + event) * _ROOM + place
+        events = np.repeat(np.arange(len(counts)), counts)
+        place = np.arange(len(events)) - (np.cumsum(counts) - counts)[events]
+        return (self.start + events) * _ROOM + place
 
     def _columns(self, source: Source, names: Sequence[str]) -> dict[str, np.ndarray]:
         first = source.jets["pt"]
@@ -203,13 +222,9 @@ class _Events:
         return replace(gen[place[there]], ids=reco.ids), reco
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """A number for each event from those of the run, its section and the event, not negative."""
-        words = np.zeros((len(self.block), 4), np.uint32)
-        for name, place in zip(_EVENT, (0, 1, 2), strict=True):
+        """A number for each event, not negative: a hash of run, section and event."""
+        info = np.zeros((len(self.block), len(_EVENT)), np.int64)
+        for i, name in enumerate(_EVENT):
             if name in names:
-                value = self.block.numbers(name).astype(np.uint64)
-                words[:, place] = (value & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-                if place == 2:
-                    words[:, 3] = (value >> np.uint64(32)).astype(np.uint32)
-        keys = jet_keys(words.view(np.float32), np.arange(len(words) + 1))
-        return keys & np.int64(2**63 - 1)
+                info[:, i] = self.block.numbers(name).astype(np.uint64).view(np.int64)
+        return event_numbers(info)

@@ -11,7 +11,7 @@ import numpy as np
 from pyg_jets.io.jagged import Block
 from pyg_jets.io.root import TreeReader
 
-__all__ = ["COLUMNS", "MATCHES", "Source", "find_source", "link"]
+__all__ = ["COLUMNS", "MATCHES", "Source", "find_source", "link", "missing"]
 
 #: Our names of the particle columns, and theirs.
 COLUMNS = {
@@ -26,9 +26,9 @@ _JETS = {
 _INDICES = ("pFCandsIdx", "pfCandIdx", "candIdx", "genCandsIdx", "genCandIdx", "GenPartCandIdx")
 
 #: For each kind and level: the table of jets, and the pairs of link table and particle table that
-#: versions have, in the order of trial: PFNano and the custom NanoAOD of b tagging, NanoAOD v15 and
-#: the custom one of jets, PFNano of CMSSW 10.6. A table without an index that has momenta of its own
-#: is that of CMSSW 10.2.
+#: versions have, in the order of trial: PFNano and the custom NanoAOD of b tagging; NanoAOD v15 and
+#: the custom one of jets; PFNano of CMSSW 10.6. Where a link table has no index, but momenta of its
+#: own, it is that of CMSSW 10.2.
 _TABLES = {
     ("AK8", "reco"): ("FatJet", (("FatJetPFCands", "PFCands"), ("FatJetPFCand", "PFCand"),
                                  ("JetPFCandsAK8", "JetPFCands"))),
@@ -97,11 +97,13 @@ def missing(path: Path, tree: TreeReader, kind: str, level: str) -> ValueError:
     needed = [f"{t}_{n}" for t in (jets, table) for n in _NEEDED]
     needed += [f"{links}_jetIdx", f"{links}_pFCandsIdx"]
     lost = [name for name in needed if not tree.has(name)]
-    others = sorted({name.rpartition("_")[0] for name in tree.names if name.lower().endswith("idx")})
+    others = sorted(
+        {name.rpartition("_")[0] for name in tree.names if name.lower().endswith("idx")}
+    )
     return ValueError(
-        f"{path}: tree 'Events' has no particles of {kind} jets ({level}): of PFNano's branches "
-        f"{', '.join(lost)} are missing, and no other version's are there; its tables with indices "
-        f"are {', '.join(others[:20]) or 'none'}. Give a PFNano file, or the other jets="
+        f"{path}: tree 'Events' has no {level} {kind} jets with particles: there is no "
+        f"{', '.join(lost)}, nor what other versions have instead; its tables with indices are "
+        f"{', '.join(others[:20]) or 'none'}. Give a PFNano file, or choose other jets= or pairs=."
     )
 
 

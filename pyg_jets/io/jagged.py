@@ -30,7 +30,7 @@ class Block:
     """
 
     def __init__(self, path: str | Path, array: Any):
-        self.path, self._array = path, array
+        self.path, self._array = Path(path), array
         self._lists: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:

@@ -18,14 +18,14 @@ _LISTED = 20
 
 
 @contextmanager
-def open_tree(path: str | Path, tree: str) -> Iterator[TreeReader]:
+def open_tree(path: str | Path, tree: str | None) -> Iterator[TreeReader]:
     """Give a reader of one ``TTree`` or ``RNTuple`` of a ROOT file.
 
     Args:
         path: The file.
         tree: Name of the tree, with its folder if it has one, as ``"deep/Events"``, and its cycle
             if not the last is wanted, as ``"Events;2"``. Case matters only where names differ in
-            nothing else.
+            nothing else. ``None`` for the only one that there is.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -47,7 +47,8 @@ def open_tree(path: str | Path, tree: str) -> Iterator[TreeReader]:
     with _guard(path, "its head"):
         file = uproot.open(path)
     with file:
-        yield TreeReader(path, tree, _tree_of(path, file, tree))
+        found = _tree_of(path, file, tree)
+        yield TreeReader(path, tree or found.name, found)
 
 
 def _check_length(path: Path) -> None:
@@ -74,11 +75,13 @@ def _guard(path: Path, where: str) -> Iterator[None]:
         raise refusal(path, found, _WHOLE) from None
 
 
-def _tree_of(path: Path, file: Any, tree: str) -> Any:
+def _tree_of(path: Path, file: Any, tree: str | None) -> Any:
     with _guard(path, "its list of keys"):
         classes = file.classnames(recursive=True)
     trees = [name for name, kind in classes.items() if "TTree" in kind or "RNTuple" in kind]
     trees += [name for name, kind in classes.items() if kind in ("TNtuple", "TNtupleD", "TChain")]
+    if tree is None:
+        tree = _only(path, trees)
     wanted, _, cycle = tree.strip("/").partition(";")
     exact = [name for name in trees if name.partition(";")[0] == wanted]
     same = exact or [name for name in trees if name.partition(";")[0].lower() == wanted.lower()]
@@ -96,6 +99,15 @@ def _tree_of(path: Path, file: Any, tree: str) -> Any:
     with _guard(path, f"tree {tree!r}"):
         # The last cycle is the tree as it was when the file was closed.
         return file[max(same, key=lambda name: int(name.partition(";")[2] or 0))]
+
+
+def _only(path: Path, trees: Sequence[str]) -> str:
+    bare = sorted({name.partition(";")[0] for name in trees})
+    if len(bare) != 1:
+        raise ValueError(
+            f"{path} has the trees {_list(bare)}, expected one: say which of them with tree=."
+        )
+    return bare[0]
 
 
 def _list(names: Sequence[str]) -> str:

@@ -62,10 +62,9 @@ def read_root(
     if block is None:
         return _none(particles, of_jets, label)
     counts, values = block.table(list(particles.values()))
-    if isinstance(label, str):
-        labels = block.numbers(label)
-    else:
-        labels = None if label is None else np.full(len(block), label)
+    labels = None
+    if label is not None:
+        labels = block.numbers(label) if isinstance(label, str) else np.full(len(block), label)
     try:
         return JetArray(
             values,

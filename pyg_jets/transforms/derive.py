@@ -274,10 +274,10 @@ class Derived:
             raise ValueError(f"{name} does not follow from the columns at hand: {at_hand}.")
         for step, rule in plan.items():
             if rule is not None and step not in self._known:
-                self._make(rule)
+                self._make(step, rule)
         return self._known[name]
 
-    def _make(self, rule: _Rule) -> None:
+    def _make(self, wanted: str, rule: _Rule) -> None:
         of_jets = rule.gives[0].startswith("jet_")
         needs = [
             self._known[need] if of_jets or not need.startswith("jet_") else self.spread(need)
@@ -287,7 +287,14 @@ class Derived:
         if len(rule.gives) == 1 and not isinstance(made, tuple):
             made = (made,)
         for name, value in zip(rule.gives, made, strict=True):
-            self._known.setdefault(name, value)
+            # What comes along is kept only where it would be made so anyway: else a column would
+            # depend on which others were asked for before it.
+            if name == wanted or self._is_made_by(rule, name):
+                self._known.setdefault(name, value)
+
+    def _is_made_by(self, rule: _Rule, name: str) -> bool:
+        plan = _cached_plan(name, self._given, self.axis)
+        return plan is not None and plan[name] is rule
 
     def spread(self, name: str) -> Any:
         """A jet column, repeated for each particle."""

@@ -1,5 +1,7 @@
 """Pythia jets for files in the public layouts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,3 +18,18 @@ def layout_jets():
     jets = JetArray(jets.particles, jets.columns, jets.ptr)[np.arange(40)]
     ptr = np.insert(jets.ptr, 17, jets.ptr[17])
     return JetArray(jets.particles, jets.columns, ptr, np.arange(41))
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory, layout_jets):
+    """The files of each layout, written once; copy them before they are broken."""
+    roots: dict[str, Path] = {}
+
+    def write(layout):
+        name = layout.kind.__name__
+        if name not in roots:
+            roots[name] = tmp_path_factory.mktemp(name)
+            layout.write(roots[name], layout_jets)
+        return roots[name]
+
+    return write

@@ -64,7 +64,7 @@ def test_tracks_and_kinds(root):
 
 
 def test_an_unmeasured_track_matters_where_it_is_asked_for(root):
-    with pytest.raises(ValueError, match="RunG_batch0.h5: jet 0 has a NaN.*d0err = nan"):
+    with pytest.raises(ValueError, match=r"RunG_batch0.h5: jet 0 has a NaN.*d0err = nan"):
         AspenOpenJets(root, features=["pt", "d0err"])
     assert len(AspenOpenJets(root, features=["pt", "d0"])) == 41
 
@@ -95,9 +95,9 @@ def test_a_file_more_is_another_data_set(root, tmp_path):
 
 def test_which_files_would_be_fetched(root, tmp_path, monkeypatch):
     monkeypatch.setenv("PYG_JETS_MIRROR", str(tmp_path / "nothing here"))
-    with pytest.raises((FileNotFoundError, ConnectionError), match="RunG_batch7.h5"):
+    with pytest.raises((FileNotFoundError, ConnectionError), match=r"RunG_batch7.h5"):
         AspenOpenJets(tmp_path, files=["RunG_batch7.h5"])
-    with pytest.raises((FileNotFoundError, ConnectionError), match="RunG_batch0.h5"):
+    with pytest.raises((FileNotFoundError, ConnectionError), match=r"RunG_batch0.h5"):
         AspenOpenJets(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"mine.h5, and nothing says where"):
         AspenOpenJets(tmp_path, files=["mine.h5"])

@@ -15,21 +15,6 @@ from tests.datasets.layouts.layout import WRONG
 each = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
-@pytest.fixture(scope="session")
-def written(tmp_path_factory, layout_jets):
-    """The files of each layout, written once; copy them before they are broken."""
-    roots: dict[str, Path] = {}
-
-    def write(layout):
-        name = layout.kind.__name__
-        if name not in roots:
-            roots[name] = tmp_path_factory.mktemp(name)
-            layout.write(roots[name], layout_jets)
-        return roots[name]
-
-    return write
-
-
 @pytest.fixture
 def copy(written, tmp_path):
     unread = shutil.ignore_patterns("processed")

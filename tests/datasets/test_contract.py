@@ -11,21 +11,32 @@ import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
-from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import DATASETS, PythiaJets, ToyJets
 from pyg_jets.datasets.splits import SPLITS, assign_splits
+from tests.datasets.layouts.all import LAYOUTS
 
 ROOT = Path(__file__).parent.parent.parent
+OF_FILES = {layout.kind for layout in LAYOUTS.values()}
+
+
+def _layout(kind):
+    return next(layout for layout in LAYOUTS.values() if layout.kind is kind)
+
 
 SMALL = {
+    **{layout.kind: layout.options for layout in LAYOUTS.values()},
     ToyJets: {"n_jets": 60, "seed": 3},
     PythiaJets: {"n_jets": 12, "processes": ("qcd", "w"), "seed": 5, "workers": 1},
 }
 
 
 @pytest.fixture(scope="session")
-def roots(tmp_path_factory):
-    return {kind: tmp_path_factory.mktemp(kind.__name__) for kind in DATASETS}
+def roots(tmp_path_factory, written):
+    """A root for each data set, with its raw files where it reads any."""
+    return {
+        kind: written(_layout(kind)) if kind in OF_FILES else tmp_path_factory.mktemp(kind.__name__)
+        for kind in DATASETS
+    }
 
 
 @pytest.fixture(params=DATASETS, ids=lambda kind: kind.__name__)
@@ -47,27 +58,46 @@ def test_speaks_pyg(make, kind):
     assert repr(dataset) == f"{kind.__name__}({len(dataset)})"
     data = dataset[0]
     assert data.x.dtype == torch.float32
-    assert data.x.shape[1] == len(CANONICAL)
+    assert data.x.shape[1] == len(dataset.columns)
     assert data.pos.shape == (data.num_nodes, 2)
-    assert data.y.shape == data.jet_id.shape == (1,)
-    assert data.jet_id.dtype == data.y.dtype == torch.int64
-    assert dataset.num_classes == len(dataset.classes) == 2
+    assert data.jet_id.shape == (1,)
+    assert data.jet_id.dtype == torch.int64
+    assert dataset.num_classes == len(dataset.classes)
+    if dataset.classes:
+        assert data.y.shape == (1,)
+        assert data.y.dtype == torch.int64
+        assert 0 <= dataset._data.y.min() <= dataset._data.y.max() < dataset.num_classes
+    ids = dataset._data.jet_id
+    assert len(ids.unique()) == len(ids) == len(dataset)
     if dataset.jet_columns:
         assert data.jet.shape == (1, len(dataset.jet_columns))
     batch = next(iter(DataLoader(dataset, batch_size=8)))
     assert batch.num_graphs == 8
 
 
-def test_splits_share_no_event_and_leave_none_out(make):
+def _event(data):
+    return int(data.event if "event" in data else data.jet_id)
+
+
+def _splits(kind):
+    return getattr(kind, "published_splits", ()) or SPLITS
+
+
+def test_splits_share_no_event_and_leave_none_out(make, kind):
     whole = make()
-    parts = [make(split=split) for split in SPLITS]
+    parts = [make(split=split) for split in _splits(kind)]
     assert sum(map(len, parts)) == len(whole)
-    events = [{int(d.event) for d in part} for part in parts]
-    for a in range(3):
+    events = [{_event(d) for d in part} for part in parts]
+    for a in range(len(parts)):
         for b in range(a):
             assert not events[a] & events[b]
-    for split, part in zip(SPLITS, parts, strict=True):
+    for split, part in zip(_splits(kind), parts, strict=True):
         assert [int(d.jet_id) for d in whole.get_split(split)] == [int(d.jet_id) for d in part]
+
+
+def test_columns_of_a_subset_are_those_of_its_jets(make):
+    part = make().get_split("train")
+    assert part.jet_id.tolist() == [int(d.jet_id) for d in part]
 
 
 def test_get_split_of_another_split(make):
@@ -77,6 +107,7 @@ def test_get_split_of_another_split(make):
 
 def test_pickles_as_its_path(make):
     dataset = make(split="train")[1:5]
+    assert len(dataset) == 4
     raw = pickle.dumps(dataset)
     assert len(raw) < 5000
     again = pickle.loads(raw)
@@ -103,7 +134,7 @@ def test_every_argument_makes_its_own_file(make):
 
 
 def _keep_even(data):
-    return int(data.event) % 2 == 0
+    return _event(data) % 2 == 0
 
 
 class _Scale:
@@ -116,7 +147,7 @@ class _Scale:
 
 
 def _filter_above(limit):
-    return lambda data: any(v >= limit for v in [int(data.event)])
+    return lambda data: any(v >= limit for v in [_event(data)])
 
 
 def test_functions_are_told_apart_by_what_they_do_and_hold(make):
@@ -162,7 +193,7 @@ def test_a_cut_file_is_noticed(make, kind, tmp_path, roots):
 
 
 def test_bad_arguments(make):
-    with pytest.raises(ValueError, match="Unknown split 'training': choose from train, val, test"):
+    with pytest.raises(ValueError, match="Unknown split 'training': choose from"):
         make(split="training")
     for fractions in ((0.5, 0.5), (0.9, 0.9, 0.1), (1.2, -0.1, -0.1)):
         with pytest.raises(ValueError, match="sum to 1"):

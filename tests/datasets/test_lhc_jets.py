@@ -47,7 +47,7 @@ def test_one_split_needs_one_archive(packed):
 def test_a_missing_archive_is_not_passed_over(packed, monkeypatch, tmp_path):
     monkeypatch.setenv("PYG_JETS_MIRROR", str(tmp_path / "nothing here"))
     (packed / "raw" / "hls4ml_LHCjet_30p_val.tar.gz").unlink()
-    with pytest.raises((FileNotFoundError, ConnectionError), match="30p_val.tar.gz"):
+    with pytest.raises((FileNotFoundError, ConnectionError), match=r"30p_val.tar.gz"):
         LHCJets(packed)
 
 
@@ -77,7 +77,7 @@ def test_broken_archives(packed, content, said):
 def test_an_archive_of_another_length(packed):
     raw = packed / "raw"
     (raw / "hls4ml_LHCjet_30p_val.tar.gz").rename(raw / "hls4ml_LHCjet_50p_val.tar.gz")
-    with pytest.raises(ValueError, match="50p_val.tar.gz holds no file of 50 particles"):
+    with pytest.raises(ValueError, match=r"50p_val.tar.gz holds no file of 50 particles"):
         LHCJets(packed, split="val", num_particles=50)
 
 

@@ -67,8 +67,8 @@ def test_items_are_those_of_pyg_to_the_bit(root, peer, split):
     ours, theirs = MNISTSuperpixels(root, split), peer(split)
     assert len(ours) == len(theirs) == N_GRAPHS[split]
     for mine, other in zip(ours, theirs, strict=True):
-        assert tuple(other.keys()) == NAMES
-        assert tuple(mine.keys()) == (*NAMES, "jet_id", "split")
+        assert set(other.keys()) == set(NAMES)
+        assert set(mine.keys()) == {*NAMES, "jet_id", "split"}
         for name in NAMES:
             assert mine[name].dtype == other[name].dtype
             assert torch.equal(mine[name], other[name])
@@ -77,12 +77,12 @@ def test_items_are_those_of_pyg_to_the_bit(root, peer, split):
 @pytest.mark.parametrize("split", N_GRAPHS)
 def test_loader_gathers_the_batches_of_pyg(root, peer, split):
     loader = JetLoader(MNISTSuperpixels(root, split), batch_size=4)
-    assert "gather" in repr(loader).lower() or loader is not None
     for mine, other in zip(loader, DataLoader(peer(split), batch_size=4), strict=True):
         for name in (*NAMES, "batch", "ptr"):
             assert torch.equal(mine[name], other[name])
         for i in range(mine.num_graphs):
             assert torch.equal(mine[i].edge_index, other[i].edge_index)
+    assert loader._source.is_flat  # gathered, not collated graph by graph
 
 
 def test_pre_filter_and_pre_transform_as_in_pyg(root, peer):
@@ -170,7 +170,7 @@ def test_an_archive_without_the_file(tmp_path):
     path = write(tmp_path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "moved")
-    with pytest.raises(ValueError, match="expected a file that ends in MNISTSuperpixels.pt"):
+    with pytest.raises(ValueError, match=r"expected a file that ends in MNISTSuperpixels\.pt"):
         MNISTSuperpixels(tmp_path)
 
 

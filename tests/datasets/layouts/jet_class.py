@@ -114,7 +114,10 @@ def expected(root: Path) -> list[np.ndarray]:
 
 def labels(root: Path) -> np.ndarray:
     return np.concatenate(
-        [np.stack([np.asarray(a[f"label_{c}"]) for c in CLASSES], -1).argmax(-1) for a in trees(root)]
+        [
+            np.stack([np.asarray(a[f"label_{c}"]) for c in CLASSES], -1).argmax(-1)
+            for a in trees(root)
+        ]
     )
 
 
