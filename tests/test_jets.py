@@ -1,5 +1,7 @@
 """`JetArray`: validation, slicing, concatenation, awkward, PyG, parquet."""
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -105,6 +107,17 @@ def test_equals_notices_every_part(jets):
 
 def test_awkward_round_trip(jets):
     assert JetArray.from_awkward(jets.to_awkward()).equals(jets)
+
+
+def test_batch_to_awkward_with_every_jet_column(jets):
+    batch = Batch.from_data_list(list(jets.to_pyg()))
+    again = JetArray.from_pyg(batch, jets.columns, jets.float_jet_columns)
+    assert ak.array_equal(again.to_awkward()[jets.to_awkward().fields], jets.to_awkward())
+    assert set(JetArray.from_pyg(batch, jets.columns).jets) < set(jets.jets)
+    one = JetArray.from_pyg(batch[3], jets.columns, jets.float_jet_columns)
+    assert one.equals(replace(jets[3], jets={name: one.jets[name] for name in one.jets}))
+    with pytest.raises(ValueError, match=r"jet of shape \[J, 9\] .* give the jet_columns"):
+        JetArray.from_pyg(batch, jets.columns, list("abcdefghi"))
 
 
 def test_from_awkward_names_what_is_missing(jets):

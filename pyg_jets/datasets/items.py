@@ -53,7 +53,7 @@ class Hooks:
         n_jets = next(len(v) for n, v in tensors.items() if slices[n] is None)
         whole: Any = InMemoryDataset()
         each = torch.arange(n_jets + 1)
-        whole._data = Data(**{n: torch.as_tensor(v) for n, v in tensors.items()})
+        whole._data = Data(**{n: torch.tensor(np.asarray(v)) for n, v in tensors.items()})
         whole.slices = {n: each if s is None else torch.as_tensor(s) for n, s in slices.items()}
         items = [whole[i] for i in range(n_jets)]
         if self.pre_filter is not None:

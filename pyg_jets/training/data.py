@@ -72,7 +72,7 @@ class JetDataModule(lightning.LightningDataModule):
                 raise ValueError(f"Expected {name} of at least 1, but got {size}.")
         self.dataset, self.num_workers = dataset, num_workers
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.features = features or Features(axis=dataset.axis)
+        self.features = features or Features(axis=dataset.axis, columns=dataset.columns)
         self.train_transform = train_transform
         self.eval_transform = eval_transform or _at(train_transform, 1)
         self.spread_transform = None

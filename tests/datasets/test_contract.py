@@ -79,19 +79,19 @@ def _event(data):
     return int(data.event if "event" in data else data.jet_id)
 
 
-def _splits(kind):
-    return getattr(kind, "published_splits", ()) or SPLITS
+def _splits(dataset):
+    return getattr(dataset, "published_splits", ()) or SPLITS
 
 
-def test_splits_share_no_event_and_leave_none_out(make, kind):
+def test_splits_share_no_event_and_leave_none_out(make):
     whole = make()
-    parts = [make(split=split) for split in _splits(kind)]
+    parts = [make(split=split) for split in _splits(whole)]
     assert sum(map(len, parts)) == len(whole)
     events = [{_event(d) for d in part} for part in parts]
     for a in range(len(parts)):
         for b in range(a):
             assert not events[a] & events[b]
-    for split, part in zip(_splits(kind), parts, strict=True):
+    for split, part in zip(_splits(whole), parts, strict=True):
         assert [int(d.jet_id) for d in whole.get_split(split)] == [int(d.jet_id) for d in part]
 
 

@@ -276,5 +276,5 @@ def test_a_changed_file_is_converted_again(write, layout_jets):
 
 
 def test_a_window_that_leaves_nothing(write):
-    with pytest.raises(ValueError, match=r"No jet of nano.root passes"):
+    with pytest.raises(ValueError, match=r"leaves no jet of nano.root"):
         PFNano(write(), pt=(1e6, 2e6))
