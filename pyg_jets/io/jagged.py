@@ -14,6 +14,8 @@ from pyg_jets.io.sniff import refusal
 
 __all__ = ["Block"]
 
+_LISTS = "lists of numbers"
+
 
 class Block:
     """Some entries of a tree, as :meth:`pyg_jets.io.root.TreeReader.chunks` gives them.
@@ -42,7 +44,7 @@ class Block:
         Raises:
             ValueError: If it holds anything else.
         """
-        return self._plain(name, self._array[name])
+        return self._plain(name, self._array[name], "numbers")
 
     def lists(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A branch of a list an entry: the lengths ``[J]`` int64, and all values ``[N]``.
@@ -53,9 +55,9 @@ class Block:
         if name not in self._lists:
             ak, array = require("awkward", "data"), self._array[name]
             if array.ndim != 2:
-                raise self._wrong(name, "lists of numbers")
+                raise self._wrong(name, _LISTS)
             counts = ak.to_numpy(ak.num(array, axis=1)).astype(np.int64)
-            self._lists[name] = counts, self._plain(name, ak.flatten(array, axis=1))
+            self._lists[name] = counts, self._plain(name, ak.flatten(array, axis=1), _LISTS)
         return self._lists[name]
 
     def table(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -85,22 +87,21 @@ class Block:
                 f"not consistent (a list of {own[entry]} in branch {name!r}, but of "
                 f"{counts[entry]} in {other!r})",
                 "lists of the same length",
+                "mend it, or fetch it again",
             )
         return values
 
-    def _plain(self, name: str, array: Any) -> np.ndarray:
+    def _plain(self, name: str, array: Any, expected: str) -> np.ndarray:
         values = None
         if array.ndim == 1:
             with contextlib.suppress(ValueError, TypeError):
                 values = np.asarray(require("awkward", "data").to_numpy(array))
         if values is None or values.dtype.kind not in "biuf":
-            raise self._wrong(name)
+            raise self._wrong(name, expected)
         return values
 
-    def _wrong(self, name: str, expected: str = "") -> ValueError:
-        array = self._array[name]
-        expected = expected or ("lists of numbers" if array.ndim == 2 else "numbers")
+    def _wrong(self, name: str, expected: str) -> ValueError:
         return ValueError(
-            f"{self.path}: branch {name!r} holds {array.type.content}, expected {expected}: give a "
-            "file of this layout, or the name that the branch has there."
+            f"{self.path}: branch {name!r} holds {self._array[name].type.content}, expected "
+            f"{expected}: give a file of this layout, or the name that the branch has there."
         )

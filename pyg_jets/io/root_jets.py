@@ -65,13 +65,14 @@ def read_root(
     labels = None
     if label is not None:
         labels = block.numbers(label) if isinstance(label, str) else np.full(len(block), label)
+    of_jet = {name: block.numbers(branch) for name, branch in of_jets.items()}
     try:
         return JetArray(
             values,
             tuple(particles),
             np.concatenate(([0], np.cumsum(counts))),
             labels,
-            {name: block.numbers(branch) for name, branch in of_jets.items()},
+            of_jet,
             np.arange(start, start + len(block)),
         )
     except ValueError as error:

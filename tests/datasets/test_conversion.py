@@ -113,7 +113,7 @@ def test_windows(top):
     ids = np.array([int(d.jet_id) for d in whole])
     assert [int(d.jet_id) for d in inside] == ids[wanted].tolist()
     assert 0 < len(inside) < len(whole)
-    with pytest.raises(ValueError, match="leaves no jet of train.h5"):
+    with pytest.raises(ValueError, match=r"leaves no jet of train\.h5"):
         top(pt=(1, 2))
 
 

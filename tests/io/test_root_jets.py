@@ -88,7 +88,10 @@ def test_lists_of_different_length(write, jets):
     path = write(
         part_eta=ak.unflatten(jets.column("eta")[:-1], [*jets.counts[:-1], jets.counts[-1] - 1])
     )
-    with pytest.raises(ValueError, match=r"jets.root is not consistent \(a list of .*'part_eta'"):
+    with pytest.raises(
+        ValueError,
+        match=r"jets.root is not consistent \(a list of .*'Part_Eta', but of .* 'part_pt'",
+    ):
         read_root(path, "deep/tree", COLUMNS)
 
 
