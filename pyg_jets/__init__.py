@@ -1,5 +1,6 @@
 """Jets as variable-length PyTorch Geometric graphs, from the file to the loss."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ __all__ = ["JetArray", "JetLoader", "__version__"]
 def __getattr__(name: str) -> Any:
     # Torch takes seconds to load, which a command that only lists data sets need not wait for.
     if name == "JetArray":
-        import pyg_jets.io  # puts the reader in place that JetArray.from_root calls
         from pyg_jets.jets import JetArray
 
+        import_module("pyg_jets.io")  # puts the reader in place that JetArray.from_root calls
         return JetArray
     if name == "JetLoader":
         from pyg_jets.loader import JetLoader

@@ -54,7 +54,7 @@ class Hooks:
         whole: Any = InMemoryDataset()
         each = torch.arange(n_jets + 1)
         whole._data = Data(**{n: torch.tensor(np.asarray(v)) for n, v in tensors.items()})
-        whole.slices = {n: each if s is None else torch.as_tensor(s) for n, s in slices.items()}
+        whole.slices = {n: each if s is None else torch.tensor(s) for n, s in slices.items()}
         items = [whole[i] for i in range(n_jets)]
         if self.pre_filter is not None:
             items = [item for item in items if self.pre_filter(item)]

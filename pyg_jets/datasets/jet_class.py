@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,6 +13,7 @@ import numpy as np
 
 from pyg_jets.columns import KINDS
 from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.datasets.jet_class_files import below, numbers, root_files, split_of
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.files import locked, read_json
@@ -38,11 +38,7 @@ _JETS = {
     "softdrop_mass": "jet_sdmass", **{f"tau{n}": f"jet_tau{n}" for n in (1, 2, 3, 4)},
 }  # fmt: skip
 _COUNT = "jet_nparticles"
-#: The names of the published files begin with one of these.
-_PROCESSES = (
-    "HToBB", "HToCC", "HToGG", "HToWW2Q1L", "HToWW4Q", "TTBar", "TTBarLep", "WToQQ", "ZToQQ",
-    "ZJetsToNuNu",
-)  # fmt: skip
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -59,25 +55,30 @@ class JetClassReader(Reader):
     def chunks(
         self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
     ) -> Iterator[Chunk]:
-        particles = [_COLUMNS[name] for name in names]
+        branches = [_COLUMNS[name] for name in names]
         with open_tree(part.path, "tree") as tree:
             flat = (*_JETS.values(), _COUNT, *_LABELS)
-            for array in tree.chunks((*particles, *flat), size, start):
+            # What a read costs beside its bytes is shared by several chunks.
+            for array in tree.chunks((*branches, *flat), _AT_ONCE * size, start):
                 block = Block(part.path, array)
-                counts, values = block.table(particles)
+                counts, values = block.table(branches)
                 _check_counts(block, counts, start)
-                jets = make_jets(
-                    part.path,
-                    values,
-                    names,
-                    np.concatenate(([0], np.cumsum(counts))),
-                    start,
-                    _labels(block, start),
-                    {name: block.numbers(branch) for name, branch in _JETS.items()},
-                    drop,
-                )
+                ptr, labels = np.concatenate(([0], np.cumsum(counts))), _labels(block, start)
+                of_jets = {name: block.numbers(branch) for name, branch in _JETS.items()}
+                for a in range(0, len(block), size):
+                    b = min(a + size, len(block))
+                    jets = make_jets(
+                        part.path,
+                        values[ptr[a] : ptr[b]],
+                        names,
+                        ptr[a : b + 1] - ptr[a],
+                        start + a,
+                        labels[a:b],
+                        {name: value[a:b] for name, value in of_jets.items()},
+                        drop,
+                    )
+                    yield Chunk(jets, start + b)
                 start += len(block)
-                yield Chunk(jets, start)
 
 
 def _check_counts(block: Block, counts: np.ndarray, start: int) -> None:
@@ -173,16 +174,15 @@ class JetClass(FileDataset):
 
     def parts(self) -> list[Part]:
         """The ``.root`` files of the split that are there."""
-        found = [p for p in _root_files(Path(self.raw_dir)) if self._is_asked(p)]
-        paths = [p for p in found if self._wanted in (None, _split_of(p, self.raw_dir))]
-        numbers = _numbers(paths, self.raw_dir)
-        splits = [SPLITS.index(_split_of(path, self.raw_dir) or "train") for path in paths]
-        return [Part(*one) for one in zip(paths, numbers, splits, strict=True)]
+        found = [p for p in root_files(Path(self.raw_dir)) if self._is_asked(p)]
+        paths = [p for p in found if self._wanted in (None, split_of(p, self.raw_dir))]
+        splits = [SPLITS.index(split_of(path, self.raw_dir) or "train") for path in paths]
+        return [Part(*one) for one in zip(paths, numbers(paths, self.raw_dir), splits, strict=True)]
 
     def _is_asked(self, path: Path) -> bool:
-        below = _below(path, self.raw_dir)
+        place = below(path, self.raw_dir)
         return self.files is None or any(
-            fnmatch(below if "/" in pattern else path.name, pattern) for pattern in self.files
+            fnmatch(place if "/" in pattern else path.name, pattern) for pattern in self.files
         )
 
     def _download(self) -> None:
@@ -203,8 +203,8 @@ class JetClass(FileDataset):
     def _of_user(self) -> Path | None:
         """A ``.root`` file of the split, or of none, that did not come out of an archive here."""
         ours = {path.stem for path in self._known_archives()}
-        for path in _root_files(Path(self.raw_dir)):
-            split = _split_of(path, self.raw_dir)
+        for path in root_files(Path(self.raw_dir)):
+            split = split_of(path, self.raw_dir)
             mine = self._wanted is None or split in (None, self._wanted)
             if mine and path.relative_to(self.raw_dir).parts[0] not in ours:
                 return path
@@ -217,7 +217,7 @@ class JetClass(FileDataset):
             FileNotFoundError: If the files that are there are none of those asked for.
         """
         raw = Path(self.raw_dir)
-        there = _root_files(raw)
+        there = root_files(raw)
         split = self._wanted or "train, val or test"
         hides = self._of_user() or (self.files and there)
         if hides and not self._note.exists():
@@ -241,34 +241,3 @@ class JetClass(FileDataset):
             aside = [unpack(path, path.with_name(f".{path.stem}"), (".root",)) for path in new]
             for folder in aside:
                 os.replace(folder, folder.with_name(folder.name[1:]))
-
-
-def _root_files(raw: Path) -> list[Path]:
-    found = (p for p in raw.rglob("*.root") if p.is_file())
-    return sorted(p for p in found if not any(n[0] == "." for n in p.relative_to(raw).parts))
-
-
-def _below(path: Path, raw: str | Path) -> str:
-    return path.relative_to(raw).as_posix()
-
-
-def _split_of(path: Path, raw: str | Path) -> str | None:
-    """The split that the innermost folder with one in its name says."""
-    for folder in reversed(path.relative_to(raw).parts[:-1]):
-        found = re.search(rf"(?:^|_)({'|'.join(SPLITS)})(?:_|\d|$)", folder.lower())
-        if found:
-            return found[1]
-    return None
-
-
-def _numbers(paths: Sequence[Path], raw: str | Path) -> list[int]:
-    """A number for each file that follows from its name, whichever others are there."""
-    numbers: list[int] = []
-    for i, path in enumerate(paths):
-        name, _, count = path.stem.rpartition("_")
-        number = 1_000_000 + i
-        if name in _PROCESSES and count.isdigit() and int(count) < 1000:
-            split = SPLITS.index(_split_of(path, raw) or "train")
-            number = (split * len(_PROCESSES) + _PROCESSES.index(name)) * 1000 + int(count)
-        numbers.append(number if number not in numbers else 1_000_000 + i)
-    return numbers

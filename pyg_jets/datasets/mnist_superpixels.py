@@ -71,6 +71,7 @@ class MNISTSuperpixels(JetDataset):
     classes = tuple("0123456789")
     columns = ("pt",)
     axis = "origin"
+    published_splits = _SPLITS
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class MNISTSuperpixels(JetDataset):
         force_reload: bool = False,
     ):
         if split is not None:
-            check_names((split,), _SPLITS, f"split of {_NAME}")
+            check_names((split,), _SPLITS, "split")
         self._hooks = Hooks(pre_filter, pre_transform)
         fractions = (6 / 7, 0.0, 1 / 7)
         super().__init__(
@@ -130,7 +131,7 @@ class MNISTSuperpixels(JetDataset):
                 first += len(chunk)
         if not writer.rows:
             writer.close()
-            raise ValueError("pre_filter leaves no graph: give one that keeps some.")
+            raise ValueError("pre_filter leaves no jet: give one that keeps some.")
         writer.finish({"columns": self.columns, "jet_columns": ()})
 
 

@@ -126,7 +126,9 @@ class TreeReader:
     def __init__(self, path: Path, name: str, tree: Any) -> None:
         self.path, self.name, self._tree = path, name, tree
         with _guard(path, f"tree {name!r}"):
-            self._names = tuple(tree.keys())
+            # The inner fields of RNTuples are found in a time quadratic in their number.
+            is_tree = hasattr(tree, "branches")
+            self._names = tuple(tree.keys() if is_tree else tree.keys(recursive=False))
             self._entries = int(tree.num_entries)
         self._exact = frozenset(self._names)
         self._folded: dict[str, list[str]] = {}

@@ -53,7 +53,7 @@ def test_without_a_server_a_processed_set_opens(mirror, tmp_path, monkeypatch):
 def test_other_bytes_than_published(kind, name, mirror, tmp_path, monkeypatch):
     with mirror(name) as server:
         monkeypatch.setenv("PYG_JETS_MIRROR", server.url)
-        with pytest.raises(ValueError, match="hash|sha256|md5") as caught:
+        with pytest.raises(ValueError, match=r"hash|sha256|md5") as caught:
             kind(tmp_path)
     assert LAYOUTS[name].files(tmp_path) == [] or not list((tmp_path / "raw").glob("[!.]*.npz"))
     assert not list(tmp_path.glob("processed/[!.]*"))
@@ -71,7 +71,7 @@ def test_a_web_page_in_place_of_the_file(mirror, tmp_path, monkeypatch):
     page = b"<!DOCTYPE html><html>Sign in</html>"
     with mirror("top_tagging", lambda content: page) as server:
         monkeypatch.setenv("PYG_JETS_MIRROR", server.url)
-        with pytest.raises(ValueError, match="HTML|web page"):
+        with pytest.raises(ValueError, match=r"HTML|web page"):
             TopTagging(tmp_path, split="train")
     assert not (tmp_path / "raw" / "train.h5").exists()
 

@@ -4,7 +4,6 @@ import pickle
 import re
 import zipfile
 
-import numpy as np
 import pytest
 import torch
 from torch_geometric.datasets import MNISTSuperpixels as PyGSuperpixels
@@ -12,38 +11,9 @@ from torch_geometric.loader import DataLoader
 
 from pyg_jets import JetLoader
 from pyg_jets.datasets.mnist_superpixels import MNISTSuperpixels
+from tests.datasets.superpixels import N_GRAPHS, graphs, write
 
-N_GRAPHS = {"train": 23, "test": 9}
 NAMES = ("x", "edge_index", "y", "pos")
-
-
-def graph(rng, n_nodes=75):
-    edges = torch.from_numpy(rng.integers(0, n_nodes, (2, int(rng.integers(1300, 1500)))))
-    return {
-        "x": torch.from_numpy(rng.random((n_nodes, 1), np.float32)),
-        "edge_index": edges,
-        "y": torch.tensor([int(rng.integers(10))]),
-        "pos": torch.from_numpy(28 * rng.random((n_nodes, 2), np.float32)),
-    }
-
-
-def graphs():
-    rng = np.random.default_rng(4)
-    return [[graph(rng) for _ in range(n)] for n in N_GRAPHS.values()]
-
-
-def write(root, content=None, packed=True, **how):
-    """The file as published: one ``.pt`` of lists of dictionaries, in a zip."""
-    raw = root / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    path = raw / "MNISTSuperpixels.pt"
-    torch.save(graphs() if content is None else content, path, **how)
-    if packed:
-        with zipfile.ZipFile(raw / "MNISTSuperpixels.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.write(path, path.name)
-        path.unlink()
-        path = path.with_suffix(".zip")
-    return path
 
 
 @pytest.fixture
@@ -92,7 +62,7 @@ def test_pre_filter_and_pre_transform_as_in_pyg(root, peer):
     for mine, other in zip(ours, theirs, strict=True):
         for name in NAMES:
             assert torch.equal(mine[name], other[name])
-    with pytest.raises(ValueError, match="leaves no graph"):
+    with pytest.raises(ValueError, match="leaves no jet"):
         MNISTSuperpixels(root, pre_filter=lambda data: False)
 
 
