@@ -118,6 +118,11 @@ class JetDataset(InMemoryDataset):
         """Number of classes; 0 where jets have no labels."""
         return len(self.classes)
 
+    @property
+    def follow_batch(self) -> tuple[str, ...] | None:
+        """What a loader gives a ``_batch`` and a ``_ptr`` of its own: the second set of pairs."""
+        return ("x_target",) if "x_target" in self._data else None
+
     def _is_processed(self) -> bool:
         return Path(self.processed_paths[0]).exists() and not self.force_reload
 

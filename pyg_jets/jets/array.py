@@ -235,7 +235,11 @@ class JetArray:
 
     @classmethod
     def from_pyg(
-        cls, batch: Data, columns: Sequence[str], jet_columns: Sequence[str] = ()
+        cls,
+        batch: Data,
+        columns: Sequence[str],
+        jet_columns: Sequence[str] = (),
+        attribute: str = "x",
     ) -> JetArray:
         """The jets of a PyG ``Batch`` (or of one graph): ``x``, ``ptr``, ``y``, ``jet_id``.
 
@@ -244,11 +248,13 @@ class JetArray:
             columns: The names of the columns of ``x``.
             jet_columns: The names of the columns of ``jet``, as the data set has them in
                 ``jet_columns``. Default: ``jet`` is left out.
+            attribute: Which particles to take, as ``"x_target"`` of GEN/RECO pairs.
 
         Raises:
-            ValueError: If ``jet`` has another number of columns.
+            ValueError: If ``jet`` has another number of columns, or nothing says where the
+                particles of each jet begin.
         """
-        return cls(**convert.from_pyg(batch, columns, jet_columns))
+        return cls(**convert.from_pyg(batch, columns, jet_columns, attribute))
 
     def to_awkward(self) -> awkward.Array:
         """An awkward array: jagged ``constituents``, ``jet_id``, ``label``, the jet columns."""

@@ -44,26 +44,46 @@ def to_storage(jets: JetArray, axis: str) -> tuple[Data, dict[str, torch.Tensor]
 
 
 def from_pyg(
-    batch: Data, columns: Sequence[str], jet_columns: Sequence[str] = ()
+    batch: Data, columns: Sequence[str], jet_columns: Sequence[str] = (), attribute: str = "x"
 ) -> dict[str, Any]:
     """The arguments of the `JetArray` of a PyG batch, or of one graph."""
-    ptr = batch.ptr if "ptr" in batch else torch.tensor([0, batch.x.size(0)])
+    values = batch.to_dict()
+    check_names((attribute,), values, "attribute of the batch")
+    ptr = _pointer(batch, attribute)
     shape = (len(ptr) - 1,)
-    known = ("x", "ptr", "y", "jet_id", "batch")
+    known = (attribute, "x", "ptr", "y", "jet_id", "batch")
     rest = _float_columns(batch, jet_columns)
     rest |= {
-        name: value.numpy()
-        for name, value in batch.to_dict().items()
-        if name not in known and isinstance(value, torch.Tensor) and value.shape == shape
-    }
+        name: _numpy(value)
+        for name, value in values.items()
+        if name not in known and not name.endswith(("_batch", "_ptr"))
+        and isinstance(value, torch.Tensor) and value.shape == shape
+    }  # fmt: skip
     return {
-        "particles": batch.x.numpy(),
+        "particles": _numpy(values[attribute]),
         "columns": tuple(columns),
-        "ptr": ptr.numpy(),
-        "labels": batch.y.numpy() if "y" in batch else None,
-        "ids": batch.jet_id.numpy() if "jet_id" in batch else None,
+        "ptr": _numpy(ptr),
+        "labels": _numpy(batch.y) if "y" in batch else None,
+        "ids": _numpy(batch.jet_id) if "jet_id" in batch else None,
         "jets": rest,
     }
+
+
+def _pointer(batch: Data, attribute: str) -> torch.Tensor:
+    name = "ptr" if attribute == "x" else f"{attribute}_ptr"
+    if name in batch:
+        return batch[name]
+    if "ptr" not in batch:
+        return torch.tensor([0, len(batch[attribute])])
+    raise ValueError(
+        f"The batch has no {name}, expected it for the jets of {attribute}: load it with "
+        f"follow_batch=[{attribute!r}]."
+    )
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    # on any device
+    return tensor.detach().cpu().numpy()
 
 
 def _float_columns(batch: Data, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -75,7 +95,7 @@ def _float_columns(batch: Data, names: Sequence[str]) -> dict[str, np.ndarray]:
             f"Expected jet of shape [J, {len(names)}] for the columns {', '.join(names)}, but got "
             f"{'none' if shape is None else shape}: give the jet_columns of the data set."
         )
-    return {name: batch.jet[:, i].numpy() for i, name in enumerate(names)}
+    return {name: _numpy(batch.jet[:, i]) for i, name in enumerate(names)}
 
 
 def from_root(*args: Any, **options: Any) -> JetArray:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 from torch_geometric.loader.dataloader import Collater
 
 from pyg_jets.loader.assemble import Assembler
@@ -35,7 +35,8 @@ class JetLoader(DataLoader):
         dataset: The data set, or any sequence of ``Data``.
         batch_size: Graphs in a batch.
         shuffle: Whether to draw a new order for each epoch.
-        follow_batch: Attributes that get a ``_batch`` and a ``_ptr`` of their own.
+        follow_batch: Attributes that get a ``_batch`` and a ``_ptr`` of their own. Default: what
+            the data set names in ``follow_batch``, such as ``x_target`` of GEN/RECO pairs.
         exclude_keys: Attributes that are left out.
         batch_transform: Called with each whole batch, in the worker if there are any; returns a
             batch. If its attribute ``needs_epoch`` is true it is called as
@@ -68,6 +69,7 @@ class JetLoader(DataLoader):
         _check(dataset, batch_transform)
         # Every argument is kept, and collate_fn dropped: Lightning makes the loader anew from them.
         kwargs.pop("collate_fn", None)
+        follow_batch = _followed(dataset) if follow_batch is None else follow_batch
         self.follow_batch, self.exclude_keys = follow_batch, exclude_keys
         self.batch_transform = batch_transform
         self._epoch: int | None = None
@@ -167,6 +169,13 @@ class _Source:
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def _followed(dataset: Any) -> Sequence[str] | None:
+    """What the data set itself, which may be inside of subsets, wants followed."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return getattr(dataset, "follow_batch", None)
 
 
 def _check(dataset: Any, batch_transform: Any) -> None:

@@ -157,9 +157,12 @@ def _filter_above(limit):
 
 
 def test_functions_are_told_apart_by_what_they_do_and_hold(make):
-    """Also in another process, where the same function lies at another address."""
     hashes = [make(pre_filter=_filter_above(limit)).content_hash for limit in (0, 1, 0)]
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_functions_are_the_same_in_another_process():
+    """There the same function lies at another address."""
     code = (
         "from pyg_jets.datasets.base import _fingerprint\n"
         "from tests.datasets.test_contract import _filter_above\n"

@@ -6,8 +6,10 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Subset
+from torch_geometric.loader import DataLoader
 
-from pyg_jets import JetLoader
+from pyg_jets import JetArray, JetLoader
 from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets.pf_nano import PFNano
 from pyg_jets.datasets.pf_nano_reader import PFNanoReader
@@ -196,14 +198,33 @@ def test_puppi_weights_are_given_for_candidates_only(write):
         PFNano(root, features=["pt", "puppiweight"])
 
 
-def test_a_loader_gathers_pairs(write):
+@pytest.mark.parametrize("wrap", [lambda dataset: dataset, lambda d: Subset(d, range(len(d)))])
+def test_a_loader_gathers_pairs(write, wrap):
     dataset = PFNano(write())
-    loader = JetLoader(dataset, batch_size=7, follow_batch=["x_target"])
-    batch = next(iter(loader))
+    batch = next(iter(JetLoader(wrap(dataset), batch_size=7)))
     assert torch.equal(batch.x_target, torch.cat([dataset[i].x_target for i in range(7)]))
-    assert batch.x_target_batch.bincount(minlength=7).tolist() == [
-        len(dataset[i].x_target) for i in range(7)
-    ]
+    counts = [len(dataset[i].x_target) for i in range(7)]
+    assert batch.x_target_batch.bincount(minlength=7).tolist() == counts
+    assert batch.x_target_ptr.diff().tolist() == counts
+    theirs = next(iter(DataLoader(dataset, batch_size=7, follow_batch=["x_target"])))
+    assert batch.keys() == theirs.keys()
+    assert "x_target_batch" not in next(iter(JetLoader(wrap(dataset), 7, follow_batch=[])))
+
+
+@pytest.mark.parametrize(("attribute", "level"), [("x", "gen"), ("x_target", "reco")])
+def test_a_batch_goes_back_to_awkward(write, attribute, level):
+    dataset = PFNano(write())
+    batch = next(iter(JetLoader(dataset, batch_size=len(dataset))))
+    jets = JetArray.from_pyg(batch, dataset.columns, dataset.jet_columns, attribute)
+    array = jets.to_awkward()
+    by_hand = ak.Array([data[attribute][:, 0].tolist() for data in dataset])
+    assert ak.all(array.constituents.pt == by_hand)
+    assert ak.num(array.constituents).to_list() == array[f"{level}_multiplicity"].to_list()
+    assert np.allclose(array[f"{level}_pt"], dataset.observables(level)["pt"])
+    assert array.event.to_list() == dataset._data.event.tolist()
+    assert JetArray.from_awkward(array).columns == dataset.columns
+    with pytest.raises(ValueError, match=r"no x_target_ptr.*follow_batch=\['x_target'\]"):
+        JetArray.from_pyg(next(iter(DataLoader(dataset, 4))), dataset.columns, (), "x_target")
 
 
 def test_bad_jets_are_dropped_from_both_sets(write):
