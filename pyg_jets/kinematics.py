@@ -24,13 +24,14 @@ from torch import Tensor
 __all__ = [
     "delta_phi",
     "delta_r",
-    "eta_from_rapidity",
     "jet_momentum",
     "jet_sum",
+    "longitudinal",
     "rapidity",
     "relative",
     "to_cartesian",
     "to_cylindrical",
+    "transverse",
 ]
 
 Array = TypeVar("Array", np.ndarray, Tensor)
@@ -46,7 +47,9 @@ def _lib(value: Any) -> Any:
 def _safe_sqrt(square: Array) -> Array:
     """Square root with gradient zero, not infinite, where ``square`` is not above zero."""
     if isinstance(square, np.ndarray):
-        return np.sqrt(np.maximum(square, 0))
+        positive = np.maximum(square, 0)
+        plain = isinstance(positive, np.ndarray) and positive.dtype.kind == "f"
+        return np.sqrt(positive, out=positive if plain else None)
     lib = _lib(square)
     positive = square > 0
     return lib.where(positive, lib.sqrt(lib.where(positive, square, 1.0)), 0.0 * square)
@@ -113,11 +116,24 @@ def rapidity(pt: Array, eta: Array, mass: Array) -> Array:
     return lib.arcsinh(_safe_divide(pt * lib.sinh(eta), transverse_mass))
 
 
-def eta_from_rapidity(pt: Array, y: Array, mass: Array) -> Array:
-    r"""Pseudorapidity :math:`\eta = \operatorname{arsinh}(\sqrt{p_T^2 + m^2} \sinh y / p_T)`."""
+def longitudinal(pt: Array, y: Array, mass: Array) -> tuple[Array, Array, Array]:
+    r"""(pt, y, m) → (η, pz, E), with :math:`p_z = m_T \sinh y` and :math:`\sinh\eta = p_z / p_T`.
+
+    Args:
+        pt: Transverse momenta (GeV).
+        y: Rapidities.
+        mass: Masses (GeV).
+    """
     lib = _lib(pt)
-    transverse_mass = _safe_sqrt(pt**2 + mass**2)
-    return lib.arcsinh(_safe_divide(transverse_mass * lib.sinh(y), pt))
+    transverse_mass = _safe_sqrt(pt * pt + mass * mass)
+    pz = transverse_mass * lib.sinh(y)
+    return lib.arcsinh(_safe_divide(pz, pt)), pz, transverse_mass * lib.cosh(y)
+
+
+def transverse(pt: Array, phi: Array) -> tuple[Array, Array]:
+    """(pt, φ) → (px, py)."""
+    cosine, sine = _cos_sin(phi)
+    return pt * cosine, pt * sine
 
 
 def to_cartesian(
@@ -125,9 +141,8 @@ def to_cartesian(
 ) -> tuple[Array, Array, Array, Array]:
     """(pt, η, φ, m) → (px, py, pz, E), all in GeV."""
     pz = pt * _lib(pt).sinh(eta)
-    energy = _safe_sqrt(pt**2 + pz**2 + mass**2)
-    cosine, sine = _cos_sin(phi)
-    return pt * cosine, pt * sine, pz, energy
+    energy = _safe_sqrt(pt * pt + pz * pz + mass * mass)
+    return *transverse(pt, phi), pz, energy
 
 
 def _azimuth(px: Array, py: Array, rests: Array) -> Array:
@@ -141,12 +156,11 @@ def to_cylindrical(
     px: Array, py: Array, pz: Array, energy: Array
 ) -> tuple[Array, Array, Array, Array]:
     """(px, py, pz, E) → (pt, η, φ, m); E < \\|p\\| within rounding gives m = 0, never NaN."""
-    lib = _lib(px)
-    pt = _safe_sqrt(px**2 + py**2)
-    eta = lib.arcsinh(_safe_divide(pz, pt))
+    square = px * px + py * py
+    pt = _safe_sqrt(square)
+    eta = _lib(px).arcsinh(_safe_divide(pz, pt))
     phi = _azimuth(px, py, pt <= _TINY)
-    mass = _safe_sqrt(energy**2 - px**2 - py**2 - pz**2)
-    return pt, eta, phi, mass
+    return pt, eta, phi, _safe_sqrt(energy * energy - square - pz * pz)
 
 
 def jet_sum(values: Array, ptr: Array) -> Array:
@@ -164,7 +178,7 @@ def jet_sum(values: Array, ptr: Array) -> Array:
     full = np.flatnonzero(np.diff(ptr))
     total_np = np.zeros((len(ptr) - 1, *values.shape[1:]))
     if len(full):
-        total_np[full] = np.add.reduceat(values.astype(np.float64), ptr[full], axis=0)
+        total_np[full] = np.add.reduceat(values.astype(np.float64, copy=False), ptr[full], axis=0)
     return total_np
 
 

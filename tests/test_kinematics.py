@@ -31,8 +31,10 @@ def test_agrees_with_vector(particles):
         np.testing.assert_allclose(mine, getattr(theirs, name), rtol=1e-12)
     y = k.rapidity(particles["pt"], particles["eta"], particles["mass"])
     np.testing.assert_allclose(y, theirs.rapidity, rtol=1e-9, atol=1e-12)
-    eta = k.eta_from_rapidity(particles["pt"], y, particles["mass"])
+    eta, pz, energy = k.longitudinal(particles["pt"], y, particles["mass"])
     np.testing.assert_allclose(eta, particles["eta"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(pz, theirs.pz, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(energy, theirs.E, rtol=1e-9)
 
 
 def test_round_trip(particles):
@@ -41,7 +43,7 @@ def test_round_trip(particles):
         np.testing.assert_allclose(mine, original, rtol=1e-6, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["to_cartesian", "rapidity", "eta_from_rapidity"])
+@pytest.mark.parametrize("name", ["to_cartesian", "rapidity", "longitudinal"])
 def test_torch_equals_numpy(particles, name):
     columns = [particles[n] for n in NAMES]
     columns = columns if name == "to_cartesian" else [columns[i] for i in (0, 1, 3)]
@@ -67,11 +69,11 @@ def test_gradients_are_finite_for_massless_and_resting_particles(case, dtype):
     momentum = k.to_cartesian(*columns)
     back = k.to_cylindrical(*momentum)
     y = k.rapidity(columns[0], columns[1], columns[3])
-    eta = k.eta_from_rapidity(columns[0], columns[1], columns[3])
+    eta, *rest = k.longitudinal(columns[0], columns[1], columns[3])
     distance = k.delta_r(columns[1], columns[2], columns[1].detach(), columns[2].detach())
-    total = sum(v.sum() for v in (*momentum, *back, y, eta, distance))
+    total = sum(v.sum() for v in (*momentum, *back, *rest, y, eta, distance))
     total.backward()
-    assert all(torch.isfinite(v).all() for v in (*back, y, eta))
+    assert all(torch.isfinite(v).all() for v in (*back, *rest, y, eta))
     assert all(torch.isfinite(c.grad).all() for c in columns)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from pyg_jets.transforms.derive import Derived, derivable, requirements
 __all__ = ["Conversion", "expand_features"]
 
 #: Jets in a chunk: so few that the columns in between stay in the cache.
-_CHUNK = 4096
+_CHUNK = 2048
+#: The largest block by whose return glibc learns to keep as much (``DEFAULT_MMAP_THRESHOLD_MAX``).
+_KEPT = 32 * 1024 * 1024 - 65536
 _AXIS = ("pt", "eta", "phi", "mass")
 _MOMENTA = {*_AXIS, "rapidity", "px", "py", "pz", "e", "ptrel", "etarel", "phirel"}
 
@@ -34,6 +37,17 @@ def expand_features(names: Sequence[str] | str) -> tuple[str, ...]:
     """
     names = [names] if isinstance(names, str) else names
     return tuple(n for name in names for n in (KINDS if name == "pdgid_onehot" else (name,)))
+
+
+@cache
+def _keep_memory() -> None:
+    """Have glibc keep the memory of the columns of one chunk for those of the next.
+
+    It gives large blocks back to the system, which hands them out again page by page; that takes
+    longer than what is computed in them. One large block, given back untouched, sets its limit
+    higher, once a process. Other allocators do not mind.
+    """
+    np.empty(_KEPT, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -115,6 +129,7 @@ class Conversion:
             mark: Makes the writer's place from a row.
             tick: Called with the number of rows that are done.
         """
+        _keep_memory()
         given = self.reader.given(part.path)
         self.check(given, part.path.name)
         for chunk in self._chunks(part, self.names(given), start):

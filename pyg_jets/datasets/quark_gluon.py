@@ -50,14 +50,14 @@ class QuarkGluonReader(Reader):
     def chunks(
         self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
     ) -> Iterator[Chunk]:
-        take = range(len(_STORED))
+        take = [_STORED.index("pdgid" if name in _FROM_ID else name) for name in names]
         with NpzReader(part.path) as file:
             _check(file, part.path)
             for first, arrays in enumerate(file.chunks(("X", "y"), size, start)):
                 first = start + first * size
-                stored, ptr = unpad(arrays["X"], take, key=0)
+                particles, ptr = unpad(arrays["X"], take, key=0)
                 labels = checked_labels(part.path, arrays["y"], 2, first)
-                particles = _with_properties(part.path, stored, names)
+                particles = _add_properties(part.path, particles, names)
                 jets = make_jets(part.path, particles, names, ptr, first, labels, drop=drop)
                 yield Chunk(jets, first + len(labels))
 
@@ -76,21 +76,20 @@ def _check(file: NpzReader, path: Path) -> None:
         )
 
 
-def _with_properties(path: Path, stored: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """The columns ``names`` of the particles, those that follow from the id among them."""
-    columns: dict[str, np.ndarray] = dict(zip(_STORED, stored.T, strict=True))
-    if set(_FROM_ID).intersection(names):
-        try:
-            table, which = _table(columns["pdgid"].astype(np.int64))
-        except (ValueError, OverflowError) as error:
-            raise ValueError(
-                f"{path}: {error}: the file is broken, fetch it again; or ask for features that "
-                "need neither mass nor charge."
-            ) from None
-        columns |= {name: table[name][which] for name in _FROM_ID}
-    particles = np.empty((len(stored), len(names)), np.float32)
-    for i, name in enumerate(names):
-        particles[:, i] = columns[name]
+def _add_properties(path: Path, particles: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Put mass and charge where the PDG id stands for them."""
+    places = {name: i for i, name in enumerate(names) if name in _FROM_ID}
+    if not places:
+        return particles
+    try:
+        table, which = _table(particles[:, next(iter(places.values()))].astype(np.int64))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{path}: {error}: the file is broken, fetch it again; or ask for features that "
+            "need neither mass nor charge."
+        ) from None
+    for name, i in places.items():
+        particles[:, i] = table[name][which]
     return particles
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pyg_jets.jets import JetArray
-from pyg_jets.jets.checks import describe_row, wrong_particles
+from pyg_jets.jets.checks import are_fine, describe_row, wrong_particles
 
 __all__ = ["Chunk", "Given", "Part", "Reader", "checked_labels", "make_jets"]
 
@@ -121,8 +121,9 @@ def make_jets(
     ids = np.arange(start, start + len(ptr) - 1) if ids is None else ids
     columns = {name: np.asarray(value) for name, value in (jets or {}).items()}
     bad = np.zeros(len(ids), bool)
-    wrong = wrong_particles(particles, names)
-    if wrong.any():
+    wrong = np.zeros(0, bool)
+    if not are_fine(particles, names):
+        wrong = wrong_particles(particles, names)
         rows = np.flatnonzero(wrong)
         bad[np.searchsorted(ptr, rows, side="right") - 1] = True
     wrong_jets = {n: ~np.isfinite(v) for n, v in columns.items() if v.dtype.kind == "f"}

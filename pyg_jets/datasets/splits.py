@@ -83,13 +83,16 @@ def _keys_reference(words: np.ndarray, ptr: np.ndarray) -> np.ndarray:
 @kernel
 def keys_kernel(words, ptr, columns, keys):
     """Add up a mixed word of each particle; all of it counts on the wrap."""
+    combined = np.zeros(ptr[-1], np.uint64)
+    factor = np.uint64(_GOLDEN)
+    for i in columns:  # column by column, so that the compiler takes several rows at once
+        for row in range(len(combined)):
+            combined[row] += np.uint64(words[row, i]) * factor
+        factor += np.uint64(_TWICE)
     for j in range(len(keys)):
         total = np.uint64(0)
         for row in range(ptr[j], ptr[j + 1]):
-            mixed, factor = np.uint64(0), np.uint64(_GOLDEN)
-            for i in columns:
-                mixed += np.uint64(words[row, i]) * factor
-                factor += np.uint64(_TWICE)
+            mixed = combined[row]
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(_FIRST)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(_SECOND)
             total += mixed ^ (mixed >> np.uint64(31))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "are_fine",
     "as_array",
     "as_pointer",
     "check_values",
@@ -68,14 +69,18 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return view
 
 
+def are_fine(particles: np.ndarray, columns: Sequence[str]) -> bool:
+    """Whether no particle is wrong, found in one pass; ``False`` may also mean: perhaps not."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        if not np.isfinite(particles.sum()):
+            return False
+    energies = [i for i, name in enumerate(columns) if name in _NOT_NEGATIVE]
+    return all(particles[:, i].min(initial=0) >= 0 for i in energies)
+
+
 def wrong_particles(particles: np.ndarray, columns: Sequence[str]) -> np.ndarray:
     """Which particles have a NaN, an infinite or a negative energy, ``[N]`` bool."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        total = particles.sum()  # faster than a look at each, and nearly always finite
-    if np.isfinite(total):
-        wrong = np.zeros(len(particles), bool)
-    else:
-        wrong = ~np.isfinite(particles).all(axis=1)
+    wrong = ~np.isfinite(particles).all(axis=1)
     for i, name in enumerate(columns):
         if name in _NOT_NEGATIVE:
             wrong |= particles[:, i] < 0
@@ -89,6 +94,8 @@ def describe_row(columns: Sequence[str], row: np.ndarray) -> str:
 
 def check_values(jets: Any) -> None:
     """Refuse a NaN, an infinite or a negative energy, naming the jet and the particle."""
+    if are_fine(jets.particles, jets.columns):
+        return
     wrong = wrong_particles(jets.particles, jets.columns)
     if not wrong.any():
         return

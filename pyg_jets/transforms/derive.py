@@ -81,8 +81,12 @@ def _rapidity(pt: Any, eta: Any, mass: Any) -> Any:
     return kinematics.rapidity(*map(_double, (pt, eta, mass)))
 
 
-def _eta(pt: Any, rapidity: Any, mass: Any) -> Any:
-    return kinematics.eta_from_rapidity(*map(_double, (pt, rapidity, mass)))
+def _longitudinal(pt: Any, rapidity: Any, mass: Any) -> Any:
+    return kinematics.longitudinal(*map(_double, (pt, rapidity, mass)))
+
+
+def _transverse(pt: Any, phi: Any) -> Any:
+    return kinematics.transverse(_double(pt), _double(phi))
 
 
 def _jet_mass(pt: Any, eta: Any, e: Any) -> Any:
@@ -126,11 +130,12 @@ def _kinds(pdgid: Any, charge: Any) -> Any:
 # The first rule whose needs can be had is taken. A name that begins with ``jet_`` is a column of
 # jets; where a particle's column needs one, it is repeated for each particle.
 _RULES = (
+    _Rule(("eta", "pz", "e"), ("pt", "rapidity", "mass"), _longitudinal, given=("rapidity",)),
+    _Rule(("px", "py"), ("pt", "phi"), _transverse, given=("rapidity", "pt")),
     _Rule(("pt", "eta", "phi", "mass"), _MOMENTUM, _cylindrical),
     _Rule(("pt", "eta", "phi"), _MOMENTUM[:3], _directions),
     _Rule(("pt",), ("ptrel", "jet_pt"), lambda part, jet: part * jet),
     _Rule(("eta",), ("etarel", "jet_eta"), lambda part, jet: part + jet),
-    _Rule(("eta",), ("pt", "rapidity", "mass"), _eta),
     _Rule(("phi",), ("phirel", "jet_phi"), lambda part, jet: kinematics.delta_phi(part, -jet)),
     _Rule(_MOMENTUM, ("pt", "eta", "phi", "mass"), _cartesian),
     _Rule(_MOMENTUM, ("pt", "eta", "phi"), _massless),
