@@ -142,7 +142,8 @@ def to_cartesian(
     """(pt, η, φ, m) → (px, py, pz, E), all in GeV."""
     pz = pt * _lib(pt).sinh(eta)
     energy = _safe_sqrt(pt * pt + pz * pz + mass * mass)
-    return *transverse(pt, phi), pz, energy
+    px, py = transverse(pt, phi)
+    return px, py, pz, energy
 
 
 def _azimuth(px: Array, py: Array, rests: Array) -> Array:
