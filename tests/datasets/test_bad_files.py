@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyg_jets.datasets import DATASETS
+from pyg_jets.datasets import DATASETS, JetFiles, PFNano
 from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.io.cards import read_card
+from pyg_jets.transforms.derive import derivable
 from tests.datasets.layouts.all import LAYOUTS
 from tests.datasets.layouts.layout import WRONG
 
+#: What the files in the layout of the tests do not have.
+_OF_SOME_FILES = {PFNano: ("d0err", "dzerr", "gen_pt", "gen_eta", "gen_phi", "gen_mass")}
 each = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
@@ -48,6 +52,21 @@ def test_agrees_with_an_independent_reading(layout, written):
         assert "y" not in dataset[0]
     else:
         assert dataset._data.y.tolist() == layout.labels(root).tolist()
+
+
+@each
+def test_the_card_lists_what_the_class_gives(layout, written):
+    dataset = make(layout, written(layout))
+    columns = read_card(dataset.card)["columns"]
+    given = dataset.conversion.reader.given(dataset.parts()[0].path)
+    of_jets = [f"jet_{name}" for name in given.jets]
+    optional = _OF_SOME_FILES.get(layout.kind, ())
+    for one in columns["particles"]:
+        known = derivable(one["name"], (*given.particles, *of_jets), dataset.axis)
+        assert known or one["name"] in optional, one["name"]
+    held = {*dataset.jet_columns, *(dataset._per_jet - {"jet", "y", "jet_id", "split"})}
+    if layout.kind is not JetFiles:  # whose columns are the user's
+        assert held == {one["name"] for one in columns["jets"]} - set(optional)
 
 
 @each
