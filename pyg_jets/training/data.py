@@ -7,12 +7,14 @@ import torch
 from torch_geometric.data import InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
+from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.loader import JetLoader
 from pyg_jets.training.remember import Remember
 from pyg_jets.training.sample import TrainingSample
-from pyg_jets.transforms import Compose, Features, Resimulate
+from pyg_jets.transforms import TAGGER_FEATURES, Compose, Features, Resimulate
+from pyg_jets.transforms.derive import derivable
 
 __all__ = ["JetDataModule"]
 
@@ -30,7 +32,8 @@ class JetDataModule(lightning.LightningDataModule):
 
     Args:
         dataset: The data set, made with ``split=None``.
-        features: What the network reads. Default: the tagger features, on the data set's axis.
+        features: What the network reads. Default: the tagger features, on the data set's axis, or
+            the columns of the data set where these do not follow from them.
         train_transform: A batch transform of the training jets, such as ``Resimulate``.
         eval_transform: The same for all others. Default: the un-rotated variant of
             ``train_transform`` if that is a ``Resimulate``.
@@ -72,7 +75,8 @@ class JetDataModule(lightning.LightningDataModule):
                 raise ValueError(f"Expected {name} of at least 1, but got {size}.")
         self.dataset, self.num_workers = dataset, num_workers
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.features = features or Features(axis=dataset.axis, columns=dataset.columns)
+        self.features = features or _default_features(dataset)
+        _check_columns(dataset, train_transform, eval_transform)
         self.train_transform = train_transform
         self.eval_transform = eval_transform or _at(train_transform, 1)
         self.spread_transform = None
@@ -82,7 +86,7 @@ class JetDataModule(lightning.LightningDataModule):
         for split, jets in self.splits.items():
             if len(jets) == 0:
                 raise ValueError(
-                    f"The {split} split of {dataset} is empty: use more jets, or other fractions."
+                    f"The {split} split of {dataset} is empty: use more jets, other fractions, or splits='hash'."
                 )
         self.sample, self.remember = sample or TrainingSample(), remember
         chosen, val = self.sample.choose(len(self.splits["train"]))
@@ -158,6 +162,21 @@ class JetDataModule(lightning.LightningDataModule):
     def transfer_batch_to_device(self, batch, device: torch.device, dataloader_idx: int):
         """Move a PyG batch, pointer and all, unless it is there."""
         return batch if batch.x.device == device else batch.to(device)
+
+
+def _default_features(dataset: JetDataset) -> Features:
+    known = all(derivable(name, dataset.columns, dataset.axis) for name in TAGGER_FEATURES)
+    names = TAGGER_FEATURES if known else dataset.columns
+    return Features(names, axis=dataset.axis, columns=dataset.columns)
+
+
+def _check_columns(dataset: JetDataset, *transforms: BaseTransform | None) -> None:
+    if dataset.columns != CANONICAL and any(isinstance(t, Resimulate) for t in transforms):
+        raise ValueError(
+            f"The detector needs the columns {', '.join(CANONICAL)} of x, but {dataset} has "
+            f"{', '.join(dataset.columns)}: make it with features={list(CANONICAL)} if it can "
+            "give them, or leave Resimulate out."
+        )
 
 
 def _at(

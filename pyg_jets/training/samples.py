@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 from torch_geometric.data import Batch
 
-from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import JetDataset
 from pyg_jets.detector import rotate
 from pyg_jets.jets import JetArray
@@ -53,4 +52,4 @@ def _first_jets(dataset: JetDataset, count: int) -> JetArray:
         rank[labels == label] = np.arange((labels == label).sum())
     order = np.lexsort((labels, rank))[: min(count, len(labels))]
     batch = Batch.from_data_list([dataset[int(i)] for i in order])
-    return replace(JetArray.from_pyg(batch, CANONICAL), jets={})
+    return replace(JetArray.from_pyg(batch, dataset.columns), jets={})
