@@ -19,7 +19,9 @@ def run(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
 
 
-@pytest.mark.parametrize("words", [[], ["generate"], ["report"], ["demo"], ["fit"]], ids=str)
+@pytest.mark.parametrize(
+    "words", [[], ["generate"], ["datasets"], ["report"], ["demo"], ["fit"]], ids=str
+)
 def test_help(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])

@@ -86,7 +86,8 @@ class JetDataModule(lightning.LightningDataModule):
         for split, jets in self.splits.items():
             if len(jets) == 0:
                 raise ValueError(
-                    f"The {split} split of {dataset} is empty: use more jets, other fractions, or splits='hash'."
+                    f"The {split} split of {dataset} is empty: use more jets, other fractions, or "
+                    "splits='hash'."
                 )
         self.sample, self.remember = sample or TrainingSample(), remember
         chosen, val = self.sample.choose(len(self.splits["train"]))

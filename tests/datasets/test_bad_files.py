@@ -13,6 +13,7 @@ from pyg_jets.io.cards import read_card
 from pyg_jets.transforms.derive import derivable
 from tests.datasets.layouts.all import LAYOUTS
 from tests.datasets.layouts.layout import WRONG
+from tests.io.broken import SAID, spoil
 
 #: What the files in the layout of the tests do not have.
 _OF_SOME_FILES = {PFNano: ("d0err", "dzerr", "gen_pt", "gen_eta", "gen_phi", "gen_mass")}
@@ -82,8 +83,8 @@ def test_every_way_to_be_wrong_is_tested_or_exempt(layout):
 )
 def test_wrong_content(layout, way, copy):
     root = copy(layout)
-    spoil, said = layout.wrong[way]
-    spoil(root)
+    make_wrong, said = layout.wrong[way]
+    make_wrong(root)
     with pytest.raises(ValueError, match=said):
         make(layout, root)
     assert nothing_half_made(root)
@@ -102,21 +103,14 @@ def test_bad_jets_can_be_dropped(layout, way, copy):
 
 
 @each
-@pytest.mark.parametrize("way", ["empty", "truncated", "html"])
+@pytest.mark.parametrize("way", SAID)
 def test_broken_files(layout, way, copy):
     root = copy(layout)
     path = layout.files(root)[0]
-    content = path.read_bytes()
-    broken = {
-        "empty": b"",
-        "truncated": content[: len(content) // 2],
-        "html": b"<!DOCTYPE html><html><body>Sign in to continue</body></html>",
-    }[way]
-    path.write_bytes(broken)
+    content = spoil(path, way)
     with pytest.raises(ValueError, match=re.escape(path.name)) as caught:
         make(layout, root)
-    words = {"empty": "empty|0 bytes", "truncated": "cut short|truncated|damaged", "html": "HTML"}
-    assert re.search(words[way], str(caught.value)), caught.value
+    assert re.search(SAID[way], str(caught.value)), caught.value
     assert nothing_half_made(root)
     path.write_bytes(content)  # once it is mended all is well
     assert len(make(layout, root))

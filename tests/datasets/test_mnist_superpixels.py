@@ -12,6 +12,7 @@ from torch_geometric.loader import DataLoader
 from pyg_jets import JetLoader
 from pyg_jets.datasets.mnist_superpixels import MNISTSuperpixels
 from tests.datasets.superpixels import N_GRAPHS, graphs, write
+from tests.io.broken import SAID, spoil
 
 NAMES = ("x", "edge_index", "y", "pos")
 
@@ -112,18 +113,11 @@ def test_takes_the_file_that_pyg_left(root, tmp_path_factory, new):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("way", ["empty", "truncated", "html"])
+@pytest.mark.parametrize("way", SAID)
 def test_broken_files(tmp_path, way, packed):
     path = write(tmp_path, packed=packed)
-    content = path.read_bytes()
-    broken = {
-        "empty": b"",
-        "truncated": content[: len(content) // 2],
-        "html": b"<!DOCTYPE html><html><body>Sign in to continue</body></html>",
-    }[way]
-    path.write_bytes(broken)
-    words = {"empty": "empty", "truncated": "cut short", "html": "HTML"}[way]
-    with pytest.raises(ValueError, match=rf"{re.escape(path.name)}.*{words}"):
+    content = spoil(path, way)
+    with pytest.raises(ValueError, match=rf"{re.escape(path.name)}.*({SAID[way]})"):
         MNISTSuperpixels(tmp_path)
     assert not list(tmp_path.glob("processed/[!.]*/meta.json"))
     path.write_bytes(content)  # once it is mended all is well
@@ -145,10 +139,10 @@ def test_an_archive_without_the_file(tmp_path):
 
 
 def _put(name, value):
-    def spoil(content):
+    def change(content):
         content[1][3][name] = value(content[1][3][name])
 
-    return spoil
+    return change
 
 
 def _without_pos(content):
@@ -162,7 +156,7 @@ def _nan(values):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("change", "said"),
     [
         (_without_pos, "has x, edge_index, y, expected x, edge_index, y, pos"),
         (_put("x", lambda x: x.long()), "has x of int64 .* expected floating-point"),
@@ -175,9 +169,9 @@ def _nan(values):
         (_put("y", lambda y: torch.tensor([1, 2])), r"has y of int64 and shape \[2\]"),
     ],
 )
-def test_wrong_content(tmp_path, spoil, said):
+def test_wrong_content(tmp_path, change, said):
     content = graphs()
-    spoil(content)
+    change(content)
     path = write(tmp_path, content)
     with pytest.raises(ValueError, match=rf"{re.escape(path.name)}: graph 3 of test .*{said}"):
         MNISTSuperpixels(tmp_path)

@@ -19,6 +19,17 @@ OTHERS = {
 }
 
 
+#: What is said of a file that came empty, half, or as a web page.
+SAID = {"empty": "empty|0 bytes", "truncated": "cut short|truncated|damaged", "html": "HTML"}
+
+
+def spoil(path: Path, way: str) -> bytes:
+    """Make a file empty, half or a web page; returns what it held."""
+    content = path.read_bytes()
+    path.write_bytes({"empty": b"", "truncated": content[: len(content) // 2], "html": HTML}[way])
+    return content
+
+
 def refuses_others(path: Path, expected: str, read) -> None:
     """Check that ``read(path)`` refuses every kind of file that is not its own, in a sentence."""
     with pytest.raises(FileNotFoundError, match=f"no file {re.escape(str(path))}: .*{expected}"):
