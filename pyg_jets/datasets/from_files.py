@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,24 +9,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 from torch_geometric.data import Data
-from tqdm import tqdm
 
 from pyg_jets.columns import check_names
 from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.building import convert_files, identities
 from pyg_jets.datasets.conversion import Conversion, expand_features
 from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.reading import Part, Reader
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import SPLITS
-from pyg_jets.files import dask_client
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
-from pyg_jets.io.flat import FlatWriter, join_flat
 
 __all__ = ["FileDataset"]
-
-#: Bytes of raw files above which they are converted in parallel unless asked otherwise.
-_MANY = 1 << 30
 
 
 class FileDataset(JetDataset):
@@ -198,16 +191,7 @@ class FileDataset(JetDataset):
         parts = self.parts()
         given = self.conversion.reader.given(parts[0].path)
         self.conversion.check(given, type(self).__name__)
-        identity = [[p.path.name, *_identity(p.path)] for p in parts]
-        writer = _continued(folder, identity)
-        try:
-            if self._processes(parts) > 1:
-                self._in_parallel(parts, writer, identity)
-            else:
-                self._in_turn(parts, writer, identity)
-        except BaseException:
-            writer.close()
-            raise
+        writer = convert_files(self.conversion, parts, folder, type(self).__name__, self._workers)
         if not writer.rows:
             named = ", ".join(part.path.name for part in parts[:3])
             raise ValueError(
@@ -217,75 +201,9 @@ class FileDataset(JetDataset):
             {
                 "columns": self.conversion.features,
                 "jet_columns": self.conversion.float_columns(given),
-                "files": identity,
+                "files": identities(parts),
             }
         )
-
-    def _processes(self, parts: Sequence[Part]) -> int:
-        total = sum(part.path.stat().st_size for part in parts)
-        default = (os.cpu_count() or 1) if total > _MANY else 1
-        return min(len(parts), default if self._workers is None else self._workers)
-
-    def _in_turn(self, parts: Sequence[Part], writer: FlatWriter, identity: list) -> None:
-        first, row = writer.place[:2] if writer.place else (0, 0)
-        with tqdm(unit="jet", unit_scale=True, desc=type(self).__name__, disable=None) as bar:
-            for i, part in enumerate(parts[first:], first):
-                base = bar.n
-                self.conversion.run(
-                    part,
-                    writer,
-                    row if i == first else 0,
-                    lambda stop, i=i: (i, stop, identity),
-                    lambda stop, base=base: bar.update(base + stop - bar.n),
-                )
-                writer.place = (i + 1, 0, identity)
-
-    def _in_parallel(self, parts: Sequence[Part], writer: FlatWriter, identity: list) -> None:
-        """One table a file, in several processes, which are then joined."""
-        folders = [writer.folder / f"part-{i:05d}" for i in range(len(parts))]
-        done = writer.place[0] if writer.place else 0
-        with dask_client(workers=self._processes(parts), memory_limit=0) as client:
-            waiting = [
-                client.submit(_convert_alone, self.conversion, part, folder, one, pure=False)
-                for part, folder, one in zip(
-                    parts[done:], folders[done:], identity[done:], strict=True
-                )
-            ]
-            bar = tqdm(waiting, unit="file", desc=type(self).__name__, disable=None)
-            for i, future in enumerate(bar, done):
-                future.result()
-                join_flat([folders[i]], writer)
-                writer.place = (i + 1, 0, identity)
-                writer.note()
-                shutil.rmtree(folders[i])
-
-
-def _convert_alone(conversion: Conversion, part: Part, folder: Path, identity: list) -> None:
-    """Convert one file into a table of its own, unless that is done."""
-    if (folder / "meta.json").exists():
-        return
-    writer = _continued(folder, identity)
-    start = writer.place[0] if writer.place else 0
-    try:
-        conversion.run(part, writer, start, lambda stop: (stop, identity), lambda stop: None)
-    except BaseException:
-        writer.close()
-        raise
-    writer.finish({})
-
-
-def _continued(folder: Path, identity: list) -> FlatWriter:
-    """The table that was begun from the same raw files, or a new one."""
-    writer = FlatWriter(folder)
-    if writer.place is not None and writer.place[-1] != identity:
-        shutil.rmtree(folder)
-        writer = FlatWriter(folder)
-    return writer
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def _window(window: Sequence[float] | None) -> Any:

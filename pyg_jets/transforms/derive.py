@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,177 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets import kinematics
-from pyg_jets.columns import KINDS
 from pyg_jets.ops.pointer import ptr_to_batch
+from pyg_jets.transforms.rules import Rule, rules_for
 
 __all__ = ["Derived", "derivable", "positions", "requirements"]
-
-_FLOOR = 1e-12
-_MOMENTUM = ("px", "py", "pz", "e")
-_JET_MOMENTUM = ("jet_pt", "jet_eta", "jet_phi", "jet_mass", "jet_e")
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """How the columns ``gives`` are made of ``needs``, of which ``given`` must be at hand.
-
-    ``make`` gets the arrays of ``needs``, and the pointer as well if ``sums``.
-    """
-
-    gives: tuple[str, ...]
-    needs: tuple[str, ...]
-    make: Callable[..., Any]
-    given: tuple[str, ...] = ()
-    sums: bool = False
-
-
-def _lib(value: Any) -> Any:
-    return torch if isinstance(value, Tensor) else np
-
-
-def _double(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.double()
-    return value.astype(np.float64, copy=False)
-
-
-def _at_least(value: Any) -> Any:
-    return value.clamp_min(_FLOOR) if isinstance(value, Tensor) else np.maximum(value, _FLOOR)
-
-
-def _log(value: Any) -> Any:
-    return _lib(value).log(_at_least(value))
-
-
-def _share(part: Any, whole: Any) -> Any:
-    return part / _at_least(whole)
-
-
-def _massless(*cylindrical: Any) -> Any:
-    pt, eta, *phi = map(_double, cylindrical)
-    zero = 0.0 * pt
-    full = kinematics.to_cartesian(pt, eta, phi[0] if phi else zero, zero)
-    return full if phi else full[2:]
-
-
-def _cartesian(*cylindrical: Any) -> Any:
-    return kinematics.to_cartesian(*map(_double, cylindrical))
-
-
-def _cylindrical(*cartesian: Any) -> Any:
-    return kinematics.to_cylindrical(*map(_double, cartesian))
-
-
-def _directions(px: Any, py: Any, pz: Any) -> Any:
-    return _cylindrical(px, py, pz, 0.0 * px)[:3]
-
-
-def _rapidity(pt: Any, eta: Any, mass: Any) -> Any:
-    return kinematics.rapidity(*map(_double, (pt, eta, mass)))
-
-
-def _longitudinal(pt: Any, rapidity: Any, mass: Any) -> Any:
-    return kinematics.longitudinal(*map(_double, (pt, rapidity, mass)))
-
-
-def _transverse(pt: Any, phi: Any) -> Any:
-    return kinematics.transverse(_double(pt), _double(phi))
-
-
-def _jet_mass(pt: Any, eta: Any, e: Any) -> Any:
-    pt, eta, e = map(_double, (pt, eta, e))
-    return kinematics.to_cylindrical(pt, 0.0 * pt, pt * _lib(pt).sinh(eta), e)[3]
-
-
-def _jet_energy(pt: Any, eta: Any, mass: Any) -> Any:
-    pt, eta, mass = map(_double, (pt, eta, mass))
-    return kinematics.to_cartesian(pt, eta, 0.0 * pt, mass)[3]
-
-
-def _sums(*parts: Any, ptr: Any) -> Any:
-    if isinstance(ptr, Tensor):
-        return kinematics.jet_sum(torch.stack(parts, -1), ptr).unbind(-1)
-    return tuple(kinematics.jet_sum(part, ptr) for part in parts)
-
-
-def _jet(*momentum: Any, ptr: Any) -> Any:
-    total = _sums(*momentum, ptr=ptr)
-    return *kinematics.to_cylindrical(*total), total[3]
-
-
-def _zero_axis(eta: Any, ptr: Any) -> Any:
-    zero = _lib(eta).zeros_like(ptr[1:], dtype=eta.dtype)
-    return zero, zero
-
-
-def _radius(eta: Any, phi: Any) -> Any:
-    return kinematics.delta_r(eta, phi, 0.0 * eta, 0.0 * phi)
-
-
-def _kinds(pdgid: Any, charge: Any) -> Any:
-    number, charged = abs(pdgid), charge != 0
-    photon, electron, muon = number == 22, number == 11, number == 13
-    hadron = ~(photon | electron | muon)
-    found = (charged & hadron, ~charged & hadron, photon, electron, muon)
-    return tuple(f * (0 * pdgid + 1) for f in found)
-
-
-# The first rule whose needs can be had is taken. A name that begins with ``jet_`` is a column of
-# jets; where a particle's column needs one, it is repeated for each particle.
-_RULES = (
-    _Rule(("eta", "pz", "e"), ("pt", "rapidity", "mass"), _longitudinal, given=("rapidity",)),
-    _Rule(("px", "py"), ("pt", "phi"), _transverse, given=("rapidity", "pt")),
-    _Rule(("pt", "eta", "phi", "mass"), _MOMENTUM, _cylindrical),
-    _Rule(("pt", "eta", "phi"), _MOMENTUM[:3], _directions),
-    _Rule(("pt",), ("ptrel", "jet_pt"), lambda part, jet: part * jet),
-    _Rule(("eta",), ("etarel", "jet_eta"), lambda part, jet: part + jet),
-    _Rule(("phi",), ("phirel", "jet_phi"), lambda part, jet: kinematics.delta_phi(part, -jet)),
-    _Rule(_MOMENTUM, ("pt", "eta", "phi", "mass"), _cartesian),
-    _Rule(_MOMENTUM, ("pt", "eta", "phi"), _massless),
-    _Rule(_MOMENTUM[2:], ("pt", "eta"), _massless),
-    _Rule(("rapidity",), ("pt", "eta", "mass"), _rapidity),
-    _Rule(("logpt",), ("pt",), _log),
-    _Rule(("loge",), ("e",), _log),
-    _Rule(("ptrel",), ("pt", "jet_pt"), _share),
-    _Rule(("erel",), ("e", "jet_e"), _share),
-    _Rule(("logptrel",), ("ptrel",), _log),
-    _Rule(("logerel",), ("erel",), _log),
-    _Rule(("etarel",), ("eta", "jet_eta"), lambda part, jet: part - jet),
-    _Rule(("rapidityrel",), ("rapidity", "jet_rapidity"), lambda part, jet: part - jet),
-    _Rule(("phirel",), ("phi", "jet_phi"), kinematics.delta_phi),
-    _Rule(("deltar",), ("etarel", "phirel"), _radius),
-    _Rule(KINDS, ("pdgid", "charge"), _kinds),
-    _Rule(("jet_e",), ("jet_pt", "jet_eta", "jet_mass"), _jet_energy, given=("jet_mass",)),
-    _Rule(("jet_mass",), ("jet_pt", "jet_eta", "jet_e"), _jet_mass, given=("jet_e",)),
-    _Rule(_JET_MOMENTUM, _MOMENTUM, _jet, sums=True),
-    _Rule(("jet_rapidity",), ("jet_pt", "jet_eta", "jet_mass"), _rapidity),
-)
-
-# On a plane there is no jet axis but the origin, and the sum of pT is that of magnitudes.
-_PLANE = (
-    _Rule(("jet_eta", "jet_phi"), ("eta",), _zero_axis, sums=True),
-    _Rule(("jet_pt",), ("pt",), _sums, sums=True),
-    _Rule(("jet_e",), ("e",), _sums, sums=True),
-)
-
-
-def _rules(axis: str) -> tuple[_Rule, ...]:
-    return _PLANE + _RULES if axis == "origin" else _RULES
 
 
 def _plan(
     name: str, given: frozenset[str], axis: str, tried: frozenset[str] = frozenset()
-) -> dict[str, _Rule | None] | None:
+) -> dict[str, Rule | None] | None:
     """The rule for ``name`` and for all that it needs; ``None`` for what is given."""
     if name in given:
         return {name: None}
     if name in tried:
         return None
-    for rule in _rules(axis):
+    for rule in rules_for(axis):
         if name not in rule.gives or not given.issuperset(rule.given):
             continue
-        steps: dict[str, _Rule | None] = {name: rule}
+        steps: dict[str, Rule | None] = {name: rule}
         for need in rule.needs:
             below = _plan(need, given, axis, tried | {name})
             if below is None:
@@ -193,7 +39,7 @@ def _plan(
 
 
 @cache
-def _cached_plan(name: str, given: frozenset[str], axis: str) -> dict[str, _Rule | None] | None:
+def _cached_plan(name: str, given: frozenset[str], axis: str) -> dict[str, Rule | None] | None:
     return _plan(name, given, axis)
 
 
@@ -282,7 +128,7 @@ class Derived:
                 self._make(step, rule)
         return self._known[name]
 
-    def _make(self, wanted: str, rule: _Rule) -> None:
+    def _make(self, wanted: str, rule: Rule) -> None:
         of_jets = rule.gives[0].startswith("jet_")
         needs = [
             self._known[need] if of_jets or not need.startswith("jet_") else self.spread(need)
@@ -297,7 +143,7 @@ class Derived:
             if name == wanted or self._is_made_by(rule, name):
                 self._known.setdefault(name, value)
 
-    def _is_made_by(self, rule: _Rule, name: str) -> bool:
+    def _is_made_by(self, rule: Rule, name: str) -> bool:
         plan = _cached_plan(name, self._given, self.axis)
         return plan is not None and plan[name] is rule
 

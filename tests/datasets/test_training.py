@@ -32,6 +32,7 @@ def test_a_tagger_learns_from_files(name, options, transform, written, tmp_path)
     trainer = lightning.Trainer(
         max_epochs=2,
         accelerator="cpu",
+        default_root_dir=tmp_path,
         logger=False,
         enable_progress_bar=False,
         callbacks=[RunFolder(tmp_path / "run")],
