@@ -81,6 +81,11 @@ class Tagger(lightning.LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
+        if data.dataset.num_classes == 0:
+            raise ValueError(
+                f"{data.dataset} has no labels, expected at least two classes to tell apart: choose "
+                "a data set with labels."
+            )
         self._resize(data.n_features)
         if stage == "fit" and self.standardize:
             self.learn_statistics(data.statistics_dataloader())

@@ -51,3 +51,13 @@ def test_a_detector_asks_for_its_columns(written):
     dataset = layout.kind(written(layout), **layout.options, **FRACTIONS, features=order)
     with pytest.raises(ValueError, match=r"needs the columns pt, .*make it with features="):
         JetDataModule(dataset, train_transform=Resimulate("cms-like"))
+
+
+def test_a_tagger_asks_for_labels(written, tmp_path):
+    layout = LAYOUTS["aspen_open_jets"]
+    data = JetDataModule(layout.kind(written(layout), **layout.options, **FRACTIONS))
+    trainer = lightning.Trainer(
+        max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, logger=False
+    )
+    with pytest.raises(ValueError, match="has no labels, expected at least two classes"):
+        trainer.fit(Tagger(PFN()), data)
