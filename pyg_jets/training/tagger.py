@@ -83,8 +83,8 @@ class Tagger(lightning.LightningModule):
             return
         if data.dataset.num_classes == 0:
             raise ValueError(
-                f"{data.dataset} has no labels, expected at least two classes to tell apart: choose "
-                "a data set with labels."
+                f"{data.dataset} has no labels, expected at least two classes to tell apart: "
+                "choose a data set with labels."
             )
         self._resize(data.n_features)
         if stage == "fit" and self.standardize:
