@@ -1,6 +1,10 @@
 """Ragged operations on a batch of jets ``(x, ptr)``, one operation a file."""
 
+from pyg_jets.ops.edge_norm import edge_moments, edge_norm_relu
+from pyg_jets.ops.edges import edge_sum
 from pyg_jets.ops.gather import gather
+from pyg_jets.ops.graph import knn_graph, radius_graph
+from pyg_jets.ops.knn import knn
 from pyg_jets.ops.pointer import (
     batch_to_ptr,
     check_ragged,
@@ -8,6 +12,7 @@ from pyg_jets.ops.pointer import (
     counts_to_ptr,
     ptr_to_batch,
 )
+from pyg_jets.ops.radius import radius
 from pyg_jets.ops.segment import segment_expand, segment_max, segment_mean, segment_sum
 from pyg_jets.ops.segment_relu import segment_sum_relu
 
@@ -16,8 +21,15 @@ __all__ = [
     "check_ragged",
     "check_rising",
     "counts_to_ptr",
+    "edge_moments",
+    "edge_norm_relu",
+    "edge_sum",
     "gather",
+    "knn",
+    "knn_graph",
     "ptr_to_batch",
+    "radius",
+    "radius_graph",
     "segment_expand",
     "segment_max",
     "segment_mean",

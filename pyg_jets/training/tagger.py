@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Literal
 
 import lightning
@@ -61,6 +62,7 @@ class Tagger(lightning.LightningModule):
         super().__init__()
         self.save_hyperparameters(ignore=["network", "loss", "optimizer", "scheduler"])
         self.network = network
+        self.takes_pos = "pos" in inspect.signature(network.forward).parameters
         self.loss = ClassificationLoss() if loss is None else loss
         self.classification = ClassificationLoss()
         self.optimizer, self.scheduler, self.standardize = optimizer, scheduler, standardize
@@ -72,9 +74,10 @@ class Tagger(lightning.LightningModule):
         self.tally: dict[str, Any] = {}
         self.predictions: dict[str, Tensor] = {}
 
-    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+    def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
         """Logits of each jet."""
-        return self.network((x - self.shift) * self.scale, ptr)
+        positions = (pos,) if self.takes_pos else ()
+        return self.network((x - self.shift) * self.scale, ptr, *positions)
 
     def setup(self, stage: str) -> None:
         """Size the lazy layers and, for a fit, learn the statistics."""
@@ -97,7 +100,7 @@ class Tagger(lightning.LightningModule):
         self.network.eval()
         with torch.no_grad():  # one jet gives lazy layers their shape
             x = torch.zeros(1, n_features, device=self.device)
-            self.network(x, torch.tensor([0, 1], device=self.device))
+            self(x, torch.tensor([0, 1], device=self.device), x.new_zeros(1, 2))
         self.network.train(was_training)
 
     def learn_statistics(self, loader: Any) -> None:
@@ -119,7 +122,7 @@ class Tagger(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, with every variant in it."""
-        logits, variant_of = self(batch.x, batch.ptr), _variant_of(batch)
+        logits, variant_of = self(batch.x, batch.ptr, batch.get("pos")), _variant_of(batch)
         of_loss: Any = self.loss
         if hasattr(of_loss, "terms"):
             terms = of_loss.terms(logits, batch.y, variant_of)
@@ -142,7 +145,7 @@ class Tagger(lightning.LightningModule):
     def _collect(self, batch: Batch, loader: int = 0) -> None:
         while len(self.collected) <= loader:
             self.collected.append([])
-        logits = self(batch.x, batch.ptr)
+        logits = self(batch.x, batch.ptr, batch.get("pos"))
         one = {"jet_id": batch.jet_id, "label": batch.y, "logits": logits}
         self.collected[loader].append({k: v.detach().cpu() for k, v in one.items()})
 
@@ -174,7 +177,8 @@ class Tagger(lightning.LightningModule):
                 seen += n_jets
                 for norm in norms:
                     norm.momentum = n_jets / seen  # a mean over jets
-                self(batch.x.to(self.device), batch.ptr.to(self.device))
+                batch = batch.to(self.device)
+                self(batch.x, batch.ptr, batch.get("pos"))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.train(self.network.training)
@@ -220,7 +224,7 @@ class Tagger(lightning.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """``jet_id``, ``score`` (logit) and ``probability`` of each jet."""
-        logits = self(batch.x, batch.ptr)
+        logits = self(batch.x, batch.ptr, batch.get("pos"))
         single = logits.size(-1) == 1
         probability = logits.sigmoid() if single else logits.softmax(-1)
         return {"jet_id": batch.jet_id, "score": logits, "probability": probability}

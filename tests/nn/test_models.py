@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pyg_jets import nn as jets_nn
-from pyg_jets.nn import FCN, MLP, MODELS, PFN
+from pyg_jets.nn import EFN, FCN, MLP, MODELS, PFN, ParticleNet, ParticleNetLite
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -23,22 +23,39 @@ SMALL = {
         "FCN(in_channels={}, max_particles=12, hidden=(8, 8), out_channels={}, dropout=0.0, "
         "activation='leaky_relu', order_by=None)",
     ),
+    EFN: (
+        {"phi": (8, 16), "f": (8,)},
+        "EFN(in_channels={}, weight=0, phi=(8, 16), f=(8,), out_channels={}, dropout=0.0, "
+        "activation='relu')",
+    ),
+    ParticleNet: (
+        {"channels": ((8, 8), (16,)), "k": 3, "fc": (8,), "dropout": 0.0, "fusion": 8},
+        "ParticleNet(in_channels={}, channels=((8, 8), (16,)), k=(3, 3), fc=(8,), "
+        "out_channels={}, dropout=0.0, fusion=8)",
+    ),
+    ParticleNetLite: (
+        {"channels": ((8, 8), (8,)), "dropout": 0.0},
+        "ParticleNetLite(in_channels={}, channels=((8, 8), (8,)), k=(7, 7), fc=(128,), "
+        "out_channels={}, dropout=0.0)",
+    ),
 }
 #: Models whose output does not depend on the order of a jet's particles.
-INVARIANT = (PFN,)
+INVARIANT = (PFN, EFN, ParticleNet, ParticleNetLite)
 every_model = pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
 COUNTS = (3, 0, 1, 7)
 
 
 def make(cls, in_channels=4, out_channels=1, **kwargs):
     torch.manual_seed(0)
-    return cls(in_channels=in_channels, out_channels=out_channels, **SMALL[cls][0], **kwargs)
+    options = {**SMALL[cls][0], **kwargs}
+    return cls(in_channels=in_channels, out_channels=out_channels, **options)
 
 
 def jets(counts=COUNTS, seed=1):
     generator = torch.Generator().manual_seed(seed)
     ptr = torch.tensor([0, *torch.tensor(counts).cumsum(0)])
-    return torch.randn(int(ptr[-1]), 4, generator=generator), ptr
+    x = torch.randn(int(ptr[-1]), 4, generator=generator)
+    return x, ptr, x[:, 1:3].detach().clone()
 
 
 def test_every_model_is_tested_and_exported():
@@ -49,9 +66,9 @@ def test_every_model_is_tested_and_exported():
 @every_model
 @pytest.mark.parametrize("classes", [1, 5])
 def test_shape_and_gradients(cls, classes):
-    model, (x, ptr) = make(cls, out_channels=classes), jets()
+    model, (x, ptr, pos) = make(cls, out_channels=classes), jets()
     x.requires_grad_()
-    out = model(x, ptr)
+    out = model(x, ptr, pos)
     assert out.shape == (len(COUNTS), classes)
     assert out.dtype == torch.float32
     out.square().sum().backward()
@@ -72,59 +89,60 @@ def test_empty_and_tiny_jets(cls, counts):
 
 @every_model
 def test_batch_independence(cls):
-    model, (x, ptr) = make(cls).eval(), jets()
-    together = model(x, ptr)
+    model, (x, ptr, pos) = make(cls).eval(), jets()
+    together = model(x, ptr, pos)
     for j, n in enumerate(COUNTS):
-        alone = model(x[ptr[j] : ptr[j + 1]], torch.tensor([0, n]))
+        rows = slice(ptr[j], ptr[j + 1])
+        alone = model(x[rows], torch.tensor([0, n]), pos[rows])
         torch.testing.assert_close(together[j : j + 1], alone, **TOLERANCE)
 
 
 @pytest.mark.parametrize("cls", INVARIANT)
 def test_permutation_invariance(cls):
-    model, (x, ptr) = make(cls), jets()
-    mixed = torch.cat([x[a:b].flip(0) for a, b in pairwise(ptr)])
-    torch.testing.assert_close(model(x, ptr), model(mixed, ptr), **TOLERANCE)
+    model, (x, ptr, pos) = make(cls), jets()
+    mixed, places = (torch.cat([v[a:b].flip(0) for a, b in pairwise(ptr)]) for v in (x, pos))
+    torch.testing.assert_close(model(x, ptr, pos), model(mixed, ptr, places), **TOLERANCE)
 
 
 @every_model
 def test_lazy_and_saved(cls):
-    x, ptr = jets()
+    x, ptr, pos = jets()
     lazy = make(cls, in_channels=-1)
-    first = lazy(x, ptr)
+    first = lazy(x, ptr, pos)
     assert repr(lazy) == SMALL[cls][1].format(-1, 1)
     for other in (make(cls, in_channels=-1), make(cls)):
         other.load_state_dict(lazy.state_dict())
-        assert torch.equal(other(x, ptr), first)
+        assert torch.equal(other(x, ptr, pos), first)
     for again in (pickle.loads(pickle.dumps(lazy)), copy.deepcopy(lazy)):
-        assert torch.equal(again(x, ptr), first)
+        assert torch.equal(again(x, ptr, pos), first)
     untouched = pickle.loads(pickle.dumps(make(cls, in_channels=-1)))
     untouched.load_state_dict(lazy.state_dict())
-    assert torch.equal(untouched(x, ptr), first)
+    assert torch.equal(untouched(x, ptr, pos), first)
 
 
 @every_model
 def test_reset_and_repr(cls):
-    model, (x, ptr) = make(cls, out_channels=3), jets()
+    model, (x, ptr, pos) = make(cls, out_channels=3), jets()
     assert repr(model) == SMALL[cls][1].format(4, 3)
-    before = model(x, ptr)
+    before = model(x, ptr, pos)
     torch.manual_seed(7)
     model.reset_parameters()
-    assert not torch.equal(model(x, ptr), before)
+    assert not torch.equal(model(x, ptr, pos), before)
 
 
 @every_model
 def test_dropout_only_in_training(cls):
-    model, (x, ptr) = make(cls, dropout=0.5), jets()
-    assert not torch.equal(model(x, ptr), model(x, ptr))
+    model, (x, ptr, pos) = make(cls, dropout=0.5), jets()
+    assert not torch.equal(model(x, ptr, pos), model(x, ptr, pos))
     model.eval()
-    assert torch.equal(model(x, ptr), model(x, ptr))
+    assert torch.equal(model(x, ptr, pos), model(x, ptr, pos))
 
 
 @pytest.mark.parametrize("cls", [PFN])
 def test_compiles_without_a_break(cls):
-    model, (x, ptr) = make(cls), jets()
+    model, (x, ptr, pos) = make(cls), jets()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x, ptr), model(x, ptr), **TOLERANCE)
+    torch.testing.assert_close(compiled(x, ptr, pos), model(x, ptr, pos), **TOLERANCE)
 
 
 def test_fcn_orders_and_cuts():

@@ -69,8 +69,8 @@ class FCN(nn.Module):
         """Draw all weights anew."""
         self.mlp.reset_parameters()
 
-    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
-        """Logits of each jet."""
+    def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
+        """Logits of each jet; positions count only as far as they are features."""
         check_ragged(x, ptr)
         if not torch.compiler.is_compiling():
             check_rising(ptr, len(x))

@@ -66,8 +66,8 @@ class PFN(nn.Module):
             self.norm.reset_parameters()
         self.f.reset_parameters()
 
-    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
-        """Logits of each jet."""
+    def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
+        """Logits of each jet; positions count only as far as they are features."""
         summed = self.phi(x, ptr)
         return self.f(summed if self.norm is None else self.norm(summed))
 

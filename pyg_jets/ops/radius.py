@@ -1,0 +1,113 @@
+r"""The particles within a distance of each particle, within its jet."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.knn import distances_kernel
+from pyg_jets.ops.pairs import check_finite, check_points, distance_reference, pair_chunks
+from pyg_jets.ops.pointer import check_rising, counts_to_ptr
+
+__all__ = ["radius", "radius_reference"]
+
+
+def radius(x: Tensor, ptr: Tensor, r: float, azimuth: int | None = None) -> tuple[Tensor, Tensor]:
+    r"""All other particles of its jet with :math:`d_{ij} \le r`, for each particle.
+
+    Args:
+        x: Coordinates, ``[N, D]``.
+        ptr: Ragged pointer ``[J + 1]`` int64.
+        r: The largest distance.
+        azimuth: The column that is an angle (rad), whose differences wrap; ``None`` for none.
+
+    Returns:
+        The neighbours ``[E]`` int64, rows of ``x`` in rising order for each particle, and their
+        pointer ``[N + 1]``.
+
+    Raises:
+        ValueError: If ``x`` and ``ptr`` do not fit together, ``r`` is negative, or a coordinate is
+            not finite.
+
+    Examples:
+        >>> x = torch.tensor([[0.0], [1.0], [3.0], [0.0], [1.0]])
+        >>> radius(x, torch.tensor([0, 3, 5]), 1.5)
+        (tensor([1, 0, 4, 3]), tensor([0, 1, 2, 2, 3, 4]))
+    """
+    column = check_points(x, ptr, azimuth)
+    if not 0 <= r < math.inf:
+        raise ValueError(f"Expected a radius r of at least 0, but got {r}.")
+    return _radius(x.detach(), ptr, float(r), column)
+
+
+@kernel
+def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
+    """Count the neighbours of each particle, or with ``found [E]`` write them from there on."""
+    longest = 0
+    for j in range(start, stop):
+        longest = max(longest, ptr[j + 1] - ptr[j])
+    columns = np.empty((x.shape[1], longest), np.float32)
+    distances = np.empty(longest, np.float32)
+    for j in range(start, stop):
+        first, n = ptr[j], ptr[j + 1] - ptr[j]
+        for i in range(n):
+            for f in range(x.shape[1]):
+                columns[f, i] = x[first + i, f]
+        for i in range(n):
+            distances_kernel(columns, i, n, azimuth, distances)
+            distances[i] = np.inf
+            if len(found) == 0:
+                for m in range(n):
+                    counts[first + i] += distances[m] <= square
+                continue
+            place = counts[first + i]
+            for m in range(n):
+                if distances[m] <= square:
+                    found[place] = first + m
+                    place += 1
+
+
+def radius_reference(x: Tensor, ptr: Tensor, r: float, azimuth: int = -1) -> tuple[Tensor, Tensor]:
+    """The same in plain torch, on any device."""
+    centres, others = [ptr.new_empty(0)], [ptr.new_empty(0)]
+    for centre, other in pair_chunks(ptr, width=x.size(1)):
+        near = distance_reference(x, centre, other, azimuth) <= r * r
+        centres.append(centre[near])
+        others.append(other[near])
+    counts = torch.bincount(torch.cat(centres), minlength=len(x))
+    return torch.cat(others), counts_to_ptr(counts)
+
+
+@torch.library.custom_op("pyg_jets::radius", mutates_args=())
+def _radius(x: Tensor, ptr: Tensor, r: float, azimuth: int) -> tuple[Tensor, Tensor]:
+    check_rising(ptr, len(x))
+    check_finite(x, ptr)
+    if x.dtype != torch.float32 or not use_kernels(x):
+        return radius_reference(x, ptr, r, azimuth)
+    points, pointer = x.contiguous().numpy(), ptr.contiguous().numpy()
+    square, counts, none = np.float32(r * r), np.zeros(len(points), np.int64), np.empty(0, np.int64)
+    each = points.shape[1] + 4
+
+    def count(a: int, b: int) -> None:
+        radius_kernel(points, pointer, square, azimuth, counts, none, a, b)
+
+    over_jets(count, pointer, copies=each)
+    out_ptr = counts_to_ptr(torch.from_numpy(counts))
+    starts, found = out_ptr.numpy(), np.empty(int(out_ptr[-1]), np.int64)
+
+    def write(a: int, b: int) -> None:
+        radius_kernel(points, pointer, square, azimuth, starts, found, a, b)
+
+    if len(found):
+        over_jets(write, pointer, copies=each)
+    return torch.from_numpy(found), out_ptr
+
+
+@_radius.register_fake
+def _(x: Tensor, ptr: Tensor, r: float, azimuth: int) -> tuple[Tensor, Tensor]:
+    n_edges = torch.library.get_ctx().new_dynamic_size()
+    return ptr.new_empty(n_edges), ptr.new_empty(x.size(0) + 1)
