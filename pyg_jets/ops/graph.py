@@ -55,12 +55,9 @@ def knn_graph(
     if cosine:
         x = torch.nn.functional.normalize(x, dim=1)
     nodes = torch.arange(len(x), device=x.device)
-    if not loop:
-        found = knn(x, ptr, k)
-    elif k > 1:
-        found = torch.cat((nodes[:, None], knn(x, ptr, k - 1)), 1)
-    else:
-        found = nodes[:, None]
+    found = knn(x, ptr, k)
+    if loop:
+        found = torch.cat((nodes[:, None], found[:, :-1]), 1)
     there = found >= 0
     return _directed(found[there], nodes.repeat_interleave(there.sum(1)), flow)
 

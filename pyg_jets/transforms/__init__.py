@@ -2,6 +2,15 @@
 
 from pyg_jets.transforms.batch import Compose
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
+from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
 from pyg_jets.transforms.resimulate import Resimulate
 
-__all__ = ["FEATURES", "TAGGER_FEATURES", "Compose", "Features", "Resimulate"]
+__all__ = [
+    "FEATURES",
+    "TAGGER_FEATURES",
+    "Compose",
+    "Features",
+    "KNNGraph",
+    "RadiusGraph",
+    "Resimulate",
+]

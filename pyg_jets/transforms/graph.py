@@ -1,0 +1,119 @@
+"""Edges between near particles, as PyG's transforms make them, of one graph or of a batch."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data
+from torch_geometric.transforms import BaseTransform
+from torch_geometric.utils import to_undirected
+
+from pyg_jets.ops import counts_to_ptr, knn_graph, radius_graph
+
+__all__ = ["KNNGraph", "RadiusGraph"]
+
+
+class _Graph(BaseTransform):
+    force_undirected: bool
+
+    @abstractmethod
+    def edges(self, pos: Tensor, batch: Tensor | None, n_graphs: int | None) -> Tensor: ...
+
+    def forward(self, data: Data) -> Data:
+        """Return a copy of ``data`` (one graph or a batch) with ``edge_index`` from its ``pos``."""
+        pos = getattr(data, "pos", None)
+        if not isinstance(pos, Tensor):
+            raise ValueError(f"Expected positions pos of shape [N, D], but got {data}: add them.")
+        is_batch = isinstance(data, Batch)
+        out, batch = copy.copy(data), data.batch if is_batch else None
+        edges = self.edges(pos, batch, data.num_graphs if is_batch else None)
+        if self.force_undirected:
+            edges = to_undirected(edges, num_nodes=len(pos))
+        out.edge_index, out.edge_attr = edges, None
+        if is_batch:
+            _note(out, edges)
+        return out
+
+
+def _note(batch: Batch, edges: Tensor) -> None:
+    """Tell a batch which edges are whose, so that ``to_data_list()`` gives them back."""
+    of_graph = torch.bincount(batch.batch[edges[1]], minlength=batch.num_graphs)
+    batch._slice_dict = {**batch._slice_dict, "edge_index": counts_to_ptr(of_graph).cpu()}
+    batch._inc_dict = {**batch._inc_dict, "edge_index": batch.ptr[:-1].cpu()}
+
+
+class KNNGraph(_Graph):
+    r"""Edges from the ``k`` nearest neighbours in ``pos``: ``torch_geometric.transforms.KNNGraph``.
+
+    Args:
+        k: Number of neighbours.
+        loop: Whether a node is its own nearest neighbour.
+        force_undirected: Whether edges go both ways.
+        flow: ``"source_to_target"`` or ``"target_to_source"``.
+        cosine: Whether the angle is the distance.
+        num_workers: Taken for PyG's sake; threads are torch's.
+
+    Examples:
+        >>> KNNGraph(k=1)(Data(pos=torch.tensor([[0.0, 0], [1, 0], [3, 0]]))).edge_index
+        tensor([[1, 0, 1],
+                [0, 1, 2]])
+    """
+
+    def __init__(
+        self,
+        k: int = 6,
+        loop: bool = False,
+        force_undirected: bool = False,
+        flow: str = "source_to_target",
+        cosine: bool = False,
+        num_workers: int = 1,
+    ) -> None:
+        self.k, self.loop, self.force_undirected = k, loop, force_undirected
+        self.flow, self.cosine, self.num_workers = flow, cosine, num_workers
+
+    def edges(self, pos: Tensor, batch: Tensor | None, n_graphs: int | None) -> Tensor:
+        """The edges ``[2, E]``."""
+        return knn_graph(pos, self.k, batch, self.loop, self.flow, self.cosine, batch_size=n_graphs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(k={self.k})"
+
+
+class RadiusGraph(_Graph):
+    r"""Edges between nodes within ``r`` in ``pos``: ``torch_geometric.transforms.RadiusGraph``.
+
+    Args:
+        r: The largest distance.
+        loop: Whether a node is its own neighbour.
+        max_num_neighbors: At most so many of each node are taken, the first ones by number.
+        flow: ``"source_to_target"`` or ``"target_to_source"``.
+        num_workers: Taken for PyG's sake; threads are torch's.
+
+    Examples:
+        >>> RadiusGraph(r=1.5)(Data(pos=torch.tensor([[0.0, 0], [1, 0], [3, 0]]))).edge_index
+        tensor([[1, 0],
+                [0, 1]])
+    """
+
+    def __init__(
+        self,
+        r: float,
+        loop: bool = False,
+        max_num_neighbors: int = 32,
+        flow: str = "source_to_target",
+        num_workers: int = 1,
+    ) -> None:
+        self.r, self.loop, self.max_num_neighbors = r, loop, max_num_neighbors
+        self.flow, self.num_workers, self.force_undirected = flow, num_workers, False
+
+    def edges(self, pos: Tensor, batch: Tensor | None, n_graphs: int | None) -> Tensor:
+        """The edges ``[2, E]``."""
+        return radius_graph(
+            pos, self.r, batch, self.loop, self.max_num_neighbors, self.flow, batch_size=n_graphs
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(r={self.r})"
