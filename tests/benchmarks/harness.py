@@ -10,11 +10,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pyg_jets import JetArray
 from pyg_jets.io import read_parquet, write_parquet
 
-__all__ = ["Row", "alternate", "copy_bandwidth", "pythia_jets"]
+__all__ = ["Row", "alternate", "batch_of", "copy_bandwidth", "pythia_jets"]
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,35 @@ def copy_bandwidth(megabytes: int = 256, repeats: int = 7) -> float:
 
 
 @cache
-def pythia_jets(n_jets: int = 3000) -> JetArray:
-    """Half W, half QCD jets of 500–600 GeV, generated once and kept in ``data/benchmarks``."""
+def pythia_jets(n_jets: int = 3000, signal: str = "w") -> JetArray:
+    """Half signal, half QCD jets of 500–600 GeV, generated once, kept in ``data/benchmarks``."""
     from pyg_jets.events import pythia
 
-    path = Path("data/benchmarks") / f"jets-{n_jets}.parquet"
+    name = f"jets-{n_jets}" + f"-{signal}" * (signal != "w")
+    path = Path("data/benchmarks") / f"{name}.parquet"
     if not path.exists():
         parts = []
-        for label, process in enumerate(("qcd", "w")):
+        for label, process in enumerate(("qcd", signal)):
             jets = pythia.generate(process, n_jets // 2, seed=11, workers=2)
             inside = (jets.jets["gen_pt"] > 500) & (jets.jets["gen_pt"] < 600)
             parts.append(jets[inside].with_labels(label))
         write_parquet(JetArray.concatenate(parts), path)
     return read_parquet(path)
+
+
+def batch_of(n_jets: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Top and QCD jets: (η, φ) and momenta relative to the axis, or random features of them.
+
+    Returns:
+        ``x [N, width]``, whose first two columns are positions, ``ptr``, and labels ``[J]``.
+    """
+    jets = pythia_jets(signal="top")
+    generator = torch.Generator().manual_seed(0)
+    batch = jets[torch.randperm(len(jets), generator=generator)[:n_jets].numpy()]
+    columns = torch.tensor(batch.particles)
+    position = torch.from_numpy(batch.relative_positions("jet")).float()
+    features = torch.cat((position, columns[:, :1].log(), columns[:, 3:]), 1)
+    spread = torch.randn(features.size(1), max(width, 2), generator=generator)
+    x = features @ spread
+    x[:, :2] = position
+    return x[:, :width].contiguous(), torch.tensor(batch.ptr), torch.tensor(batch.labels)

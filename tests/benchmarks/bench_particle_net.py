@@ -1,0 +1,161 @@
+"""ParticleNet against weaver's on padded jets: a training step, inference, memory, and scaling."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
+
+from pyg_jets.nn import ParticleNet
+from pyg_jets.training.memory import keep_memory
+from tests.benchmarks.bench_pfn import padded
+from tests.benchmarks.harness import Row, alternate, batch_of
+
+BATCH, LENGTH, FEATURES = 64, 128, 7
+BLOCKS = ((64, 64, 64), (128, 128, 128), (256, 256, 256))
+MEMORY = """
+import json, sys, threading, time
+from tests.benchmarks.bench_particle_net import one_step
+def resident():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(l.split()[1]) for l in lines if l.startswith("RssAnon")) / 1024
+run = one_step(sys.argv[1])
+before, peak, done = resident(), [], False
+def watch():
+    while not done:
+        peak.append(resident())
+        time.sleep(0.001)
+thread = threading.Thread(target=watch)
+thread.start()
+run()
+done = True
+thread.join()
+print(json.dumps(max(peak) - before))
+"""
+
+
+def weaver(x: Tensor, ptr: Tensor, pos: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """Weaver's network and what it reads of the same jets."""
+    blocks = [(16, widths) for widths in BLOCKS]
+    model = WeaverParticleNet(FEATURES, 2, blocks, [(256, 0.1)], use_fusion=False, trim=False)
+    (features, mask), (points, _) = padded(x, ptr, LENGTH), padded(pos, ptr, LENGTH)
+    return model, tuple(t.transpose(1, 2).contiguous() for t in (points, features, mask.bool()))
+
+
+def step(model: nn.Module, y: Tensor, *inputs: Tensor) -> Callable[[], None]:
+    """One training step: forward, loss, backward, Adam."""
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+
+    def run() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(*inputs), y).backward()
+        optimizer.step()
+
+    return run
+
+
+def infer(model: nn.Module, *inputs: Tensor) -> Callable[[], None]:
+    """The logits of a batch."""
+
+    def run() -> None:
+        model.eval()
+        with torch.no_grad():
+            model(*inputs)
+
+    return run
+
+
+def one_step(whose: str) -> Callable[[], None]:
+    """A training step of one of the two, for a process of its own."""
+    x, ptr, y = batch_of(BATCH, FEATURES)
+    pos = x[:, :2].contiguous()
+    if whose == "ours":
+        return step(ParticleNet(FEATURES, BLOCKS, out_channels=2), y, x, ptr, pos)
+    model, inputs = weaver(x, ptr, pos)
+    return step(model, y, *inputs)
+
+
+def flops(ptr: Tensor) -> float:
+    """Of the matrix products of a training step: forward once, backward twice."""
+    n, before, total = int(ptr[-1]), FEATURES, 0
+    for widths in BLOCKS:
+        total += n * 3 * before * widths[0]  # both ends and the shortcut
+        total += sum(16 * n * a * b for a, b in pairwise(widths))
+        before = widths[-1]
+    return 6.0 * total
+
+
+def matrix_rate(rows: int, repeats: int = 7) -> float:
+    """Floating-point operations a second of a tall product, ``[rows, 256] · [256, 256]``."""
+    a, b, out = torch.randn(rows, 256), torch.randn(256, 256), torch.empty(rows, 256)
+    seconds, _ = alternate(lambda: torch.mm(a, b, out=out), lambda: None, repeats)
+    return 2 * rows * 256**2 / seconds
+
+
+def memory(whose: str) -> float:
+    """Megabytes of anonymous memory that a step takes, at its height."""
+    words = [sys.executable, "-c", MEMORY, whose]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def scaling() -> list[Row]:
+    """Cost against multiplicity and batch size, of ours."""
+    rows = []
+    cases = [(n, BATCH) for n in (20, 50, 100, 200)] + [(66, b) for b in (32, 128, 512, 1024)]
+    for n, batch in cases:
+        torch.manual_seed(0)
+        x, ptr = torch.randn(n * batch, FEATURES), torch.arange(batch + 1) * n
+        model = ParticleNet(FEATURES, BLOCKS, out_channels=2)
+        run = infer(model, x, ptr, x[:, :2].contiguous())
+        seconds, _ = alternate(run, lambda: None, 3)
+        rows.append(
+            Row(
+                f"ParticleNet inference, {n} particles a jet, batch {batch}",
+                1e9 * seconds / (3 * 16 * n * batch),
+                unit="ns/edge",
+                note=f"{batch / seconds:,.0f} jets/s",
+            )
+        )
+    return rows
+
+
+def run(repeats: int = 5) -> list[Row]:
+    """All figures."""
+    keep_memory()
+    x, ptr, y = batch_of(BATCH, FEATURES)
+    pos = x[:, :2].contiguous()
+    theirs, inputs = weaver(x, ptr, pos)
+    ours = ParticleNet.from_weaver(theirs.state_dict())
+    note = f"{len(x) / BATCH:.0f} particles a jet; weaver's padded to {LENGTH}"
+    mine, peer = alternate(step(ours, y, x, ptr, pos), step(theirs, y, *inputs), repeats)
+    rate, tall = flops(ptr) / mine, matrix_rate(16 * len(x))
+    both = BATCH / mine, BATCH / peer
+    what = f"ParticleNet training step, batch {BATCH}, against weaver's"
+    rows = [
+        Row(what, *both, both[0] / both[1], 5.0, 10.0, "jets/s", note),
+        Row(
+            "share of a tall matrix product's rate that a ParticleNet step reaches",
+            rate / 1e9, tall / 1e9, rate / tall, 0.5, 0.8, "GFLOP/s",
+            f"peer: [{16 * len(x)}, 256] · [256, 256]",
+        ),
+    ]  # fmt: skip
+    mine, peer = alternate(infer(ours, x, ptr, pos), infer(theirs, *inputs), repeats)
+    both = BATCH / mine, BATCH / peer
+    what = f"ParticleNet inference, batch {BATCH}, against weaver's"
+    rows.append(Row(what, *both, both[0] / both[1], 5.0, 12.0, "jets/s", note))
+    little, much = memory("ours"), memory("weaver")
+    rows.append(
+        Row(
+            "memory of a ParticleNet step", little, much, much / little, 2.5, 4.0, "MB",
+            "anonymous memory at its height, less that before; ratio: weaver's over ours",
+        )
+    )  # fmt: skip
+    return rows + scaling()
