@@ -70,13 +70,30 @@ def edge_norm_relu(
         ValueError: If the shapes do not fit together.
     """
     check_table(z[:: max(index.size(1), 1)], index)
-    scale = weight.double() * (var.double() + eps).rsqrt()
-    shift = bias.double() - mean.double() * scale
-    rows = torch.stack((scale, shift)).detach().to(z.dtype)
-    inverse = (var.double() + eps).rsqrt().to(z.dtype).detach()
-    return _norm(
-        z, index, ptr, weight, bias, rows, mean.to(z.dtype), inverse, batch_statistics, reduce
-    )
+    rows, mean, inverse = norm_rows(z, weight, bias, mean, var, eps)
+    return _norm(z, index, ptr, weight, bias, rows, mean, inverse, batch_statistics, reduce)
+
+
+def norm_rows(
+    z: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale and shift ``[2, F]`` of each column, μ, and 1/σ, as numbers of the kind of ``z``."""
+    inverse = (var.double() + eps).rsqrt()
+    scale = weight.double() * inverse
+    rows = torch.stack((scale, bias.double() - mean.double() * scale))
+    return rows.detach().to(z.dtype), mean.to(z.dtype), inverse.detach().to(z.dtype)
+
+
+def slope_means(
+    sums: Tensor, z: Tensor, index: Tensor, inverse: Tensor, batch_statistics: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the statistics take off each edge's gradient ``[2, F]``; the norm's own gradients."""
+    to_bias, to_weight = sums[0].to(z), (sums[1].to(inverse) * inverse).to(z)
+    means = torch.zeros_like(sums)
+    if batch_statistics:
+        n_real = (index >= 0).sum().clamp(min=1)
+        means = torch.stack((sums[0], sums[1] * inverse.to(sums).square())) / n_real
+    return means.to(z), to_weight, to_bias
 
 
 @kernel
@@ -168,15 +185,17 @@ def norm_backward_kernel(grad, z, index, rows, centre, means, reduce, out, start
                 into[f] = scale[f] * (value - plain[f] - (row[f] - centre[f]) * along[f])
 
 
-def _by_kernel(z: Tensor) -> bool:
+def uses_kernels(z: Tensor) -> bool:
+    """Whether kernels serve these edges."""
     return z.dtype == torch.float32 and use_kernels(z)
 
 
-def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+def arrays_of(*tensors: Tensor) -> list[np.ndarray]:
+    """What a kernel reads and writes."""
     return [t.detach().contiguous().numpy() for t in tensors]
 
 
-def _summed(run: Any, ptr: np.ndarray, k: int, width: int) -> Tensor:
+def summed(run: Any, ptr: np.ndarray, k: int, width: int) -> Tensor:
     """Sums ``[2, width]`` in float64 that each thread makes of its own jets."""
     parts: list[tuple[int, np.ndarray]] = []
 
@@ -195,9 +214,9 @@ def _summed(run: Any, ptr: np.ndarray, k: int, width: int) -> Tensor:
 def _moments(z: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
     real = index.flatten() >= 0
     count = real.sum().clamp(min=1)
-    if _by_kernel(z):
-        zs, table, pointer = _arrays(z, index, ptr)
-        sums = _summed(
+    if uses_kernels(z):
+        zs, table, pointer = arrays_of(z, index, ptr)
+        sums = summed(
             lambda s, a, b: moments_kernel(zs, table, s, a, b), pointer, index.size(1), z.size(1)
         )
     else:
@@ -228,12 +247,12 @@ def _norm(
     reduce: bool,
 ) -> Tensor:
     n, k = index.shape
-    if not _by_kernel(z):
+    if not uses_kernels(z):
         real = (index >= 0).unsqueeze(-1)
         a = torch.relu(z * rows[0] + rows[1]).view(n, k, z.size(1)) * real
         return a.sum(1) / real.sum(1).clamp(min=1) if reduce else a.flatten(0, 1)
     out = z.new_empty(n if reduce else n * k, z.size(1))
-    zs, table, scales, outs, pointer = _arrays(z, index, rows, out, ptr)
+    zs, table, scales, outs, pointer = arrays_of(z, index, rows, out, ptr)
     run = norm_mean_kernel if reduce else norm_kernel
     over_jets(
         lambda a, b: run(zs, table, scales, outs, pointer[a], pointer[b]),
@@ -261,12 +280,11 @@ def _norm_backward(
     reduce: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     k, real = index.size(1), index >= 0
-    n_real = int(real.sum().clamp(min=1))
-    by_kernel = _by_kernel(z)
+    by_kernel = uses_kernels(z)
     if by_kernel:
-        arrays = _arrays(grad, z, index, rows, mean)
+        arrays = arrays_of(grad, z, index, rows, mean)
         pointer = ptr.contiguous().numpy()
-        sums = _summed(
+        sums = summed(
             lambda s, a, b: slopes_kernel(*arrays, reduce, s, a, b), pointer, k, z.size(1)
         )
     else:
@@ -275,11 +293,7 @@ def _norm_backward(
         opens = (z * rows[0] + rows[1] > 0) & real.view(-1, 1)
         slope = torch.where(opens, slope, 0)
         sums = torch.stack((slope.sum(0), (slope * (z - mean)).sum(0)))
-    to_bias, to_weight = sums[0].to(z), (sums[1].to(inverse) * inverse).to(z)
-    means = torch.zeros_like(sums)
-    if batch_statistics:
-        means = torch.stack((sums[0], sums[1] * inverse.to(sums).square())) / n_real
-    means = means.to(z)
+    means, to_weight, to_bias = slope_means(sums, z, index, inverse, batch_statistics)
     if not by_kernel:
         out = rows[0] * (slope - means[0] - (z - mean) * means[1]) * real.view(-1, 1)
         return out, to_weight, to_bias

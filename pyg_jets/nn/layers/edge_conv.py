@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.nn import Linear
 
-from pyg_jets.ops.edge_norm import edge_moments, edge_norm_relu
-from pyg_jets.ops.edges import edge_sum
+from pyg_jets.ops import edge_moments, edge_norm_linear, edge_norm_relu, edge_sum
 
 __all__ = ["EdgeConvBlock", "node_norm"]
 
@@ -92,13 +91,11 @@ class EdgeConvBlock(nn.Module):
     def forward(self, x: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
         """The new features of each particle."""
         z = self._first(x, index, ptr)
-        for i, linear in enumerate(self.linears):
-            z = linear(z) if i else z
-            reduce = self.aggr == "mean" and i == len(self.linears) - 1
+        for i, following in enumerate([*self.linears[1:], None]):
             if self.norms:
-                z = edge_norm(self.norms[i], z, index, ptr, reduce)
+                z = edge_norm(self.norms[i], z, index, ptr, following, self.aggr == "mean")
             else:
-                z = F.relu(z)
+                z = F.relu(z) if following is None else following(F.relu(z))
         if not (self.norms and self.aggr == "mean"):
             z = _aggregate(z, index, self.aggr)
         if not self.has_shortcut:
@@ -129,16 +126,23 @@ class EdgeConvBlock(nn.Module):
         )
 
 
-def edge_norm(norm: Any, z: Tensor, index: Tensor, ptr: Tensor, reduce: bool = False) -> Tensor:
-    """Batch norm over the real edges and ReLU, with the weights and running figures of ``norm``."""
-    if not norm.training:
-        mean, var = norm.running_mean, norm.running_var
-        return edge_norm_relu(
-            z, index, ptr, norm.weight, norm.bias, mean, var, norm.eps, False, reduce
-        )  # fmt: skip
-    mean, var = edge_moments(z, index, ptr)
-    _keep(norm, mean, var, (index >= 0).sum())
-    return edge_norm_relu(z, index, ptr, norm.weight, norm.bias, mean, var, norm.eps, True, reduce)
+def edge_norm(
+    norm: Any, z: Tensor, index: Tensor, ptr: Tensor, linear: Any = None, reduce: bool = False
+) -> Tensor:
+    """Batch norm over the real edges, ReLU, and a linear layer without bias, if there is one.
+
+    Weights and running figures are those of ``norm``. Without a linear layer ``reduce`` takes the
+    mean over the edges of each particle.
+    """
+    training = norm.training
+    mean, var = norm.running_mean, norm.running_var
+    if training:
+        mean, var = edge_moments(z, index, ptr)
+        _keep(norm, mean, var, (index >= 0).sum())
+    table = (z, index, ptr, norm.weight, norm.bias, mean, var)
+    if linear is None:
+        return edge_norm_relu(*table, norm.eps, training, reduce)
+    return edge_norm_linear(*table, linear.weight, norm.eps, training)
 
 
 @torch.no_grad()
