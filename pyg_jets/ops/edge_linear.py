@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyg_jets.ops.buffers import rented
+from pyg_jets.ops.edge_kernels import masked_sums_kernel, norm_kernel, take_off_kernel
 from pyg_jets.ops.edge_norm import (
     arrays_of,
-    norm_backward_kernel,
-    norm_kernel,
     norm_rows,
     slope_means,
-    slopes_kernel,
     summed,
     uses_kernels,
 )
@@ -24,7 +23,7 @@ from pyg_jets.ops.kernel import over_jets
 __all__ = ["edge_norm_linear"]
 
 #: Edges whose activations are held at once: they stay in the cache between ReLU and product.
-_EDGES = 1 << 13
+_EDGES = 1 << 12
 
 
 def edge_norm_linear(
@@ -104,8 +103,8 @@ def _norm_linear(
     batch_statistics: bool,
 ) -> Tensor:
     k = index.size(1)
-    out = z.new_empty(len(z), weight.size(0))
-    held = z.new_empty(min(_EDGES + k, len(z)), z.size(1))
+    out = rented(z, len(z), weight.size(0))
+    held = rented(z, min(_EDGES + k, len(z)), z.size(1))
     for a, b in _ranges(index):
         part = held[: (b - a) * k]
         _activate(z[a * k : b * k], index[a:b], rows, part)
@@ -126,37 +125,45 @@ def _backward(
     batch_statistics: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     k = index.size(1)
-    slope = z.new_empty(z.shape)
-    to_weight = torch.zeros_like(weight)
-    held = z.new_empty(min(_EDGES + k, len(z)), z.size(1))
+    slope, held = rented(z, *z.shape), rented(z, min(_EDGES + k, len(z)), z.size(1))
+    to_weight, sums = torch.zeros_like(weight), torch.zeros(2, z.size(1), dtype=torch.float64)
     for a, b in _ranges(index):
         edges = slice(a * k, b * k)
         part = held[: (b - a) * k]
         _activate(z[edges], index[a:b], rows, part)
         to_weight.addmm_(grad[edges].t(), part)
         torch.mm(grad[edges], weight, out=slope[edges])
-    if not uses_kernels(z):
-        opens = (z * rows[0] + rows[1] > 0) & (index >= 0).view(-1, 1)
-        slope = torch.where(opens, slope, 0)
-        sums = torch.stack((slope.sum(0), (slope * (z - mean)).sum(0)))
-    else:
-        arrays = arrays_of(slope, z, index, rows, mean)
-        pointer = ptr.contiguous().numpy()
-        sums = summed(lambda s, a, b: slopes_kernel(*arrays, False, s, a, b), pointer, k, z.size(1))
+        sums += _masked_sums(slope[edges], part, z[edges], k).to(sums)
+    sums = sums.to(z.device)
+    sums[1] -= mean.to(sums) * sums[0]
     means, to_scale, to_shift = slope_means(sums, z, index, inverse, batch_statistics)
-    if not uses_kernels(z):
-        real = (index >= 0).view(-1, 1)
-        slope = rows[0] * (slope - means[0] - (z - mean) * means[1]) * real
-    else:
-        both = means.contiguous().numpy()
-        over_jets(
-            lambda a, b: norm_backward_kernel(
-                *arrays, both, False, arrays[0], pointer[a], pointer[b]
-            ),
-            pointer,
-            copies=max(k, 1),
-        )
+    # scale · (slope - means[0] - (z - μ) · means[1]), as a line in z
+    along = rows[0] * means[1]
+    _take_off(slope, z, index, torch.stack((rows[0], rows[0] * means[0] - mean * along, along)))
     return slope, to_scale, to_shift, to_weight
+
+
+def _masked_sums(slope: Tensor, a: Tensor, z: Tensor, k: int) -> Tensor:
+    """Set gradients to zero where the ReLU is shut; add up the others, and those times z."""
+    if not uses_kernels(z):
+        slope.masked_fill_(a <= 0, 0)
+        return torch.stack((slope.double().sum(0), (slope * z).double().sum(0)))
+    arrays = arrays_of(slope, a, z)
+    rows = torch.arange(0, len(z) + 1, max(k, 1)).numpy()
+    return summed(lambda s, i, j: masked_sums_kernel(*arrays, s, i, j), rows, 1, z.size(1))
+
+
+def _take_off(slope: Tensor, z: Tensor, index: Tensor, line: Tensor) -> None:
+    """``slope · line[0] - line[1] - z · line[2]`` of all real edges, in place."""
+    if not uses_kernels(z):
+        slope.mul_(line[0]).sub_(line[1] + z * line[2])
+        slope.mul_((index >= 0).view(-1, 1))
+        return
+    slopes, zs, table, lines = arrays_of(slope, z, index, line)
+    rows = torch.arange(0, len(index) + 1).numpy()
+    over_jets(
+        lambda i, j: take_off_kernel(slopes, zs, table, lines, i, j), rows, copies=index.size(1)
+    )
 
 
 @_norm_linear.register_fake

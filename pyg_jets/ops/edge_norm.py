@@ -8,8 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_jets.ops.buffers import rented
+from pyg_jets.ops.edge_kernels import (
+    moments_kernel,
+    norm_backward_kernel,
+    norm_kernel,
+    norm_mean_kernel,
+    slopes_kernel,
+)
 from pyg_jets.ops.edges import check_table
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.kernel import over_jets, use_kernels
 
 __all__ = ["edge_moments", "edge_norm_relu"]
 
@@ -96,95 +104,6 @@ def slope_means(
     return means.to(z), to_weight, to_bias
 
 
-@kernel
-def moments_kernel(z, index, sums, start, stop):
-    """Add up values and squares of the edges of the particles ``start … stop - 1``."""
-    k = index.shape[1]
-    total, squares = sums[0], sums[1]
-    for i in range(start, stop):
-        for m in range(k):
-            if index[i, m] >= 0:
-                row = z[i * k + m]
-                for f in range(len(row)):
-                    value = np.float64(row[f])
-                    total[f] += value
-                    squares[f] += value * value
-
-
-@kernel
-def norm_kernel(z, index, rows, out, start, stop):
-    k, scale, shift, zero = index.shape[1], rows[0], rows[1], np.float32(0)
-    for i in range(start, stop):
-        for m in range(k):
-            row, into = z[i * k + m], out[i * k + m]
-            if index[i, m] < 0:
-                into[:] = zero
-                continue
-            for f in range(len(row)):
-                value = row[f] * scale[f] + shift[f]
-                into[f] = zero if value <= zero else value
-
-
-@kernel
-def norm_mean_kernel(z, index, rows, out, start, stop):
-    k, scale, shift, zero = index.shape[1], rows[0], rows[1], np.float32(0)
-    for i in range(start, stop):
-        into, count = out[i], 0
-        into[:] = zero
-        for m in range(k):
-            if index[i, m] < 0:
-                continue
-            count += 1
-            row = z[i * k + m]
-            for f in range(len(row)):
-                value = row[f] * scale[f] + shift[f]
-                into[f] += zero if value <= zero else value
-        share = np.float32(1) / np.float32(max(count, 1))
-        for f in range(len(into)):
-            into[f] *= share
-
-
-@kernel
-def slopes_kernel(grad, z, index, rows, centre, reduce, sums, start, stop):
-    """Add up, over the edges where the ReLU is open, the gradient, and that times z - μ."""
-    k, scale, shift, zero = index.shape[1], rows[0], rows[1], np.float32(0)
-    total, product = sums[0], sums[1]
-    for i in range(start, stop):
-        share = np.float32(1)
-        if reduce:
-            share /= np.float32(max((index[i] >= 0).sum(), 1))
-        for m in range(k):
-            if index[i, m] < 0:
-                continue
-            row, slope = z[i * k + m], grad[i if reduce else i * k + m]
-            for f in range(len(row)):
-                opens = row[f] * scale[f] + shift[f] > zero
-                value = slope[f] * share if opens else zero
-                total[f] += np.float64(value)
-                product[f] += np.float64(value * (row[f] - centre[f]))
-
-
-@kernel
-def norm_backward_kernel(grad, z, index, rows, centre, means, reduce, out, start, stop):
-    """The gradient of each edge; ``means`` are those of the gradient and of its share along z."""
-    k, scale, shift, zero = index.shape[1], rows[0], rows[1], np.float32(0)
-    plain, along = means[0], means[1]
-    for i in range(start, stop):
-        share = np.float32(1)
-        if reduce:
-            share /= np.float32(max((index[i] >= 0).sum(), 1))
-        for m in range(k):
-            into = out[i * k + m]
-            if index[i, m] < 0:
-                into[:] = zero
-                continue
-            row, slope = z[i * k + m], grad[i if reduce else i * k + m]
-            for f in range(len(row)):
-                opens = row[f] * scale[f] + shift[f] > zero
-                value = slope[f] * share if opens else zero
-                into[f] = scale[f] * (value - plain[f] - (row[f] - centre[f]) * along[f])
-
-
 def uses_kernels(z: Tensor) -> bool:
     """Whether kernels serve these edges."""
     return z.dtype == torch.float32 and use_kernels(z)
@@ -251,7 +170,7 @@ def _norm(
         real = (index >= 0).unsqueeze(-1)
         a = torch.relu(z * rows[0] + rows[1]).view(n, k, z.size(1)) * real
         return a.sum(1) / real.sum(1).clamp(min=1) if reduce else a.flatten(0, 1)
-    out = z.new_empty(n if reduce else n * k, z.size(1))
+    out = rented(z, n if reduce else n * k, z.size(1))
     zs, table, scales, outs, pointer = arrays_of(z, index, rows, out, ptr)
     run = norm_mean_kernel if reduce else norm_kernel
     over_jets(
@@ -297,7 +216,7 @@ def _norm_backward(
     if not by_kernel:
         out = rows[0] * (slope - means[0] - (z - mean) * means[1]) * real.view(-1, 1)
         return out, to_weight, to_bias
-    out = torch.empty_like(z, memory_format=torch.contiguous_format)
+    out = rented(z, *z.shape)
     outs, both = out.numpy(), means.contiguous().numpy()
     over_jets(
         lambda a, b: norm_backward_kernel(*arrays, both, reduce, outs, pointer[a], pointer[b]),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_jets.ops.buffers import rented
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
 from pyg_jets.ops.pointer import check_ragged, check_rising
 
@@ -104,7 +105,7 @@ def _edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
     _check_inside(index, ptr)
     if u.dtype != torch.float32 or not use_kernels(u, v):
         return edge_sum_reference(u, v, index)
-    out = u.new_empty(index.numel(), u.size(1))
+    out = rented(u, index.numel(), u.size(1))
     *arrays, pointer, outs = (t.detach().contiguous().numpy() for t in (u, v, index, ptr, out))
     over_jets(
         lambda a, b: edge_sum_kernel(*arrays, outs, pointer[a], pointer[b]),

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
 
 from pyg_jets.nn import ParticleNet
-from pyg_jets.training.memory import keep_memory
 from tests.benchmarks.bench_pfn import padded
 from tests.benchmarks.harness import Row, alternate, batch_of
 
@@ -129,7 +128,6 @@ def scaling() -> list[Row]:
 
 def run(repeats: int = 5) -> list[Row]:
     """All figures."""
-    keep_memory()
     x, ptr, y = batch_of(BATCH, FEATURES)
     pos = x[:, :2].contiguous()
     theirs, inputs = weaver(x, ptr, pos)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pyg_jets.ops import edge_moments, edge_norm_relu, edge_sum, knn
+from pyg_jets.ops import buffers, edge_moments, edge_norm_linear, edge_norm_relu, edge_sum, knn
 
 COUNTS = [5, 0, 1, 30, 2, 12, 0]
 K, WIDTH = 6, 5
@@ -67,6 +67,48 @@ def test_values_and_gradients(dtype, reduce, training, switch):
 
 
 @both
+@dtypes
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("at_once", [12, 10_000])
+def test_with_a_linear_layer(dtype, training, at_once, switch, monkeypatch):
+    monkeypatch.setattr("pyg_jets.ops.edge_linear._EDGES", at_once)
+    u, v, weight, bias, index, ptr = batch(dtype)
+    matrix = torch.randn(3, WIDTH, dtype=dtype, requires_grad=True)
+    statistics = None
+    z = edge_sum(u, v, index, ptr)
+    mean, var = edge_moments(z, index, ptr)
+    if not training:
+        mean, var = statistics = torch.randn(WIDTH).to(dtype) / 9, torch.rand(WIDTH).to(dtype) + 0.5
+    table = (z, index, ptr, weight, bias, mean, var)
+    out = edge_norm_linear(*table, matrix, batch_statistics=training)
+    want = by_torch(u, v, weight, bias, index, statistics, False) @ matrix.t()
+    tolerance = {"rtol": 1e-4, "atol": 2e-4} if dtype == torch.float32 else {}
+    torch.testing.assert_close(out, want, **tolerance)
+    slope = torch.randn_like(out)
+    leaves = (u, v, weight, bias, matrix)
+    for mine, other in zip(
+        torch.autograd.grad((out * slope).sum(), leaves),
+        torch.autograd.grad((want * slope).sum(), leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other, **tolerance)
+
+
+def test_memory_is_used_again_only_when_nobody_holds_it():
+    like = torch.empty(0)
+    first = buffers.rented(like, 1000, 300)
+    view, place = first[5:], first.data_ptr()
+    del first
+    assert buffers.rented(like, 1000, 300).data_ptr() != place  # a view still holds it
+    view.fill_(3)
+    del view
+    again = [buffers.rented(like, 999, 300) for _ in range(2)]  # as large, within an eighth
+    assert place in [t.data_ptr() for t in again]
+    assert again[0].data_ptr() != again[1].data_ptr()
+    assert buffers.rented(like.double(), 1000, 300).dtype == torch.float64
+
+
+@both
 def test_moments_are_those_of_the_real_edges(switch):
     u, v, *_, index, ptr = batch()
     z = edge_sum(u, v, index, ptr)
@@ -121,6 +163,10 @@ def test_opcheck():
     torch.library.opcheck(torch.ops.pyg_jets.edge_moments.default, (z.detach(), index, ptr))
     rows = torch.rand(2, WIDTH)
     rest = rows, torch.zeros(WIDTH), torch.ones(WIDTH)
+    torch.library.opcheck(
+        torch.ops.pyg_jets.edge_norm_linear.default,
+        (z, index, ptr, weight, bias, *rest, torch.randn(3, WIDTH, requires_grad=True), True),
+    )
     for reduce in (True, False):
         torch.library.opcheck(
             torch.ops.pyg_jets.edge_norm_relu.default,
