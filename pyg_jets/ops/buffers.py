@@ -15,11 +15,12 @@ _SMALL = 1 << 20
 #: At most so many bytes wait to be used again.
 _KEPT = 1 << 31
 
+_KINDS = {torch.float32: np.float32, torch.int64: np.int64}
 _free: dict[int, list[np.ndarray]] = {}
 
 
 def rented(like: Tensor, n_rows: int, n_columns: int) -> Tensor:
-    """An empty ``[n_rows, n_columns]`` of the kind of ``like``; on the CPU out of kept memory.
+    """An empty ``[n_rows, n_columns]`` of the kind of ``like``, on the CPU out of kept memory.
 
     The memory goes back when the tensor and all its views are gone.
 
@@ -28,13 +29,14 @@ def rented(like: Tensor, n_rows: int, n_columns: int) -> Tensor:
         torch.Size([3, 4])
     """
     size = n_rows * n_columns * like.element_size()
-    if like.device.type != "cpu" or like.dtype != torch.float32 or size < _SMALL:
+    kind = _KINDS.get(like.dtype)
+    if like.device.type != "cpu" or kind is None or size < _SMALL:
         return like.new_empty(n_rows, n_columns)
     step = 1 << max(size.bit_length() - 4, 12)  # batches differ a little in size
     size = -(-size // step) * step
     waiting = _free.get(size)
     block = waiting.pop() if waiting else np.empty(size, np.uint8)
-    view = block[: 4 * n_rows * n_columns].view(np.float32).reshape(n_rows, n_columns)
+    view = block[: n_rows * n_columns * like.element_size()].view(kind).reshape(n_rows, n_columns)
     weakref.finalize(view, _return, block).atexit = False
     return torch.from_numpy(view)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_jets.ops.buffers import rented
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
 from pyg_jets.ops.pairs import check_finite, check_points, distance_reference, pair_chunks
 from pyg_jets.ops.pointer import check_rising
@@ -63,19 +64,23 @@ def distances_kernel(columns, i, n, azimuth, out):
     f, n_columns = 0, len(columns)
     while f < n_columns:
         if f + 4 <= n_columns and not f <= azimuth < f + 4:
-            a, b, c, d = columns[f], columns[f + 1], columns[f + 2], columns[f + 3]
-            ai, bi, ci, di = a[i], b[i], c[i], d[i]
+            ai, bi, ci, di = columns[f, i], columns[f + 1, i], columns[f + 2, i], columns[f + 3, i]
             for m in range(n):  # four at once: a sum is loaded and stored a quarter as often
-                da, db, dc, dd = a[m] - ai, b[m] - bi, c[m] - ci, d[m] - di
+                da, db = columns[f, m] - ai, columns[f + 1, m] - bi
+                dc, dd = columns[f + 2, m] - ci, columns[f + 3, m] - di
                 out[m] += da * da + db * db + dc * dc + dd * dd
             f += 4
             continue
-        a, ai = columns[f], columns[f, i]
-        for m in range(n):
-            da = a[m] - ai
-            if f == azimuth:
+        ai = columns[f, i]
+        if f == azimuth:
+            for m in range(n):
+                da = columns[f, m] - ai
                 da -= _TURN * np.float32(math.floor(da / _TURN + np.float32(0.5)))
-            out[m] += da * da
+                out[m] += da * da
+        else:
+            for m in range(n):
+                da = columns[f, m] - ai
+                out[m] += da * da
         f += 1
 
 
@@ -107,7 +112,7 @@ def threshold_kernel(keys, i, n, k):
 
 
 @kernel
-def sorted_kernel(keys, n, bound, k, first, places, wide, out):
+def sorted_kernel(keys, n, bound, k, first, places, wide, out, i):
     """Write the places of the ``k`` smallest keys in order, out of those not above ``bound``."""
     count = 0
     for m in range(n):
@@ -120,7 +125,7 @@ def sorted_kernel(keys, n, bound, k, first, places, wide, out):
         for q in range(count):
             rank += wide[q] < one
         if rank < k:
-            out[rank] = first + places[p]
+            out[i, rank] = first + places[p]
 
 
 @kernel
@@ -134,17 +139,16 @@ def knn_kernel(x, ptr, k, azimuth, out, start, stop):
     places, wide = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
     for j in range(start, stop):
         first, n = ptr[j], ptr[j + 1] - ptr[j]
+        found = max(min(k, n - 1), 0)
         for i in range(n):
             for f in range(x.shape[1]):
                 columns[f, i] = x[first + i, f]
-        found = min(k, n - 1)
-        for i in range(n):
-            row = out[first + i]
-            row[max(found, 0) :] = -1
-            if found > 0:
-                distances_kernel(columns, i, n, azimuth, distances)
-                bound = threshold_kernel(keys, i, n, found)
-                sorted_kernel(keys, n, bound, found, first, places, wide, row)
+            for m in range(found, k):
+                out[first + i, m] = -1
+        for i in range(n if found > 0 else 0):
+            distances_kernel(columns, i, n, azimuth, distances)
+            bound = threshold_kernel(keys, i, n, found)
+            sorted_kernel(keys, n, bound, found, first, places, wide, out, first + i)
 
 
 def knn_reference(x: Tensor, ptr: Tensor, k: int, azimuth: int = -1) -> Tensor:
@@ -170,7 +174,7 @@ def _knn(x: Tensor, ptr: Tensor, k: int, azimuth: int) -> Tensor:
     check_finite(x, ptr)
     if x.dtype != torch.float32 or not use_kernels(x):
         return knn_reference(x, ptr, k, azimuth)
-    out = ptr.new_empty(len(x), k)
+    out = rented(ptr, len(x), k)
     points, pointer, outs = (t.contiguous().numpy() for t in (x, ptr, out))
     copies = 4 + points.shape[1] // 8  # of the work of a copy
     over_jets(
