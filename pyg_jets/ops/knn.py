@@ -56,16 +56,27 @@ def knn(x: Tensor, ptr: Tensor, k: int, azimuth: int | None = None) -> Tensor:
     return _knn(x.detach(), ptr, k, column)
 
 
+@kernel(inline="always")
+def padded(n):
+    """``n``, rounded up to a multiple of 32."""
+    return (n + 31) // 32 * 32
+
+
 @kernel(fastmath={"contract"})
 def distances_kernel(columns, i, n, azimuth, out):
-    """Squared distances of point ``i`` to the ``n`` points whose ``columns [D, n]`` are given."""
-    for m in range(n):
+    """Squared distances of point ``i`` to the points whose ``columns [D, padded(n)]`` are given.
+
+    Loops go up to a multiple of what a compiler takes at once: the rest, one by one, would take
+    as long as all others. Behind the last point are infinities.
+    """
+    end = padded(n)
+    for m in range(end):
         out[m] = np.float32(0)
     f, n_columns = 0, len(columns)
     while f < n_columns:
         if f + 4 <= n_columns and not f <= azimuth < f + 4:
             ai, bi, ci, di = columns[f, i], columns[f + 1, i], columns[f + 2, i], columns[f + 3, i]
-            for m in range(n):  # four at once: a sum is loaded and stored a quarter as often
+            for m in range(end):  # four at once: a sum is loaded and stored a quarter as often
                 da, db = columns[f, m] - ai, columns[f + 1, m] - bi
                 dc, dd = columns[f + 2, m] - ci, columns[f + 3, m] - di
                 out[m] += da * da + db * db + dc * dc + dd * dd
@@ -73,15 +84,17 @@ def distances_kernel(columns, i, n, azimuth, out):
             continue
         ai = columns[f, i]
         if f == azimuth:
-            for m in range(n):
+            for m in range(end):
                 da = columns[f, m] - ai
                 da -= _TURN * np.float32(math.floor(da / _TURN + np.float32(0.5)))
                 out[m] += da * da
         else:
-            for m in range(n):
+            for m in range(end):
                 da = columns[f, m] - ai
                 out[m] += da * da
         f += 1
+    for m in range(n, end):
+        out[m] = np.inf
 
 
 @kernel
@@ -96,11 +109,11 @@ def threshold_kernel(keys, i, n, k):
     for m in range(n):
         low, high = min(low, keys[m]), max(high, keys[m])
     keys[i] = np.int32(0x7F800000)  # infinity
-    below, above = np.int64(low) - 1, np.int64(high)
+    below, above, end = np.int64(low) - 1, np.int64(high), padded(n)
     while above - below > 1:
         middle = np.int32((below + above) >> 1)
         count = np.int32(0)
-        for m in range(n):
+        for m in range(end):
             count += np.int32(keys[m] <= middle)
         if count < k:
             below = np.int64(middle)
@@ -133,8 +146,8 @@ def knn_kernel(x, ptr, k, azimuth, out, start, stop):
     longest = 0
     for j in range(start, stop):
         longest = max(longest, ptr[j + 1] - ptr[j])
-    columns = np.empty((x.shape[1], longest), np.float32)
-    distances = np.empty(longest, np.float32)
+    columns = np.zeros((x.shape[1], padded(longest)), np.float32)
+    distances = np.empty(padded(longest), np.float32)
     keys = distances.view(np.int32)
     places, wide = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
     for j in range(start, stop):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
-from pyg_jets.ops.knn import distances_kernel
+from pyg_jets.ops.knn import distances_kernel, padded
 from pyg_jets.ops.pairs import check_finite, check_points, distance_reference, pair_chunks
 from pyg_jets.ops.pointer import check_rising, counts_to_ptr
 
@@ -50,8 +50,8 @@ def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
     longest = 0
     for j in range(start, stop):
         longest = max(longest, ptr[j + 1] - ptr[j])
-    columns = np.empty((x.shape[1], longest), np.float32)
-    distances = np.empty(longest, np.float32)
+    columns = np.zeros((x.shape[1], padded(longest)), np.float32)
+    distances = np.empty(padded(longest), np.float32)
     for j in range(start, stop):
         first, n = ptr[j], ptr[j + 1] - ptr[j]
         for i in range(n):
