@@ -1,6 +1,7 @@
 """Tagging metrics with standard errors, and baselines; they rank raw scores, never rescale."""
 
 from pyg_jets.metrics.invariance import spread
+from pyg_jets.metrics.multiclass import confusion_matrix, one_against_one, one_against_rest
 from pyg_jets.metrics.resampling import Estimate, bootstrap, difference, resamples
 from pyg_jets.metrics.tagging import (
     accuracy,
@@ -9,6 +10,7 @@ from pyg_jets.metrics.tagging import (
     background_rejection,
     roc_curve,
     signal_efficiency,
+    significance_improvement,
 )
 
 __all__ = [
@@ -18,9 +20,13 @@ __all__ = [
     "background_efficiency",
     "background_rejection",
     "bootstrap",
+    "confusion_matrix",
     "difference",
+    "one_against_one",
+    "one_against_rest",
     "resamples",
     "roc_curve",
     "signal_efficiency",
+    "significance_improvement",
     "spread",
 ]

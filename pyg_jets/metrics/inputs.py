@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["as_numpy", "scores_and_labels"]
+__all__ = ["as_numpy", "scores_and_labels", "several_classes", "weights_of"]
 
 
 def as_numpy(values: Any) -> np.ndarray:
@@ -53,6 +53,54 @@ def scores_and_labels(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]
         held = f"{len(signal)} jets of class {int(signal.any())}" if len(signal) else "no jets"
         raise ValueError(f"Expected jets of both classes, but got {held}.")
     return score, signal
+
+
+def weights_of(weights: Any, signal: np.ndarray) -> np.ndarray:
+    """Weights as float64 ``[J]``; ones for ``None``.
+
+    Raises:
+        ValueError: For another length, a weight that is negative or not finite, or a class whose
+            weights are all zero.
+    """
+    if weights is None:
+        return np.ones(len(signal))
+    weight = _flat(as_numpy(weights), "weights").astype(np.float64)
+    if len(weight) != len(signal):
+        raise ValueError(f"Expected {len(signal)} weights, one a jet, but got {len(weight)}.")
+    wrong = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if wrong.size:
+        raise ValueError(
+            f"Expected weights of 0 or more, but that of jet {wrong[0]} is {weight[wrong[0]]}."
+        )
+    for name, chosen in (("signal", signal), ("background", ~signal)):
+        if chosen.any() and not weight[chosen].any():
+            raise ValueError(f"Expected some weight above 0, but those of the {name} are all 0.")
+    return weight
+
+
+def several_classes(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Check scores of several classes, and return them as float64 ``[J, C]``, int64 ``[J]``.
+
+    Raises:
+        ValueError: For shapes that do not fit, a NaN, or a label that is no class.
+    """
+    score, label = as_numpy(scores), _flat(as_numpy(labels), "labels")
+    if score.ndim != 2 or score.shape[1] < 2 or len(score) != len(label):
+        raise ValueError(
+            f"Expected scores of shape [{len(label)}, C] with C of at least 2, but got "
+            f"{list(score.shape)}."
+        )
+    if (wrong := np.flatnonzero(np.isnan(score).any(1))).size:
+        raise ValueError(
+            f"{wrong.size} of {len(score)} jets have a NaN among their scores, the first is jet "
+            f"{wrong[0]}: look for a diverged training."
+        )
+    known = np.isin(label, np.arange(score.shape[1]))
+    if not known.all():
+        raise ValueError(
+            f"Expected labels from 0 to {score.shape[1] - 1}, but got {label[~known][0]}."
+        )
+    return score.astype(np.float64), label.astype(np.int64)
 
 
 def _flat(array: np.ndarray, what: str) -> np.ndarray:

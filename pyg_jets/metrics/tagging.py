@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pyg_jets.metrics.inputs import scores_and_labels
+from pyg_jets.metrics.inputs import scores_and_labels, weights_of
 
 __all__ = [
     "accuracy",
@@ -22,6 +22,7 @@ __all__ = [
     "background_rejection",
     "roc_curve",
     "signal_efficiency",
+    "significance_improvement",
 ]
 
 Metric = TypeVar("Metric", bound=Callable[..., Any])
@@ -38,7 +39,7 @@ def fact(higher_is_better: bool | None) -> Callable[[Metric], Metric]:
 
 
 @fact(higher_is_better=None)
-def roc_curve(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+def roc_curve(scores: Any, labels: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
     r"""The ROC curve: a point for each distinct score, from (0, 0) to (1, 1).
 
     Jets of equal score pass a threshold together.
@@ -46,6 +47,7 @@ def roc_curve(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Returns:
         Signal efficiency and background efficiency, both rising.
@@ -56,53 +58,59 @@ def roc_curve(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
         ([0.0, 0.5, 0.5, 1.0, 1.0], [0.0, 0.0, 0.5, 0.5, 1.0])
     """
     score, signal = scores_and_labels(scores, labels)
+    weight = weights_of(weights, signal)
     order = np.argsort(-score, kind="stable")
-    ranked, hit = score[order], signal[order]
+    ranked, hit, worth = score[order], signal[order], weight[order]
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
-    passed = np.cumsum(hit)[last_of_tie]
-    fooled = np.cumsum(~hit)[last_of_tie]
+    passed = np.cumsum(worth * hit)[last_of_tie]
+    fooled = np.cumsum(worth * ~hit)[last_of_tie]
     start = np.zeros(1)
     return (
-        np.concatenate((start, passed / signal.sum())),
-        np.concatenate((start, fooled / (~signal).sum())),
+        np.concatenate((start, passed / passed[-1])),
+        np.concatenate((start, fooled / fooled[-1])),
     )
 
 
 @fact(higher_is_better=True)
-def auc(scores: Any, labels: Any) -> float:
+def auc(scores: Any, labels: Any, weights: Any = None) -> float:
     r"""Area under the ROC curve, :math:`P(s_S > s_B) + P(s_S = s_B) / 2`.
 
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Examples:
         >>> auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
         0.75
     """
-    return float(np.trapezoid(*roc_curve(scores, labels)))
+    return float(np.trapezoid(*roc_curve(scores, labels, weights)))
 
 
 @fact(higher_is_better=True)
-def accuracy(scores: Any, labels: Any, threshold: float = 0.0) -> float:
+def accuracy(scores: Any, labels: Any, threshold: float = 0.0, weights: Any = None) -> float:
     """Share of jets on the right side of a threshold; a score above it is called signal.
 
     Args:
         scores: A logit for each jet, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
         threshold: Where to cut. Default: 0, which for a logit is a probability of one half.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Examples:
         >>> accuracy([-1.0, 0.5, 2.0, 3.0], [0, 0, 1, 1])
         0.75
     """
     score, signal = scores_and_labels(scores, labels)
-    return float(np.mean((score > threshold) == signal))
+    return float(np.average((score > threshold) == signal, weights=weights_of(weights, signal)))
 
 
 @fact(higher_is_better=False)
 def background_efficiency(
-    scores: Any, labels: Any, signal_efficiency: float | np.ndarray = 0.5
+    scores: Any,
+    labels: Any,
+    signal_efficiency: float | np.ndarray = 0.5,
+    weights: Any = None,
 ) -> Any:
     r""":math:`\varepsilon_B` at a given :math:`\varepsilon_S`, interpolated along the ROC curve.
 
@@ -112,6 +120,7 @@ def background_efficiency(
         scores: A score for each jet, larger for signal, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
         signal_efficiency: Share of signal jets to keep, in (0, 1]; or an array of them.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Returns:
         A float, or an array for an array of signal efficiencies.
@@ -123,7 +132,7 @@ def background_efficiency(
     wanted = np.asarray(signal_efficiency, dtype=np.float64)
     if not ((wanted > 0) & (wanted <= 1)).all():
         raise ValueError(f"Expected a signal_efficiency in (0, 1], but got {signal_efficiency}.")
-    signal, background = roc_curve(scores, labels)
+    signal, background = roc_curve(scores, labels, weights)
     signal, first = np.unique(signal, return_index=True)
     found = np.interp(wanted, signal, background[first])
     return found if wanted.ndim else float(found)
@@ -154,7 +163,9 @@ def signal_efficiency(scores: Any, labels: Any, background_efficiency: float = 0
 
 
 @fact(higher_is_better=True)
-def background_rejection(scores: Any, labels: Any, signal_efficiency: float = 0.5) -> float:
+def background_rejection(
+    scores: Any, labels: Any, signal_efficiency: float = 0.5, weights: Any = None
+) -> float:
     r"""Background rejection :math:`1 / \varepsilon_B` at a given :math:`\varepsilon_S`.
 
     It is infinite where no background jet passes: all that a sample of ``n`` background jets then
@@ -164,6 +175,7 @@ def background_rejection(scores: Any, labels: Any, signal_efficiency: float = 0.
         scores: A score for each jet, larger for signal, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
         signal_efficiency: Share of signal jets to keep, in (0, 1].
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Examples:
         >>> background_rejection([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.75)
@@ -171,5 +183,31 @@ def background_rejection(scores: Any, labels: Any, signal_efficiency: float = 0.
         >>> background_rejection([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.3)
         inf
     """
-    passing = background_efficiency(scores, labels, signal_efficiency)
+    passing = background_efficiency(scores, labels, signal_efficiency, weights)
     return 1 / passing if passing > 0 else float("inf")
+
+
+@fact(higher_is_better=None)
+def significance_improvement(
+    scores: Any, labels: Any, weights: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Significance improvement :math:`\varepsilon_S / \sqrt{\varepsilon_B}` along the ROC curve.
+
+    How much more a search for signal over a large background sees after the cut than before it.
+    Points where no background passes are left out.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
+
+    Returns:
+        Signal efficiency, rising, and the improvement there.
+
+    Examples:
+        >>> significance_improvement([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])[1].round(3).tolist()
+        [0.707, 1.414, 1.0]
+    """
+    signal, background = roc_curve(scores, labels, weights)
+    seen = background > 0
+    return signal[seen], signal[seen] / np.sqrt(background[seen])
