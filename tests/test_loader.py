@@ -243,3 +243,13 @@ def test_memory_mapped(tmp_path):
     assert is_gathered(mapped)
     for one, other in zip(JetLoader(mapped, 3), DataLoader(dataset, 3), strict=True):
         same_batch(one, other)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_shares_have_every_sample_once(n, processes):
+    from pyg_jets.loader import Share
+
+    shares = [Share(range(n), processes, rank) for rank in range(processes)]
+    assert sorted(i for share in shares for i in share) == list(range(n))
+    assert [len(share) for share in shares] == [len(list(share)) for share in shares]

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
+from torch.utils.data.distributed import DistributedSampler
 
-__all__ = ["EpochBatches", "InOrder", "IndexBatch", "Shuffled", "as_index", "epoch_of"]
+__all__ = ["EpochBatches", "InOrder", "IndexBatch", "Share", "Shuffled", "as_index", "epoch_of"]
 
 
 class _Ordered:
@@ -49,6 +50,32 @@ class InOrder(_Ordered, SequentialSampler):
     def order(self) -> np.ndarray:
         """0, 1, 2 …"""
         return np.arange(len(self.data_source))
+
+
+class Share(DistributedSampler):
+    """Every n-th sample for each of n processes: none twice, and none left out.
+
+    Torch's own sampler repeats samples until all processes have as many, which counts some jets
+    twice wherever results are gathered. It is for loops in which processes need not go in step.
+
+    Args:
+        dataset: What is sampled.
+        num_replicas: Number of processes. Default: that of the process group.
+        rank: Which of them. Default: this one.
+
+    Examples:
+        >>> [list(Share(range(5), 2, rank)) for rank in range(2)]
+        [[0, 2, 4], [1, 3]]
+    """
+
+    def __init__(self, dataset: Any, num_replicas: int | None = None, rank: int | None = None):
+        super().__init__(dataset, num_replicas, rank, shuffle=False)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
 
 
 class IndexBatch(NamedTuple):

@@ -10,7 +10,7 @@ from torch_geometric.transforms import BaseTransform
 from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.splits import SPLITS
-from pyg_jets.loader import JetLoader
+from pyg_jets.loader import JetLoader, Share
 from pyg_jets.training.remember import Remember
 from pyg_jets.training.sample import TrainingSample
 from pyg_jets.transforms import TAGGER_FEATURES, Compose, Features, Resimulate
@@ -109,8 +109,12 @@ class JetDataModule(lightning.LightningDataModule):
         transform: BaseTransform | None,
         shuffle: bool = False,
         remember: str | None = None,
+        share: bool = False,
     ) -> JetLoader:
-        """A loader over ``jets`` that ends in the features; training shuffles."""
+        """A loader over ``jets`` that ends in the features; training shuffles.
+
+        With ``share`` each of several processes sees its own jets, none of them twice.
+        """
         steps = [self.features] if transform is None else [transform, self.features]
         whole = Compose(steps)
         if remember is not None and self._worth_remembering(jets, transform):
@@ -123,6 +127,7 @@ class JetDataModule(lightning.LightningDataModule):
             batch_size=self.batch_size if shuffle else self.eval_batch_size,
             shuffle=shuffle,
             batch_transform=whole,
+            sampler=Share(jets) if share and _processes() > 1 else None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
@@ -147,22 +152,27 @@ class JetDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> JetLoader:
         """Un-rotated validation jets."""
-        return self.loader(self.splits["val"], self.eval_transform, remember="val")
+        return self.loader(self.splits["val"], self.eval_transform, remember="val", share=True)
 
     def test_dataloader(self) -> list[JetLoader]:
         """Un-rotated test jets and, if there is a detector, rotated variants of some of them."""
-        loaders = [self.loader(self.splits["test"], self.eval_transform)]
+        loaders = [self.loader(self.splits["test"], self.eval_transform, share=True)]
         if self.spread_transform is not None:
-            loaders.append(self.loader(self.spread_jets, self.spread_transform))
+            loaders.append(self.loader(self.spread_jets, self.spread_transform, share=True))
         return loaders
 
     def predict_dataloader(self) -> JetLoader:
         """Un-rotated test jets."""
-        return self.loader(self.splits["test"], self.eval_transform)
+        return self.loader(self.splits["test"], self.eval_transform, share=True)
 
     def transfer_batch_to_device(self, batch, device: torch.device, dataloader_idx: int):
         """Move a PyG batch, pointer and all, unless it is there."""
         return batch if batch.x.device == device else batch.to(device)
+
+
+def _processes() -> int:
+    group = torch.distributed
+    return group.get_world_size() if group.is_available() and group.is_initialized() else 1
 
 
 def _default_features(dataset: JetDataset) -> Features:

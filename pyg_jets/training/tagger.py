@@ -195,7 +195,7 @@ class Tagger(lightning.LightningModule):
         """Log ``val/loss`` and ``val/auc`` over all jets of all ranks."""
         if self.trainer.sanity_checking:
             return
-        outputs = _gathered(self.collected[0])
+        outputs = _gathered(self.collected)
         self._refuse_nan(outputs["logits"])
         self.log("val/loss", self._loss(outputs), prog_bar=True)
         if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
@@ -203,7 +203,7 @@ class Tagger(lightning.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/…`` and keep the outputs for the run folder."""
-        outputs = self.predictions = _gathered(self.collected[0])
+        outputs = self.predictions = _gathered(self.collected)
         found: dict[str, Any] = {"test/loss": self._loss(outputs)}
         scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
         if outputs["logits"].size(-1) == 1:
@@ -215,8 +215,8 @@ class Tagger(lightning.LightningModule):
             found["test/signal_efficiency_0.5"] = metrics.signal_efficiency(scores, labels, 0.5)
         else:
             found["test/accuracy"] = (outputs["logits"].argmax(-1) == labels).double().mean()
-        if len(self.collected) > 1 and outputs["logits"].size(-1) == 1:
-            variants = _gathered(self.collected[1], unique=False)
+        if _loaders(self.trainer) > 1 and outputs["logits"].size(-1) == 1:
+            variants = _gathered(self.collected, 1, unique=False)
             probability = variants["logits"].flatten().sigmoid()
             found["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
         for name, value in found.items():
@@ -259,8 +259,16 @@ def _variant_of(batch: Batch) -> Tensor:
     return torch.arange(batch.num_graphs, device=batch.x.device)
 
 
-def _gathered(parts: list[dict[str, Tensor]], unique: bool = True) -> dict[str, Tensor]:
+def _loaders(trainer: Any) -> int:
+    loaders = trainer.test_dataloaders
+    return len(loaders) if isinstance(loaders, list) else 1
+
+
+def _gathered(
+    collected: list[list[dict[str, Tensor]]], loader: int = 0, unique: bool = True
+) -> dict[str, Tensor]:
     """Outputs of all batches and ranks, ordered by jet; a padding sampler's doubles are dropped."""
+    parts = collected[loader] if len(collected) > loader else []  # a rank may have no jets
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         every: list[Any] = [None] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(every, parts)
