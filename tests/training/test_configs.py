@@ -1,0 +1,46 @@
+"""The configurations of models and data sets fit together."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import pyg_jets.configs
+from pyg_jets.cli.main import main
+
+CONFIGS = Path(pyg_jets.configs.__file__).parent
+MODELS = sorted(path.stem for path in (CONFIGS / "models").glob("*.yaml"))
+DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
+CLASSES = {"jet_net": 5, "lhc_jets": 5, "jet_class": 10}
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    """The whole configuration of a model on a data set that is not there."""
+
+    def show(model, data, *words):
+        paths = [CONFIGS / "models" / f"{model}.yaml", CONFIGS / "data" / f"{data}.yaml"]
+        configs = [word for path in paths for word in ("--config", str(path))]
+        with pytest.raises(SystemExit) as stop:
+            main(["fit", *configs, *words, "--print_config"])
+        assert stop.value.code == 0
+        return yaml.safe_load(capsys.readouterr().out)
+
+    return show
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [*((model, "top_tagging") for model in MODELS), *(("particle_net_lite", d) for d in DATA)],
+)
+def test_any_model_on_any_data_set(model, data, printed):
+    found = printed(model, data)
+    network, dataset = found["model"]["network"], found["data"]["dataset"]
+    assert network["init_args"]["out_channels"] == CLASSES.get(data, 1)
+    assert dataset["init_args"]["root"] == f"data/{data}"
+    assert dataset["init_args"].get("split") is None
+
+
+def test_every_model_and_public_set_with_labels_is_there():
+    assert MODELS == ["efn", "fcn", "particle_net", "particle_net_lite", "pfn"]
+    assert {"jet_class", "jet_net", "lhc_jets", "quark_gluon", "top_tagging"} < set(DATA)
