@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.up-to-date
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format bench docs clean
+.PHONY: help venv demo test test-scatter lint format bench docs clean
 
 help: ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 venv: $(STAMP) ## create .venv with everything in it (skipped when up to date)
 
@@ -26,6 +26,11 @@ demo: venv ## generate real W and QCD jets, train three taggers, write the repor
 
 test: venv ## run the test suite
 	@$(BIN)/python -m pytest -n 2
+
+test-scatter: venv ## build torch-scatter once, some ten minutes, and test the operations with and without it
+	@$(BIN)/python -c 'import torch_scatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation $(PIP_ARGS) -c constraints.txt 'torch-scatter>=2.1.2'
+	@PYG_JETS_KERNELS=0 $(BIN)/python -m pytest -n 2 tests/ops tests/nn
+	@PYG_JETS_KERNELS=0 PYG_JETS_SCATTER=0 $(BIN)/python -m pytest -n 2 tests/ops tests/nn
 
 lint: venv ## ruff (check, format) and mypy
 	@$(BIN)/ruff check .

@@ -2,6 +2,9 @@ r"""Reductions over each jet: sum, mean and maximum of the rows ``ptr[j] … ptr
 
 from __future__ import annotations
 
+import importlib
+import os
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -132,13 +135,28 @@ def max_kernel(x, ptr, out, where, start, stop):
                     out[j, f], where[j, f] = value, i
 
 
+@cache
+def _scatter() -> Any:
+    """torch-scatter, where it is installed and ``PYG_JETS_SCATTER`` is not 0."""
+    if os.environ.get("PYG_JETS_SCATTER") == "0":
+        return None
+    try:
+        return importlib.import_module("torch_scatter")
+    except (ImportError, OSError):  # not there, or built for another torch
+        return None
+
+
 def sum_reference(x: Tensor, ptr: Tensor) -> Tensor:
-    """The sum in plain torch, on any device."""
+    """The sum on any device, by torch-scatter where it is installed, else in plain torch."""
+    if scatter := _scatter():
+        return scatter.segment_csr(x, ptr, reduce="sum")
     return x.new_zeros(len(ptr) - 1, x.size(1)).index_add_(0, ptr_to_batch(ptr), x)
 
 
 def expand_reference(x: Tensor, ptr: Tensor) -> Tensor:
-    """Each particle's jet's row, in plain torch."""
+    """Each particle's jet's row, by torch-scatter where it is installed, else in plain torch."""
+    if scatter := _scatter():
+        return scatter.gather_csr(x, ptr)
     return x.index_select(0, ptr_to_batch(ptr))
 
 
