@@ -32,8 +32,8 @@ class JetDataModule(lightning.LightningDataModule):
 
     Args:
         dataset: The data set, made with ``split=None``.
-        features: What the network reads. Default: the tagger features, on the data set's axis, or
-            the columns of the data set where these do not follow from them.
+        features: What the network reads, or names of it, made of the columns of the data set on its
+            axis. Default: the tagger features, or the columns themselves where these do not follow.
         train_transform: A batch transform of the training jets, such as ``Resimulate``.
         eval_transform: The same for all others. Default: the un-rotated variant of
             ``train_transform`` if that is a ``Resimulate``.
@@ -58,7 +58,7 @@ class JetDataModule(lightning.LightningDataModule):
     def __init__(
         self,
         dataset: JetDataset,
-        features: Features | None = None,
+        features: Features | list[str] | None = None,
         train_transform: BaseTransform | None = None,
         eval_transform: BaseTransform | None = None,
         batch_size: int = 256,
@@ -75,7 +75,7 @@ class JetDataModule(lightning.LightningDataModule):
                 raise ValueError(f"Expected {name} of at least 1, but got {size}.")
         self.dataset, self.num_workers = dataset, num_workers
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.features = features or _default_features(dataset)
+        self.features = _features(features, dataset)
         _check_columns(dataset, train_transform, eval_transform)
         self.train_transform = train_transform
         self.eval_transform = eval_transform or _at(train_transform, 1)
@@ -175,9 +175,11 @@ def _processes() -> int:
     return group.get_world_size() if group.is_available() and group.is_initialized() else 1
 
 
-def _default_features(dataset: JetDataset) -> Features:
+def _features(asked: Features | list[str] | None, dataset: JetDataset) -> Features:
+    if isinstance(asked, Features):
+        return asked
     known = all(derivable(name, dataset.columns, dataset.axis) for name in TAGGER_FEATURES)
-    names = TAGGER_FEATURES if known else dataset.columns
+    names = asked or (TAGGER_FEATURES if known else dataset.columns)
     return Features(names, axis=dataset.axis, columns=dataset.columns)
 
 

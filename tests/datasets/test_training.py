@@ -61,3 +61,15 @@ def test_a_tagger_asks_for_labels(written, tmp_path):
     )
     with pytest.raises(ValueError, match="has no labels, expected at least two classes"):
         trainer.fit(Tagger(PFN()), data)
+
+
+def test_features_by_name_are_made_of_the_columns_at_hand(written):
+    layout = LAYOUTS["top_tagging"]
+    dataset = layout.kind(written(layout), splits="hash", **FRACTIONS)
+    data = JetDataModule(dataset, features=["ptrel"], batch_size=8)
+    batch = next(iter(data.val_dataloader()))
+    sums = torch.zeros(batch.num_graphs).index_add(0, batch.batch, batch.x[:, 0])
+    assert data.n_features == 1
+    assert (sums[batch.ptr.diff() > 0] > 0.99).all()  # shares of the sum's pT
+    with pytest.raises(ValueError, match="'colour'"):
+        JetDataModule(dataset, features=["colour"])
