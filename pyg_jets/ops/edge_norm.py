@@ -16,8 +16,9 @@ from pyg_jets.ops.edge_kernels import (
     norm_mean_kernel,
     slopes_kernel,
 )
-from pyg_jets.ops.edges import check_table
+from pyg_jets.ops.edges import check_edges
 from pyg_jets.ops.kernel import over_jets, use_kernels
+from pyg_jets.ops.pointer import check_rising
 
 __all__ = ["edge_moments", "edge_norm_relu"]
 
@@ -38,6 +39,7 @@ def edge_moments(z: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]
         >>> edge_moments(z, torch.tensor([[1, 1], [-1, 0]]), torch.tensor([0, 2]))[0]
         tensor([3.], dtype=torch.float64)
     """
+    check_edges(z, index)
     return _moments(z.detach(), index, ptr)
 
 
@@ -77,7 +79,7 @@ def edge_norm_relu(
     Raises:
         ValueError: If the shapes do not fit together.
     """
-    check_table(z[:: max(index.size(1), 1)], index)
+    check_edges(z, index)
     rows, mean, inverse = norm_rows(z, weight, bias, mean, var, eps)
     return _norm(z, index, ptr, weight, bias, rows, mean, inverse, batch_statistics, reduce)
 
@@ -131,6 +133,7 @@ def summed(run: Any, ptr: np.ndarray, k: int, width: int) -> Tensor:
 
 @torch.library.custom_op("pyg_jets::edge_moments", mutates_args=())
 def _moments(z: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+    check_rising(ptr, len(index))
     real = index.flatten() >= 0
     count = real.sum().clamp(min=1)
     if uses_kernels(z):
@@ -166,6 +169,7 @@ def _norm(
     reduce: bool,
 ) -> Tensor:
     n, k = index.shape
+    check_rising(ptr, n)
     if not uses_kernels(z):
         real = (index >= 0).unsqueeze(-1)
         a = torch.relu(z * rows[0] + rows[1]).view(n, k, z.size(1)) * real

@@ -12,7 +12,7 @@ from pyg_jets.ops.buffers import rented
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
 from pyg_jets.ops.pointer import check_ragged, check_rising
 
-__all__ = ["check_table", "edge_sum", "edge_sum_reference"]
+__all__ = ["check_edges", "check_table", "edge_sum", "edge_sum_reference"]
 
 
 def edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
@@ -57,6 +57,20 @@ def check_table(x: Tensor, index: Tensor) -> None:
         raise ValueError(
             f"Expected a table of neighbours [{x.size(0)}, k] as int64, but got {index.dtype} of "
             f"shape {list(index.shape)}: knn(x, ptr, k) makes one."
+        )
+
+
+def check_edges(z: Tensor, index: Tensor) -> None:
+    """Check the shape of ``z [N · k, F]``, one row an edge of a table of neighbours ``[N, k]``.
+
+    Raises:
+        ValueError: If it does not fit to the table.
+    """
+    check_table(index, index)
+    if z.dim() != 2 or z.size(0) != index.size(0) * index.size(1):
+        raise ValueError(
+            f"Expected z [{index.size(0) * index.size(1)}, F], one row an edge of a table of shape "
+            f"{list(index.shape)}, but got {list(z.shape)}."
         )
 
 

@@ -101,12 +101,9 @@ def radius_graph(
     nodes = torch.arange(len(x), device=x.device)
     centre = nodes.repeat_interleave(counts)
     if loop:
-        order = torch.cat((centre, nodes)).argsort(stable=True)
-        # A node's own edge stands where its number belongs.
-        both = torch.stack((torch.cat((found, nodes))[order], torch.cat((centre, nodes))[order]))
-        rank = (both[1] * len(x) + both[0]).argsort()
-        found, centre = both[:, rank]
-        counts = counts + 1
+        found, centre = torch.cat((found, nodes)), torch.cat((centre, nodes))
+        order = (centre * len(x) + found).argsort()  # a node's own edge by its number, as others
+        found, centre, counts = found[order], centre[order], counts + 1
     first = counts_to_ptr(counts)[:-1].repeat_interleave(counts)
     kept = torch.arange(len(found), device=x.device) - first < max_num_neighbors
     return _directed(found[kept], centre[kept], flow)

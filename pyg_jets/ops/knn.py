@@ -2,20 +2,23 @@ r"""The k nearest particles of each particle, within its jet."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from pyg_jets.ops.buffers import rented
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
-from pyg_jets.ops.pairs import check_finite, check_points, distance_reference, pair_chunks
+from pyg_jets.ops.pairs import (
+    check_finite,
+    check_points,
+    distance_reference,
+    distances_kernel,
+    padded,
+    pair_chunks,
+)
 from pyg_jets.ops.pointer import check_rising
 
 __all__ = ["knn", "knn_reference"]
-
-_TURN = np.float32(2 * math.pi)
 
 
 def knn(x: Tensor, ptr: Tensor, k: int, azimuth: int | None = None) -> Tensor:
@@ -54,47 +57,6 @@ def knn(x: Tensor, ptr: Tensor, k: int, azimuth: int | None = None) -> Tensor:
     if isinstance(k, bool) or k < 1:
         raise ValueError(f"Expected k of at least 1, but got {k}.")
     return _knn(x.detach(), ptr, k, column)
-
-
-@kernel(inline="always")
-def padded(n):
-    """``n``, rounded up to a multiple of 32."""
-    return (n + 31) // 32 * 32
-
-
-@kernel(fastmath={"contract"})
-def distances_kernel(columns, i, n, azimuth, out):
-    """Squared distances of point ``i`` to the points whose ``columns [D, padded(n)]`` are given.
-
-    Loops go up to a multiple of what a compiler takes at once: the rest, one by one, would take
-    as long as all others. Behind the last point are infinities.
-    """
-    end = padded(n)
-    for m in range(end):
-        out[m] = np.float32(0)
-    f, n_columns = 0, len(columns)
-    while f < n_columns:
-        if f + 4 <= n_columns and not f <= azimuth < f + 4:
-            ai, bi, ci, di = columns[f, i], columns[f + 1, i], columns[f + 2, i], columns[f + 3, i]
-            for m in range(end):  # four at once: a sum is loaded and stored a quarter as often
-                da, db = columns[f, m] - ai, columns[f + 1, m] - bi
-                dc, dd = columns[f + 2, m] - ci, columns[f + 3, m] - di
-                out[m] += da * da + db * db + dc * dc + dd * dd
-            f += 4
-            continue
-        ai = columns[f, i]
-        if f == azimuth:
-            for m in range(end):
-                da = columns[f, m] - ai
-                da -= _TURN * np.float32(math.floor(da / _TURN + np.float32(0.5)))
-                out[m] += da * da
-        else:
-            for m in range(end):
-                da = columns[f, m] - ai
-                out[m] += da * da
-        f += 1
-    for m in range(n, end):
-        out[m] = np.inf
 
 
 @kernel

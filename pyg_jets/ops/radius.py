@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
-from pyg_jets.ops.knn import distances_kernel, padded
-from pyg_jets.ops.pairs import check_finite, check_points, distance_reference, pair_chunks
+from pyg_jets.ops.pairs import (
+    check_finite,
+    check_points,
+    distance_reference,
+    distances_kernel,
+    padded,
+    pair_chunks,
+)
 from pyg_jets.ops.pointer import check_rising, counts_to_ptr
 
 __all__ = ["radius", "radius_reference"]

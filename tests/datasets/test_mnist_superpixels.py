@@ -12,7 +12,7 @@ from torch_geometric.loader import DataLoader
 from pyg_jets import JetLoader
 from pyg_jets.datasets.mnist_superpixels import MNISTSuperpixels
 from tests.datasets.superpixels import N_GRAPHS, graphs, write
-from tests.io.broken import SAID, spoil
+from tests.io.broken import spoil
 
 NAMES = ("x", "edge_index", "y", "pos")
 
@@ -113,11 +113,13 @@ def test_takes_the_file_that_pyg_left(root, tmp_path_factory, new):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("way", SAID)
-def test_broken_files(tmp_path, way, packed):
+@pytest.mark.parametrize(
+    ("way", "said"), [("empty", "empty"), ("truncated", "cut short"), ("html", "HTML")]
+)
+def test_broken_files(tmp_path, way, said, packed):
     path = write(tmp_path, packed=packed)
     content = spoil(path, way)
-    with pytest.raises(ValueError, match=rf"{re.escape(path.name)}.*({SAID[way]})"):
+    with pytest.raises(ValueError, match=rf"{re.escape(path.name)}.*{said}"):
         MNISTSuperpixels(tmp_path)
     assert not list(tmp_path.glob("processed/[!.]*/meta.json"))
     path.write_bytes(content)  # once it is mended all is well

@@ -150,6 +150,18 @@ def test_bad_input(switch):
         edge_sum(u, v, other, ptr)
     with pytest.raises(ValueError, match=r"table of neighbours \[50, k\] as int64, but got"):
         edge_sum(u, v, index[:-1], ptr)
+    z, rest = edge_sum(u, v, index, ptr), (torch.ones(WIDTH),) * 4
+    for short, pointer, said in (
+        (z[:-1], ptr, r"z \[300, F\]"),
+        (z, ptr[:-2], "particles \\(50\\)"),
+    ):
+        for op in (
+            lambda z, ptr: edge_moments(z, index, ptr),
+            lambda z, ptr: edge_norm_relu(z, index, ptr, *rest),
+            lambda z, ptr: edge_norm_linear(z, index, ptr, *rest, torch.ones(3, WIDTH)),
+        ):
+            with pytest.raises(ValueError, match=said):
+                op(short, pointer)
     with pytest.raises(ValueError, match="u and v of one shape"):
         edge_sum(u, v[:, :-1], index, ptr)
     with pytest.raises(ValueError, match=r"to the number of particles \(50\)"):

@@ -60,7 +60,7 @@ def test_knn_against_a_tree(width, azimuth, k, switch):
 
 @both
 @pytest.mark.parametrize(("width", "azimuth"), [(2, None), (2, 1), (64, None)])
-def test_radius_against_a_tree(width, azimuth, switch):
+def test_radius_against_all_distances(width, azimuth, switch):
     x, ptr = points(width)
     x = x / math.sqrt(width)
     found, out_ptr = radius(x, ptr, 0.8, azimuth)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.nn import Linear
 
+from pyg_jets.nn.layers.mlp import check_widths
 from pyg_jets.ops import edge_moments, edge_norm_linear, edge_norm_relu, edge_sum
 
 __all__ = ["EdgeConvBlock", "node_norm"]
@@ -61,13 +62,7 @@ class EdgeConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         channels = tuple(channels)
-        if in_channels != -1 and in_channels < 1:
-            raise ValueError(
-                f"Expected in_channels of at least 1, or -1 to take it from the first batch, "
-                f"but got {in_channels}."
-            )
-        if not channels or min(channels) < 1:
-            raise ValueError(f"Expected one or more layers of width 1 or more, but got {channels}.")
+        check_widths(in_channels, channels)
         if aggr not in _AGGREGATIONS:
             raise ValueError(f"Unknown aggr {aggr!r}: choose from {', '.join(_AGGREGATIONS)}.")
         self.in_channels, self.channels, self.aggr = in_channels, channels, aggr

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch_geometric.nn import Linear
 
-__all__ = ["ACTIVATIONS", "MLP"]
+__all__ = ["ACTIVATIONS", "MLP", "check_widths"]
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -92,7 +92,12 @@ def _activation(name: str) -> nn.Module:
     return ACTIVATIONS[name](inplace=True) if name in _IN_PLACE else ACTIVATIONS[name]()
 
 
-def _check(in_channels: int, widths: Sequence[int], activation: str, dropout: float) -> None:
+def check_widths(in_channels: int, widths: Sequence[int]) -> None:
+    """Refuse numbers of inputs and widths that make no layers.
+
+    Raises:
+        ValueError: For such a number.
+    """
     if in_channels != -1 and in_channels < 1:
         raise ValueError(
             f"Expected in_channels of at least 1, or -1 to take it from the first batch, "
@@ -100,6 +105,10 @@ def _check(in_channels: int, widths: Sequence[int], activation: str, dropout: fl
         )
     if not widths or min(widths) < 1:
         raise ValueError(f"Expected one or more layers of width 1 or more, but got {widths}.")
+
+
+def _check(in_channels: int, widths: Sequence[int], activation: str, dropout: float) -> None:
+    check_widths(in_channels, widths)
     if activation not in ACTIVATIONS:
         raise ValueError(
             f"Unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}."
