@@ -9,12 +9,15 @@ from torch import Tensor
 from pyg_jets.ops.buffers import rented
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
 from pyg_jets.ops.pairs import (
+    LANES,
     check_finite,
     check_points,
     distance_reference,
     distances_kernel,
-    padded,
+    fill_lanes,
+    lanes_end,
     pair_chunks,
+    room_for,
 )
 from pyg_jets.ops.pointer import check_rising
 
@@ -59,71 +62,90 @@ def knn(x: Tensor, ptr: Tensor, k: int, azimuth: int | None = None) -> Tensor:
     return _knn(x.detach(), ptr, k, column)
 
 
-@kernel
-def threshold_kernel(keys, i, n, k):
-    """A bound that ``k`` of the keys without the ``i``-th are not above, or more if some are equal.
+#: Behind every distance, infinity included: an exponent that no key has.
+_NONE = np.int64(0x7FE << 52)
+#: Added to keys, so that none is a subnormal double, which a processor may be told to take for 0.
+_NORMAL = np.int64(1 << 52)
+_ROW, _ROW2, _ROW3 = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
 
-    Floats that are not negative are ordered as their bits are, so that a few halvings of an
-    integer find it; each counts all keys, eight or sixteen at once.
+
+@kernel
+def keys_kernel(distances, n, i, block, keys):
+    """One number for distance and place, that orders as both do: its high bits are the distance's.
+
+    ``keys`` are the bits of doubles, since processors find the smaller of two doubles fastest.
     """
-    keys[i] = keys[i - 1] if i > 0 else keys[1]
-    low, high = keys[0], keys[0]
-    for m in range(n):
-        low, high = min(low, keys[m]), max(high, keys[m])
-    keys[i] = np.int32(0x7F800000)  # infinity
-    below, above, end = np.int64(low) - 1, np.int64(high), padded(n)
-    while above - below > 1:
-        middle = np.int32((below + above) >> 1)
-        count = np.int32(0)
-        for m in range(end):
-            count += np.int32(keys[m] <= middle)
-        if count < k:
-            below = np.int64(middle)
-        else:
-            above = np.int64(middle)
-            if count == k:
-                break
-    return np.int32(above)
+    bits, end = distances.view(np.int32), np.uint64(lanes_end(n, block))
+    for r in range(4):
+        row, place = np.uint64(r * LANES), np.int64(i + r)
+        for lane in range(end):
+            keys[row + lane] = (np.int64(bits[row + lane]) << 32) + (place + _NORMAL)
+        own = i + r - LANES * block
+        if i + r >= n:
+            for lane in range(end):
+                keys[row + lane] = _NONE
+        elif 0 <= own < LANES:
+            keys[row + np.uint64(own)] = _NONE
+
+
+@kernel(inline="always")
+def _pass(kept, new):
+    """A place of a sorted list keeps the smaller of two, and hands on the larger."""
+    return (kept, new) if kept < new else (new, kept)
 
 
 @kernel
-def sorted_kernel(keys, n, bound, k, first, places, wide, out, i):
-    """Write the places of the ``k`` smallest keys in order, out of those not above ``bound``."""
-    count = 0
-    for m in range(n):
-        places[count] = m
-        count += keys[m] <= bound
-    for p in range(count):
-        wide[p] = (np.int64(keys[places[p]]) << 32) | places[p]
-    for p in range(count):
-        one, rank = wide[p], 0
-        for q in range(count):
-            rank += wide[q] < one
-        if rank < k:
-            out[i, rank] = first + places[p]
+def insert_kernel(best, s, new, end):
+    """Pass four rows of keys through the places ``s … s + 3`` of each lane's sorted list."""
+    at = np.uint64(s * LANES)
+    for lane in range(end):
+        a, b = best[at + lane], best[at + _ROW + lane]
+        c, d = best[at + _ROW2 + lane], best[at + _ROW3 + lane]
+        a, key = _pass(a, new[lane])
+        b, key = _pass(b, key)
+        c, key = _pass(c, key)
+        d, new[lane] = _pass(d, key)
+        a, key = _pass(a, new[_ROW + lane])
+        b, key = _pass(b, key)
+        c, key = _pass(c, key)
+        d, new[_ROW + lane] = _pass(d, key)
+        a, key = _pass(a, new[_ROW2 + lane])
+        b, key = _pass(b, key)
+        c, key = _pass(c, key)
+        d, new[_ROW2 + lane] = _pass(d, key)
+        a, key = _pass(a, new[_ROW3 + lane])
+        b, key = _pass(b, key)
+        c, key = _pass(c, key)
+        d, new[_ROW3 + lane] = _pass(d, key)
+        best[at + lane], best[at + _ROW + lane] = a, b
+        best[at + _ROW2 + lane], best[at + _ROW3 + lane] = c, d
 
 
 @kernel
 def knn_kernel(x, ptr, k, azimuth, out, start, stop):
-    longest = 0
-    for j in range(start, stop):
-        longest = max(longest, ptr[j + 1] - ptr[j])
-    columns = np.zeros((x.shape[1], padded(longest)), np.float32)
-    distances = np.empty(padded(longest), np.float32)
-    keys = distances.view(np.int32)
-    places, wide = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
+    """Each lane is a particle that keeps a sorted list, through which all others are passed."""
+    lanes = room_for(ptr, x.shape[1], start, stop)
+    distances, keys = np.empty(4 * LANES, np.float32), np.empty(4 * LANES, np.int64)
+    best = np.empty((k + 3) // 4 * 4 * LANES, np.int64)
+    doubles, kept = keys.view(np.float64), best.view(np.float64)
     for j in range(start, stop):
         first, n = ptr[j], ptr[j + 1] - ptr[j]
         found = max(min(k, n - 1), 0)
-        for i in range(n):
-            for f in range(x.shape[1]):
-                columns[f, i] = x[first + i, f]
-            for m in range(found, k):
-                out[first + i, m] = -1
-        for i in range(n if found > 0 else 0):
-            distances_kernel(columns, i, n, azimuth, distances)
-            bound = threshold_kernel(keys, i, n, found)
-            sorted_kernel(keys, n, bound, found, first, places, wide, out, first + i)
+        fill_lanes(x, first, n, lanes)
+        for block in range((n + LANES - 1) // LANES):
+            end = np.uint64(lanes_end(n, block))
+            best[:] = _NONE
+            for i in range(0, n, 4):
+                distances_kernel(x, first, n, i, azimuth, lanes, block, distances)
+                keys_kernel(distances, n, i, block, keys)
+                for s in range(0, found, 4):
+                    insert_kernel(kept, s, doubles, end)
+            begin = first + LANES * block
+            for lane in range(min(n - LANES * block, LANES)):
+                for s in range(found):
+                    out[begin + lane, s] = first + (best[s * LANES + lane] & 0xFFFFFFFF)
+                for s in range(found, k):
+                    out[begin + lane, s] = -1
 
 
 def knn_reference(x: Tensor, ptr: Tensor, k: int, azimuth: int = -1) -> Tensor:

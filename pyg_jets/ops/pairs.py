@@ -13,17 +13,23 @@ from pyg_jets.ops.kernel import kernel
 from pyg_jets.ops.pointer import check_ragged
 
 __all__ = [
+    "LANES",
     "check_finite",
     "check_points",
     "distance_reference",
     "distances_kernel",
-    "padded",
+    "fill_lanes",
+    "lanes_end",
     "pair_chunks",
+    "room_for",
 ]
 
 #: Numbers held at once.
 _AT_ONCE = 1 << 24
 _TURN = np.float32(2 * math.pi)
+#: Points that are worked on together, and where the next rows of such begin.
+LANES = 128
+_ROW, _ROW2, _ROW3 = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
 
 
 def check_points(x: Tensor, ptr: Tensor, azimuth: int | None) -> int:
@@ -62,44 +68,89 @@ def check_finite(x: Tensor, ptr: Tensor) -> None:
 
 
 @kernel(inline="always")
-def padded(n):
-    """``n``, rounded up to a multiple of 32."""
-    return (n + 31) // 32 * 32
+def _norm(a, b, c, d):
+    return a * a + b * b + c * c + d * d
+
+
+@kernel(inline="always")
+def _around(angle):
+    angle -= _TURN * np.float32(math.floor(angle / _TURN + np.float32(0.5)))
+    return angle * angle
+
+
+@kernel
+def room_for(ptr, n_columns, start, stop):
+    """A flat array for the lanes of the longest of some jets."""
+    longest = 0
+    for j in range(start, stop):
+        longest = max(longest, ptr[j + 1] - ptr[j])
+    return np.zeros((longest + 127) // 128 * n_columns * 128, np.float32)
+
+
+@kernel
+def fill_lanes(x, first, n, lanes):
+    """Copy a jet's points column by column, in blocks of 128 points: ``[(block, column), lane]``."""
+    n_columns = x.shape[1]
+    for i in range(n):
+        begin = (i // 128) * n_columns * 128 + i % 128
+        for f in range(n_columns):
+            lanes[begin + f * 128] = x[first + i, f]
+
+
+@kernel(inline="always")
+def lanes_end(n, block):
+    """Lanes of a block that hold points, rounded up to a multiple of 32."""
+    return (min(n - 128 * block, 128) + 31) // 32 * 32
 
 
 @kernel(fastmath={"contract"})
-def distances_kernel(columns, i, n, azimuth, out):
-    """Squared distances of point ``i`` to the points whose ``columns [D, padded(n)]`` are given.
+def distances_kernel(x, first, n, i, azimuth, lanes, block, out):
+    """Squared distances of the points ``i … i + 3`` of a jet to all those of a block.
 
-    Loops go up to a multiple of what a compiler takes at once, so that none is left to be taken
-    one by one. Behind the last point are infinities.
+    Four rows and four columns at once, so that each number is loaded and each sum stored a quarter
+    as often; at this size all of it stays in registers. ``out`` has a row of 128 lanes for each of
+    the four points; what is behind the jet's last point means nothing. Rows of one flat array and
+    indices without a sign tell the compiler that nothing overlaps.
     """
-    end = padded(n)
-    for m in range(end):
-        out[m] = np.float32(0)
-    f, n_columns = 0, len(columns)
+    end, n_columns = np.uint64(lanes_end(n, block)), x.shape[1]
+    p, last = first + i, first + n - 1
+    q, r, s = min(p + 1, last), min(p + 2, last), min(p + 3, last)
+    for lane in range(end):
+        out[lane] = out[_ROW + lane] = np.float32(0)
+        out[_ROW2 + lane] = out[_ROW3 + lane] = np.float32(0)
+    f = 0
     while f < n_columns:
+        at = np.uint64((block * n_columns + f) * 128)
         if f + 4 <= n_columns and not f <= azimuth < f + 4:
-            ai, bi, ci, di = columns[f, i], columns[f + 1, i], columns[f + 2, i], columns[f + 3, i]
-            for m in range(end):  # four at once: a sum is loaded and stored a quarter as often
-                da, db = columns[f, m] - ai, columns[f + 1, m] - bi
-                dc, dd = columns[f + 2, m] - ci, columns[f + 3, m] - di
-                out[m] += da * da + db * db + dc * dc + dd * dd
+            p0, p1, p2, p3 = x[p, f], x[p, f + 1], x[p, f + 2], x[p, f + 3]
+            q0, q1, q2, q3 = x[q, f], x[q, f + 1], x[q, f + 2], x[q, f + 3]
+            r0, r1, r2, r3 = x[r, f], x[r, f + 1], x[r, f + 2], x[r, f + 3]
+            s0, s1, s2, s3 = x[s, f], x[s, f + 1], x[s, f + 2], x[s, f + 3]
+            for lane in range(end):
+                a, b = lanes[at + lane], lanes[at + _ROW + lane]
+                c, d = lanes[at + _ROW2 + lane], lanes[at + _ROW3 + lane]
+                out[lane] += _norm(a - p0, b - p1, c - p2, d - p3)
+                out[_ROW + lane] += _norm(a - q0, b - q1, c - q2, d - q3)
+                out[_ROW2 + lane] += _norm(a - r0, b - r1, c - r2, d - r3)
+                out[_ROW3 + lane] += _norm(a - s0, b - s1, c - s2, d - s3)
             f += 4
             continue
-        ai = columns[f, i]
+        p0, q0, r0, s0 = x[p, f], x[q, f], x[r, f], x[s, f]
         if f == azimuth:
-            for m in range(end):
-                da = columns[f, m] - ai
-                da -= _TURN * np.float32(math.floor(da / _TURN + np.float32(0.5)))
-                out[m] += da * da
+            for lane in range(end):
+                a = lanes[at + lane]
+                out[lane] += _around(a - p0)
+                out[_ROW + lane] += _around(a - q0)
+                out[_ROW2 + lane] += _around(a - r0)
+                out[_ROW3 + lane] += _around(a - s0)
         else:
-            for m in range(end):
-                da = columns[f, m] - ai
-                out[m] += da * da
+            for lane in range(end):
+                a = lanes[at + lane]
+                out[lane] += (a - p0) * (a - p0)
+                out[_ROW + lane] += (a - q0) * (a - q0)
+                out[_ROW2 + lane] += (a - r0) * (a - r0)
+                out[_ROW3 + lane] += (a - s0) * (a - s0)
         f += 1
-    for m in range(n, end):
-        out[m] = np.inf
 
 
 def pair_chunks(ptr: Tensor, width: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
 from pyg_jets.ops.pairs import (
+    LANES,
     check_finite,
     check_points,
     distance_reference,
     distances_kernel,
-    padded,
+    fill_lanes,
     pair_chunks,
+    room_for,
 )
 from pyg_jets.ops.pointer import check_rising, counts_to_ptr
 
@@ -52,29 +54,28 @@ def radius(x: Tensor, ptr: Tensor, r: float, azimuth: int | None = None) -> tupl
 
 @kernel
 def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
-    """Count the neighbours of each particle, or with ``found [E]`` write them from there on."""
-    longest = 0
-    for j in range(start, stop):
-        longest = max(longest, ptr[j + 1] - ptr[j])
-    columns = np.zeros((x.shape[1], padded(longest)), np.float32)
-    distances = np.empty(padded(longest), np.float32)
+    """Count the neighbours of each particle, or with ``found [E]`` write them there and count on."""
+    lanes, distances = room_for(ptr, x.shape[1], start, stop), np.empty(4 * LANES, np.float32)
     for j in range(start, stop):
         first, n = ptr[j], ptr[j + 1] - ptr[j]
-        for i in range(n):
-            for f in range(x.shape[1]):
-                columns[f, i] = x[first + i, f]
-        for i in range(n):
-            distances_kernel(columns, i, n, azimuth, distances)
-            distances[i] = np.inf
-            if len(found) == 0:
-                for m in range(n):
-                    counts[first + i] += distances[m] <= square
-                continue
-            place = counts[first + i]
-            for m in range(n):
-                if distances[m] <= square:
-                    found[place] = first + m
-                    place += 1
+        fill_lanes(x, first, n, lanes)
+        for i in range(0, n, 4):
+            for block in range((n + LANES - 1) // LANES):
+                distances_kernel(x, first, n, i, azimuth, lanes, block, distances)
+                begin = LANES * block
+                for r in range(min(4, n - i)):
+                    if 0 <= i + r - begin < LANES:
+                        distances[r * LANES + i + r - begin] = np.inf
+                    near = distances[r * LANES : r * LANES + min(n - begin, LANES)]
+                    if len(found) == 0:
+                        counts[first + i + r] += (near <= square).sum()
+                        continue
+                    place = counts[first + i + r]
+                    for m in range(len(near)):
+                        if near[m] <= square:
+                            found[place] = first + begin + m
+                            place += 1
+                    counts[first + i + r] = place
 
 
 def radius_reference(x: Tensor, ptr: Tensor, r: float, azimuth: int = -1) -> tuple[Tensor, Tensor]:
@@ -103,10 +104,10 @@ def _radius(x: Tensor, ptr: Tensor, r: float, azimuth: int) -> tuple[Tensor, Ten
 
     over_jets(count, pointer, copies=each)
     out_ptr = counts_to_ptr(torch.from_numpy(counts))
-    starts, found = out_ptr.numpy(), np.empty(int(out_ptr[-1]), np.int64)
+    places, found = out_ptr.numpy().copy(), np.empty(int(out_ptr[-1]), np.int64)
 
     def write(a: int, b: int) -> None:
-        radius_kernel(points, pointer, square, azimuth, starts, found, a, b)
+        radius_kernel(points, pointer, square, azimuth, places, found, a, b)
 
     if len(found):
         over_jets(write, pointer, copies=each)
