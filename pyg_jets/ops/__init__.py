@@ -1,7 +1,6 @@
 """Ragged operations on a batch of jets ``(x, ptr)``, one operation a file."""
 
-from pyg_jets.ops.edge_linear import edge_norm_linear
-from pyg_jets.ops.edge_norm import edge_moments, edge_norm_relu
+from pyg_jets.ops.edge_block import edge_block
 from pyg_jets.ops.edges import edge_sum
 from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
@@ -22,9 +21,7 @@ __all__ = [
     "check_ragged",
     "check_rising",
     "counts_to_ptr",
-    "edge_moments",
-    "edge_norm_linear",
-    "edge_norm_relu",
+    "edge_block",
     "edge_sum",
     "gather",
     "knn",

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from pyg_jets.ops.buffers import rented
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.edge_kernels import sum_back_kernel, sum_kernel
+from pyg_jets.ops.kernel import over_jets, use_kernels
 from pyg_jets.ops.pointer import check_ragged, check_rising
 
-__all__ = ["check_edges", "check_table", "edge_sum", "edge_sum_reference"]
+__all__ = ["check_inside", "check_table", "edge_sum", "edge_sum_reference"]
 
 
 def edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
@@ -60,53 +61,6 @@ def check_table(x: Tensor, index: Tensor) -> None:
         )
 
 
-def check_edges(z: Tensor, index: Tensor) -> None:
-    """Check the shape of ``z [N · k, F]``, one row an edge of a table of neighbours ``[N, k]``.
-
-    Raises:
-        ValueError: If it does not fit to the table.
-    """
-    check_table(index, index)
-    if z.dim() != 2 or z.size(0) != index.size(0) * index.size(1):
-        raise ValueError(
-            f"Expected z [{index.size(0) * index.size(1)}, F], one row an edge of a table of shape "
-            f"{list(index.shape)}, but got {list(z.shape)}."
-        )
-
-
-@kernel
-def edge_sum_kernel(u, v, index, out, start, stop):
-    k = index.shape[1]
-    for i in range(start, stop):
-        own = u[i]
-        for m in range(k):
-            row, j = out[i * k + m], index[i, m]
-            if j < 0:
-                row[:] = own
-                continue
-            other = v[j]
-            for f in range(len(own)):
-                row[f] = own[f] + other[f]
-
-
-@kernel
-def edge_sum_backward_kernel(grad, index, to_u, to_v, start, stop):
-    """Neighbours lie in the same jet, so that ranges of whole jets never meet."""
-    k = index.shape[1]
-    to_u[start:stop] = np.float32(0)
-    to_v[start:stop] = np.float32(0)
-    for i in range(start, stop):
-        own = to_u[i]
-        for m in range(k):
-            row, j = grad[i * k + m], index[i, m]
-            for f in range(len(own)):
-                own[f] += row[f]
-            if j >= 0:
-                other = to_v[j]
-                for f in range(len(other)):
-                    other[f] += row[f]
-
-
 def edge_sum_reference(u: Tensor, v: Tensor, index: Tensor) -> Tensor:
     """The same in plain torch, on any device."""
     there = (index >= 0).unsqueeze(-1)
@@ -116,21 +70,25 @@ def edge_sum_reference(u: Tensor, v: Tensor, index: Tensor) -> Tensor:
 @torch.library.custom_op("pyg_jets::edge_sum", mutates_args=())
 def _edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
     check_rising(ptr, len(u))
-    _check_inside(index, ptr)
+    check_inside(index, ptr)
     if u.dtype != torch.float32 or not use_kernels(u, v):
         return edge_sum_reference(u, v, index)
     out = rented(u, index.numel(), u.size(1))
     *arrays, pointer, outs = (t.detach().contiguous().numpy() for t in (u, v, index, ptr, out))
     over_jets(
-        lambda a, b: edge_sum_kernel(*arrays, outs, pointer[a], pointer[b]),
+        lambda a, b: sum_kernel(*arrays, outs, pointer[a], pointer[b]),
         pointer,
         copies=max(index.size(1), 1),
     )
     return out
 
 
-def _check_inside(index: Tensor, ptr: Tensor) -> None:
-    """On the CPU, that each neighbour lies in the jet: a kernel must not write elsewhere."""
+def check_inside(index: Tensor, ptr: Tensor) -> None:
+    """Check, on the CPU, that each neighbour lies in the jet: a kernel must not write elsewhere.
+
+    Raises:
+        ValueError: With the first one that does not.
+    """
     if index.device.type != "cpu" or index.numel() == 0:
         return
     array, pointer = index.numpy(), ptr.numpy()
@@ -154,9 +112,9 @@ def _backward(grad: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]
         to_v = grad.new_zeros(n, grad.size(1)).index_add(0, index[there], rows[there])
         return rows.sum(1), to_v
     to_u, to_v = grad.new_empty(n, grad.size(1)), grad.new_empty(n, grad.size(1))
-    *arrays, pointer = (t.contiguous().numpy() for t in (grad, index, to_u, to_v, ptr))
+    grads, table, *ends, pointer = (t.contiguous().numpy() for t in (grad, index, to_u, to_v, ptr))
     over_jets(
-        lambda a, b: edge_sum_backward_kernel(*arrays, pointer[a], pointer[b]),
+        lambda a, b: sum_back_kernel(grads, table, 0, *ends, pointer[a], pointer[b]),
         pointer,
         copies=max(k, 1),
     )

@@ -89,7 +89,7 @@ def room_for(ptr, n_columns, start, stop):
 
 @kernel
 def fill_lanes(x, first, n, lanes):
-    """Copy a jet's points column by column, in blocks of 128 points: ``[(block, column), lane]``."""
+    """Copy a jet's points in blocks of 128, column by column: ``[(block, column), lane]``."""
     n_columns = x.shape[1]
     for i in range(n):
         begin = (i // 128) * n_columns * 128 + i % 128

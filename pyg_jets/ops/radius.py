@@ -54,7 +54,7 @@ def radius(x: Tensor, ptr: Tensor, r: float, azimuth: int | None = None) -> tupl
 
 @kernel
 def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
-    """Count the neighbours of each particle, or with ``found [E]`` write them there and count on."""
+    """Count the neighbours of each particle, or with ``found [E]`` write them and count on."""
     lanes, distances = room_for(ptr, x.shape[1], start, stop), np.empty(4 * LANES, np.float32)
     for j in range(start, stop):
         first, n = ptr[j], ptr[j + 1] - ptr[j]

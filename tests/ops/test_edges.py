@@ -1,10 +1,12 @@
 """Edges of tables of neighbours: kernels, plain torch and PyTorch's own batch norm agree."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from pyg_jets.ops import buffers, edge_moments, edge_norm_linear, edge_norm_relu, edge_sum, knn
+from pyg_jets.ops import buffers, edge_block, edge_sum, knn
 
 COUNTS = [5, 0, 1, 30, 2, 12, 0]
 K, WIDTH = 6, 5
@@ -18,80 +20,72 @@ def kernels(request, monkeypatch):
         monkeypatch.setenv("PYG_JETS_KERNELS", request.getfixturevalue("switch"))
 
 
-def batch(dtype=torch.float32, counts=COUNTS, seed=0):
+def batch(dtype=torch.float32, counts=COUNTS, widths=(WIDTH,), seed=0):
     torch.manual_seed(seed)
     ptr = torch.tensor([0, *torch.tensor(counts).cumsum(0)])
     x = torch.randn(int(ptr[-1]), 2, dtype=dtype)
-    u, v = (torch.randn(len(x), WIDTH, dtype=dtype, requires_grad=True) for _ in range(2))
-    weight, bias = (torch.randn(WIDTH, dtype=dtype, requires_grad=True) for _ in range(2))
-    return u, v, weight, bias, knn(x, ptr, K), ptr
+
+    def leaf(*shape):
+        return torch.randn(*shape, dtype=dtype, requires_grad=True)
+
+    u, v = leaf(len(x), widths[0]), leaf(len(x), widths[0])
+    matrices = [leaf(after, before) for before, after in pairwise(widths)]
+    return u, v, knn(x, ptr, K), ptr, matrices, leaf(sum(widths)), leaf(sum(widths))
 
 
-def by_torch(u, v, weight, bias, index, statistics, reduce):
-    """Real edges alone, through torch's batch norm, and back into the table."""
-    real = index >= 0
+def statistics_of(widths, dtype):
+    return torch.randn(sum(widths)).to(dtype) / 9, torch.rand(sum(widths)).to(dtype) + 0.5
+
+
+def by_torch(u, v, index, matrices, weight, bias, mean, var, training):
+    """Real edges alone, through torch's batch norm, and the mean of those of a particle."""
+    real, widths = index >= 0, [u.size(1), *(m.size(0) for m in matrices)]
     z = (u.unsqueeze(1) + v[index.clamp(min=0)])[real]
-    mean, var = (None, None) if statistics is None else statistics
-    a = torch.relu(F.batch_norm(z, mean, var, weight, bias, statistics is None))
-    table = torch.zeros(*index.shape, WIDTH, dtype=z.dtype).index_put((real,), a)
-    if reduce:
-        return table.sum(1) / real.sum(1, keepdim=True).clamp(min=1)
-    return table.flatten(0, 1)
-
-
-@both
-@dtypes
-@pytest.mark.parametrize("reduce", [True, False])
-@pytest.mark.parametrize("training", [True, False])
-def test_values_and_gradients(dtype, reduce, training, switch):
-    u, v, weight, bias, index, ptr = batch(dtype)
-    statistics = None
-    z = edge_sum(u, v, index, ptr)
-    mean, var = edge_moments(z, index, ptr)
-    if not training:
-        mean, var = statistics = torch.randn(WIDTH).to(dtype) / 9, torch.rand(WIDTH).to(dtype) + 0.5
-    out = edge_norm_relu(
-        z, index, ptr, weight, bias, mean, var, batch_statistics=training, reduce=reduce
-    )
-    want = by_torch(u, v, weight, bias, index, statistics, reduce)
-    tolerance = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {}
-    torch.testing.assert_close(out, want, **tolerance)
-    slope = torch.randn_like(out)
-    leaves = (u, v, weight, bias)
-    for mine, other in zip(
-        torch.autograd.grad((out * slope).sum(), leaves),
-        torch.autograd.grad((want * slope).sum(), leaves),
-        strict=True,
-    ):
-        torch.testing.assert_close(mine, other, **tolerance)
+    split = [t.split(widths) for t in (mean, var, weight, bias)]
+    for number, (mu, sigma, w, b) in enumerate(zip(*split, strict=True)):
+        z = z @ matrices[number - 1].t() if number else z
+        known = (None, None) if training else (mu, sigma)
+        z = torch.relu(F.batch_norm(z, *known, w, b, training))
+    table = torch.zeros(*index.shape, widths[-1], dtype=z.dtype).index_put((real,), z)
+    return table.sum(1) / real.sum(1, keepdim=True).clamp(min=1)
 
 
 @both
 @dtypes
 @pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("widths", [(5,), (5, 3), (5, 4, 6), (8, 8, 8, 2)], ids=str)
 @pytest.mark.parametrize("at_once", [12, 10_000])
-def test_with_a_linear_layer(dtype, training, at_once, switch, monkeypatch):
-    monkeypatch.setattr("pyg_jets.ops.edge_linear._EDGES", at_once)
-    u, v, weight, bias, index, ptr = batch(dtype)
-    matrix = torch.randn(3, WIDTH, dtype=dtype, requires_grad=True)
-    statistics = None
-    z = edge_sum(u, v, index, ptr)
-    mean, var = edge_moments(z, index, ptr)
-    if not training:
-        mean, var = statistics = torch.randn(WIDTH).to(dtype) / 9, torch.rand(WIDTH).to(dtype) + 0.5
-    table = (z, index, ptr, weight, bias, mean, var)
-    out = edge_norm_linear(*table, matrix, batch_statistics=training)
-    want = by_torch(u, v, weight, bias, index, statistics, False) @ matrix.t()
+def test_values_and_gradients(dtype, training, widths, at_once, switch, monkeypatch):
+    monkeypatch.setattr("pyg_jets.ops.edge_pieces._EDGES", at_once)
+    u, v, index, ptr, matrices, weight, bias = batch(dtype, widths=widths)
+    statistics = statistics_of(widths, dtype)
+    out, mean, var = edge_block(
+        u, v, index, ptr, matrices, weight, bias, *statistics, batch_statistics=training
+    )
+    want = by_torch(u, v, index, matrices, weight, bias, *statistics, training)
     tolerance = {"rtol": 1e-4, "atol": 2e-4} if dtype == torch.float32 else {}
     torch.testing.assert_close(out, want, **tolerance)
-    slope = torch.randn_like(out)
-    leaves = (u, v, weight, bias, matrix)
+    slope, leaves = torch.randn_like(out), (u, v, weight, bias, *matrices)
     for mine, other in zip(
         torch.autograd.grad((out * slope).sum(), leaves),
         torch.autograd.grad((want * slope).sum(), leaves),
         strict=True,
     ):
         torch.testing.assert_close(mine, other, **tolerance)
+    if not training:
+        assert torch.equal(mean, statistics[0].double())
+        assert torch.equal(var, statistics[1].double())
+
+
+@both
+def test_without_gradient_nothing_changes(switch):
+    widths = (5, 4, 6)
+    u, v, index, ptr, *rest = batch(widths=widths)
+    for training in (True, False):
+        table = (u, v, index, ptr, *rest, *statistics_of(widths, torch.float32), 1e-5, training)
+        with torch.no_grad():
+            quick = edge_block(*table)[0]
+        torch.testing.assert_close(quick, edge_block(*table)[0])
 
 
 def test_memory_is_used_again_only_when_nobody_holds_it():
@@ -109,78 +103,79 @@ def test_memory_is_used_again_only_when_nobody_holds_it():
 
 
 @both
-def test_moments_are_those_of_the_real_edges(switch):
-    u, v, *_, index, ptr = batch()
-    z = edge_sum(u, v, index, ptr)
-    mean, var = edge_moments(z, index, ptr)
-    real = z[index.flatten() >= 0].double()
-    torch.testing.assert_close(mean, real.mean(0), rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(var, real.var(0, unbiased=False), rtol=1e-7, atol=1e-9)
+def test_statistics_are_those_of_the_real_edges(switch):
+    u, v, index, ptr, *rest = batch()
+    zero = torch.zeros(WIDTH)
+    _, mean, var = edge_block(u + 1000, v, index, ptr, *rest, zero, zero)
+    real = edge_sum(u + 1000, v, index, ptr)[index.flatten() >= 0].double()
+    torch.testing.assert_close(mean, real.mean(0), rtol=1e-8, atol=0)
+    torch.testing.assert_close(var, real.var(0, unbiased=False), rtol=1e-5, atol=0)
 
 
 @both
 @pytest.mark.parametrize("counts", [[0], [1], [1, 1], []])
 def test_without_any_edge(counts, switch):
-    u, v, weight, bias, index, ptr = batch(counts=counts)
-    z = edge_sum(u, v, index, ptr)
-    mean, var = edge_moments(z, index, ptr)
-    assert mean.tolist() == [0.0] * WIDTH
-    assert var.tolist() == [1.0] * WIDTH
-    out = edge_norm_relu(z, index, ptr, weight, bias, mean, var, reduce=True)
+    u, v, index, ptr, *rest = batch(counts=counts, widths=(WIDTH, WIDTH))
+    one = torch.ones(2 * WIDTH)
+    out, mean, var = edge_block(u, v, index, ptr, *rest, 0 * one, one)
+    assert mean.tolist() == [0.0] * 2 * WIDTH
+    assert var.tolist() == [1.0] * 2 * WIDTH
     assert out.tolist() == [[0.0] * WIDTH] * len(u)
     out.sum().backward()
     assert (u.grad == 0).all()
+    assert (v.grad == 0).all()
 
 
 def test_threads_change_nothing():
-    u, v, _, _, index, ptr = batch(counts=[40] * 600)
+    widths = (WIDTH, WIDTH)
+    u, v, index, ptr, matrices, weight, bias = batch(counts=[40] * 600, widths=widths)
     many = edge_sum(u, v, index, ptr)
     few = edge_sum(u[:400], v[:400], index[:400], ptr[:11])
     assert torch.equal(many[: 400 * K], few)
-    one = [edge_moments(many, index, ptr) for _ in range(3)]
-    assert all(torch.equal(a[0], one[0][0]) and torch.equal(a[1], one[0][1]) for a in one)
+    table = (u, v, index, ptr, matrices, weight, bias, *statistics_of(widths, torch.float32))
+    runs = []
+    for _ in range(3):
+        out = edge_block(*table)
+        runs.append((*out, *torch.autograd.grad(out[0].square().sum(), (u, v, weight, *matrices))))
+    assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))
+
+
+def test_no_thread_of_torch_is_lost():
+    threads = torch.get_num_threads()
+    u, v, index, ptr, *rest = batch(counts=[40] * 600)
+    edge_block(u, v, index, ptr, *rest, torch.zeros(WIDTH), torch.ones(WIDTH))
+    assert torch.get_num_threads() == threads
 
 
 @both
 def test_bad_input(switch):
-    u, v, _, _, index, ptr = batch()
+    u, v, index, ptr, matrices, weight, bias = batch(widths=(WIDTH, 3))
+    rest = matrices, weight, bias, torch.zeros(8), torch.ones(8)
     other = index.clone()
     other[5, 1] = 3  # of another jet
-    with pytest.raises(ValueError, match=r"neighbour 1 of particle 5 is 3: the table belongs to"):
-        edge_sum(u, v, other, ptr)
-    with pytest.raises(ValueError, match=r"table of neighbours \[50, k\] as int64, but got"):
-        edge_sum(u, v, index[:-1], ptr)
-    z, rest = edge_sum(u, v, index, ptr), (torch.ones(WIDTH),) * 4
-    for short, pointer, said in (
-        (z[:-1], ptr, r"z \[300, F\]"),
-        (z, ptr[:-2], "particles \\(50\\)"),
-    ):
-        for op in (
-            lambda z, ptr: edge_moments(z, index, ptr),
-            lambda z, ptr: edge_norm_relu(z, index, ptr, *rest),
-            lambda z, ptr: edge_norm_linear(z, index, ptr, *rest, torch.ones(3, WIDTH)),
-        ):
-            with pytest.raises(ValueError, match=said):
-                op(short, pointer)
-    with pytest.raises(ValueError, match="u and v of one shape"):
-        edge_sum(u, v[:, :-1], index, ptr)
-    with pytest.raises(ValueError, match=r"to the number of particles \(50\)"):
-        edge_sum(u, v, index, ptr[:-2])
+    for op in (edge_sum, lambda *table: edge_block(*table, *rest)):
+        with pytest.raises(ValueError, match=r"neighbour 1 of particle 5 is 3: the table belongs"):
+            op(u, v, other, ptr)
+        with pytest.raises(ValueError, match=r"table of neighbours \[50, k\] as int64, but got"):
+            op(u, v, index[:-1], ptr)
+        with pytest.raises(ValueError, match="u and v of one shape"):
+            op(u, v[:, :-1], index, ptr)
+        with pytest.raises(ValueError, match=r"to the number of particles \(50\)"):
+            op(u, v, index, ptr[:-2])
+    with pytest.raises(ValueError, match=r"matrix 0 of shape \[F, 5\], but got \[3, 4\]"):
+        edge_block(u, v, index, ptr, [matrices[0][:, :-1]], *rest[1:])
+    with pytest.raises(ValueError, match=r"Expected bias of shape \[8\].*but got \[7\]"):
+        edge_block(u, v, index, ptr, matrices, weight, bias[:-1], *rest[3:])
 
 
-def test_opcheck():
-    u, v, weight, bias, index, ptr = batch()
+@pytest.mark.parametrize("training", [True, False])
+def test_opcheck(training):
+    widths = [WIDTH, 3]
+    u, v, index, ptr, matrices, weight, bias = batch(widths=widths)
     torch.library.opcheck(torch.ops.pyg_jets.edge_sum.default, (u, v, index, ptr))
-    z = edge_sum(u, v, index, ptr).detach().requires_grad_()
-    torch.library.opcheck(torch.ops.pyg_jets.edge_moments.default, (z.detach(), index, ptr))
-    rows = torch.rand(2, WIDTH)
-    rest = rows, torch.zeros(WIDTH), torch.ones(WIDTH)
+    statistics = torch.stack(statistics_of(widths, torch.float64))
+    flat = matrices[0].detach().flatten().requires_grad_()
     torch.library.opcheck(
-        torch.ops.pyg_jets.edge_norm_linear.default,
-        (z, index, ptr, weight, bias, *rest, torch.randn(3, WIDTH, requires_grad=True), True),
+        torch.ops.pyg_jets.edge_block.default,
+        (u, v, index, ptr, flat, weight, bias, statistics, widths, 1e-5, training, True),
     )
-    for reduce in (True, False):
-        torch.library.opcheck(
-            torch.ops.pyg_jets.edge_norm_relu.default,
-            (z, index, ptr, weight, bias, *rest, True, reduce),
-        )

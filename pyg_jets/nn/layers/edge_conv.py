@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch_geometric.nn import Linear
 
 from pyg_jets.nn.layers.mlp import check_widths
-from pyg_jets.ops import edge_moments, edge_norm_linear, edge_norm_relu, edge_sum
+from pyg_jets.ops import edge_block, edge_sum
 
 __all__ = ["EdgeConvBlock", "node_norm"]
 
@@ -85,21 +85,19 @@ class EdgeConvBlock(nn.Module):
 
     def forward(self, x: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
         """The new features of each particle."""
-        z = self._first(x, index, ptr)
-        for i, following in enumerate([*self.linears[1:], None]):
-            if self.norms:
-                z = edge_norm(self.norms[i], z, index, ptr, following, self.aggr == "mean")
-            else:
-                z = F.relu(z) if following is None else following(F.relu(z))
-        if not (self.norms and self.aggr == "mean"):
-            z = _aggregate(z, index, self.aggr)
+        u, v = self._first(x)
+        if self.norms and self.aggr != "max":
+            z = self._block(u, v, index, ptr)
+        else:
+            z = self._plain(u, v, index, ptr)
         if not self.has_shortcut:
             return z
         if self.shortcut is None:
             return F.relu(z + x)
         return F.relu(z + node_norm(self.shortcut_norm, self.shortcut(x)))
 
-    def _first(self, x: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
+    def _first(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The first layer of each particle, for itself and for those it is a neighbour of."""
         linear: Any = self.linears[0]
         width = x.size(1)
         if not torch.compiler.is_compiling() and is_lazy(linear.weight):
@@ -110,34 +108,43 @@ class EdgeConvBlock(nn.Module):
                 f"Expected {weight.size(1) // 2} features of a particle, but got {width}."
             )
         own, other = weight[:, :width], weight[:, width:]
-        return edge_sum(
-            F.linear(x, own - other, linear.bias), F.linear(x, other), index, ptr
-        )  # fmt: skip
+        return F.linear(x, own - other, linear.bias), F.linear(x, other)
+
+    def _block(self, u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
+        """All layers and the mean or sum in one operation."""
+        norms: list[Any] = list(self.norms)
+        linears: list[Any] = list(self.linears)
+        weight, bias, mean, var = (
+            torch.cat([getattr(norm, name) for norm in norms])
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        matrices, training = [linear.weight for linear in linears[1:]], norms[0].training
+        out, mean, var = edge_block(
+            u, v, index, ptr, matrices, weight, bias, mean, var, norms[0].eps, training
+        )
+        if training:
+            split = mean.split(self.channels), var.split(self.channels)
+            for norm, mean, var in zip(norms, *split, strict=True):
+                _keep(norm, mean, var, (index >= 0).sum())
+        return out if self.aggr == "mean" else out * (index >= 0).sum(1, keepdim=True)
+
+    def _plain(self, u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
+        """The layers one by one."""
+        z, real = edge_sum(u, v, index, ptr), (index >= 0).view(-1, 1)
+        for i, linear in enumerate(self.linears):
+            z = z if i == 0 else linear(z)
+            if self.norms:
+                z = torch.zeros_like(z).index_put(
+                    (real[:, 0],), node_norm(self.norms[i], z[real[:, 0]])
+                )
+            z = F.relu(z)
+        return _aggregate(z, index, self.aggr)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.in_channels}, {self.channels}, aggr={self.aggr!r}, "
             f"norm={bool(self.norms)}, shortcut={self.has_shortcut})"
         )
-
-
-def edge_norm(
-    norm: Any, z: Tensor, index: Tensor, ptr: Tensor, linear: Any = None, reduce: bool = False
-) -> Tensor:
-    """Batch norm over the real edges, ReLU, and a linear layer without bias, if there is one.
-
-    Weights and running figures are those of ``norm``. Without a linear layer ``reduce`` takes the
-    mean over the edges of each particle.
-    """
-    training = norm.training
-    mean, var = norm.running_mean, norm.running_var
-    if training:
-        mean, var = edge_moments(z, index, ptr)
-        _keep(norm, mean, var, (index >= 0).sum())
-    table = (z, index, ptr, norm.weight, norm.bias, mean, var)
-    if linear is None:
-        return edge_norm_relu(*table, norm.eps, training, reduce)
-    return edge_norm_linear(*table, linear.weight, norm.eps, training)
 
 
 @torch.no_grad()
@@ -152,7 +159,10 @@ def _keep(norm: Any, mean: Tensor, var: Tensor, count: Tensor) -> None:
 
 def node_norm(norm: Any, x: Tensor) -> Tensor:
     """Batch norm over particles; of fewer than two there are no statistics: the running ones do."""
-    if norm.training and not torch.compiler.is_compiling() and x.size(0) < 2:
+    if norm.training and x.size(0) < 2:
+        if torch.compiler.is_compiling():
+            figures = norm.running_mean, norm.running_var, norm.weight, norm.bias
+            return F.batch_norm(x, *figures, eps=norm.eps)
         norm.eval()
         out = norm(x)
         norm.train()
