@@ -14,6 +14,7 @@ from pyg_jets.loader.sampling import (
     EpochBatches,
     IndexBatch,
     InOrder,
+    Share,
     Shuffled,
     as_index,
     epoch_of,
@@ -98,6 +99,14 @@ class JetLoader(DataLoader):
 
     def _samplers(self) -> tuple[Any, ...]:
         return self.batch_sampler, getattr(self.batch_sampler, "sampler", None), self.sampler
+
+    def __len__(self) -> int:
+        """Number of batches; 1 at least where other processes may have some.
+
+        A trainer leaves out a loader of length 0, while the other processes wait for this one.
+        """
+        others = any(isinstance(s, Share) and s.total_size for s in self._samplers())
+        return super().__len__() or int(others)
 
     def __iter__(self) -> Any:
         # Here, once an iteration: torch may ask a batch sampler twice for the same one.

@@ -42,21 +42,32 @@ def _check_labels(y: Tensor, n_classes: int) -> None:
         )
 
 
-def classification_loss(logits: Tensor, y: Tensor) -> Tensor:
+def classification_loss(logits: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
     r"""Mean cross-entropy: binary for one logit a jet, else over the softmax of all.
 
     Args:
         logits: ``[M]`` or ``[M, 1]`` for two classes, ``[M, C]`` for ``C``.
         y: Labels ``[M]``, 0 or 1, or 0 … C - 1; for two classes also a probability.
+        weight: A weight for each jet, ``[M]``, for a weighted mean. Default: all count the same.
 
     Examples:
         >>> classification_loss(torch.zeros(2), torch.tensor([0, 1]))
         tensor(0.6931)
     """
     logits, y = check_logits(logits, y)
+    reduction = "mean" if weight is None else "none"
     if logits.dim() == 1:
-        return F.binary_cross_entropy_with_logits(logits, y)
-    return F.cross_entropy(logits, y)
+        loss = F.binary_cross_entropy_with_logits(logits, y, reduction=reduction)
+    else:
+        loss = F.cross_entropy(logits, y, reduction=reduction)
+    return loss if weight is None else _weighted_mean(loss, weight)
+
+
+def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    weight = weight.flatten().to(loss.dtype)
+    if weight.shape != loss.shape:
+        raise ValueError(f"Expected {len(loss)} weights, one a jet, but got {len(weight)}.")
+    return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(loss.dtype).tiny)
 
 
 class ClassificationLoss(nn.Module):
@@ -70,6 +81,7 @@ class ClassificationLoss(nn.Module):
         - **logits:** ``[M]`` or ``[M, 1]`` for two classes, ``[M, C]`` for ``C``
         - **y:** ``[M]``
         - **variant_of:** ``[M]``, not used
+        - **weight:** ``[M]``, of a weighted mean, or none
         - **output:** a scalar
 
     Examples:
@@ -77,16 +89,26 @@ class ClassificationLoss(nn.Module):
         tensor(0.6931)
     """
 
-    def forward(self, logits: Tensor, y: Tensor, variant_of: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        y: Tensor,
+        variant_of: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch."""
-        return classification_loss(logits, y)
+        return classification_loss(logits, y, weight)
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The loss of its terms."""
         return terms["bce"]
 
     def terms(
-        self, logits: Tensor, y: Tensor, variant_of: Tensor | None = None
+        self,
+        logits: Tensor,
+        y: Tensor,
+        variant_of: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The parts of the loss by name, for the log."""
-        return {"bce": classification_loss(logits, y)}
+        return {"bce": classification_loss(logits, y, weight)}

@@ -58,7 +58,9 @@ def invariance_loss(
     return a * terms["bce"] + b * terms["invariance"]
 
 
-def _terms(logits: Tensor, y: Tensor, variant_of: Tensor) -> dict[str, Tensor]:
+def _terms(
+    logits: Tensor, y: Tensor, variant_of: Tensor, weight: Tensor | None = None
+) -> dict[str, Tensor]:
     logits, y = check_logits(logits, y)
     if variant_of.shape != y.shape or variant_of.is_floating_point():
         raise ValueError(
@@ -67,7 +69,7 @@ def _terms(logits: Tensor, y: Tensor, variant_of: Tensor) -> dict[str, Tensor]:
         )
     probability = torch.sigmoid(logits) if logits.dim() == 1 else logits.softmax(-1)
     variance = variant_variance(probability, variant_of)
-    return {"bce": classification_loss(logits, y), "invariance": variance.mean()}
+    return {"bce": classification_loss(logits, y, weight), "invariance": variance.mean()}
 
 
 class InvarianceLoss(nn.Module):
@@ -91,6 +93,7 @@ class InvarianceLoss(nn.Module):
         - **logits:** ``[M]``, ``[M, 1]`` or ``[M, C]``, a row a variant, in any order
         - **y:** ``[M]``
         - **variant_of:** ``[M]`` integers, the jet of each variant
+        - **weight:** ``[M]``, for the cross-entropy alone, or none
         - **output:** a scalar
 
     Raises:
@@ -110,17 +113,21 @@ class InvarianceLoss(nn.Module):
                 raise ValueError(f"Expected {name} as a number of at least 0, but got {value}.")
         self.a, self.b = float(a), float(b)
 
-    def forward(self, logits: Tensor, y: Tensor, variant_of: Tensor) -> Tensor:
+    def forward(
+        self, logits: Tensor, y: Tensor, variant_of: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
         """The loss of a batch."""
-        return invariance_loss(logits, y, variant_of, self.a, self.b)
+        return self.total(_terms(logits, y, variant_of, weight))
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The loss of its terms."""
         return self.a * terms["bce"] + self.b * terms["invariance"]
 
-    def terms(self, logits: Tensor, y: Tensor, variant_of: Tensor) -> dict[str, Tensor]:
+    def terms(
+        self, logits: Tensor, y: Tensor, variant_of: Tensor, weight: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Cross-entropy ``bce`` and mean variance ``invariance``, without coefficients."""
-        return _terms(logits, y, variant_of)
+        return _terms(logits, y, variant_of, weight)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(a={self.a}, b={self.b})"

@@ -1,5 +1,6 @@
 """Tagging metrics with standard errors, and baselines; they rank raw scores, never rescale."""
 
+from pyg_jets.metrics.intervals import Interval, efficiency_interval, rejection_interval
 from pyg_jets.metrics.invariance import spread
 from pyg_jets.metrics.multiclass import confusion_matrix, one_against_one, one_against_rest
 from pyg_jets.metrics.resampling import Estimate, bootstrap, difference, resamples
@@ -15,6 +16,7 @@ from pyg_jets.metrics.tagging import (
 
 __all__ = [
     "Estimate",
+    "Interval",
     "accuracy",
     "auc",
     "background_efficiency",
@@ -22,8 +24,10 @@ __all__ = [
     "bootstrap",
     "confusion_matrix",
     "difference",
+    "efficiency_interval",
     "one_against_one",
     "one_against_rest",
+    "rejection_interval",
     "resamples",
     "roc_curve",
     "signal_efficiency",

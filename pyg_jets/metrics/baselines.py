@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.columns import check_names
-from pyg_jets.metrics.inputs import as_numpy, scores_and_labels
+from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
 
 __all__ = ["tree_scores"]
 
@@ -19,6 +19,7 @@ def tree_scores(
     test: Mapping[str, Any],
     columns: Sequence[str] = ("mass", "multiplicity"),
     seed: int = 0,
+    weights: Any = None,
 ) -> np.ndarray:
     """Scores of a gradient-boosted tree on a few observables of the jets.
 
@@ -32,6 +33,7 @@ def tree_scores(
         test: The same observables of the jets to score, each ``[T]``.
         columns: Which observables to use.
         seed: Seed of the random halves.
+        weights: A weight for each training jet, ``[J]``. Default: all count the same.
 
     Returns:
         A logit for each test jet, ``[T]`` float64.
@@ -51,7 +53,8 @@ def tree_scores(
 
     x = _table(train, columns, "training")
     _, y = scores_and_labels(x[:, 0], train_labels)
-    tree = GradientBoostingClassifier(subsample=0.5, random_state=seed).fit(x, y)
+    worth = None if weights is None else weights_of(weights, y)
+    tree = GradientBoostingClassifier(subsample=0.5, random_state=seed).fit(x, y, worth)
     unseen = _table(test, columns, "test")
     return tree.decision_function(unseen) if len(unseen) else np.empty(0)
 

@@ -139,7 +139,9 @@ def background_efficiency(
 
 
 @fact(higher_is_better=True)
-def signal_efficiency(scores: Any, labels: Any, background_efficiency: float = 0.5) -> float:
+def signal_efficiency(
+    scores: Any, labels: Any, background_efficiency: float = 0.5, weights: Any = None
+) -> float:
     r""":math:`\varepsilon_S` at a given :math:`\varepsilon_B`, interpolated along the ROC curve.
 
     Where the curve rises straight up, the largest :math:`\varepsilon_S` counts.
@@ -148,6 +150,7 @@ def signal_efficiency(scores: Any, labels: Any, background_efficiency: float = 0
         scores: A score for each jet, larger for signal, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
         background_efficiency: Share of background jets that pass, in [0, 1].
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Examples:
         >>> signal_efficiency([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], background_efficiency=0.25)
@@ -157,7 +160,7 @@ def signal_efficiency(scores: Any, labels: Any, background_efficiency: float = 0
         raise ValueError(
             f"Expected a background_efficiency in [0, 1], but got {background_efficiency}."
         )
-    signal, background = roc_curve(scores, labels)
+    signal, background = roc_curve(scores, labels, weights)
     background, from_the_end = np.unique(background[::-1], return_index=True)
     return float(np.interp(background_efficiency, background, signal[::-1][from_the_end]))
 

@@ -30,7 +30,7 @@ from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.memory import keep_memory
-from pyg_jets.training.run_folder import RunFolder
+from pyg_jets.training.run_folder import TREE, RunFolder
 from pyg_jets.training.tagger import Tagger
 from pyg_jets.training.words import flatten_words
 
@@ -73,6 +73,7 @@ class JetCLI(LightningCLI):
             ("title", str | None, None, "what a report calls this run (default: its folder)"),
             ("arm", str | None, None, "the arm of a study that this run belongs to"),
             ("samples", int, 200, "test jets kept before and after the detector, for pictures"),
+            ("tree", list[str], list(TREE), "observables that the tree baseline reads"),
             ("overwrite", bool, False, "write over a run that is there"),
             ("test_after_fit", bool, True, "test the best checkpoint when the fit ends"),
         ):
@@ -110,7 +111,9 @@ class JetCLI(LightningCLI):
             kwargs["logger"] = _logger(Path(config.run)) if self.subcommand == "fit" else False
         trainer = super().instantiate_trainer(**kwargs)
         trainer.callbacks.append(  # type: ignore[attr-defined]  # set by a connector
-            RunFolder(config.run, config.title, samples=config.samples, arm=config.arm)
+            RunFolder(
+                config.run, config.title, samples=config.samples, arm=config.arm, tree=config.tree
+            )
         )
         trainer.callbacks += _further_callbacks.get()  # type: ignore[attr-defined]
         return trainer

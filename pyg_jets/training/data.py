@@ -7,13 +7,13 @@ import torch
 from torch_geometric.data import InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
-from pyg_jets.columns import CANONICAL
+from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.loader import JetLoader, Share
 from pyg_jets.training.remember import Remember
 from pyg_jets.training.sample import TrainingSample
-from pyg_jets.transforms import TAGGER_FEATURES, Compose, Features, Resimulate
+from pyg_jets.transforms import TAGGER_FEATURES, Compose, Features, FlatWeights, Resimulate
 from pyg_jets.transforms.derive import derivable
 
 __all__ = ["JetDataModule"]
@@ -43,6 +43,8 @@ class JetDataModule(lightning.LightningDataModule):
         spread_angles: Rotated variants of each test jet for ``test/spread``; 0 for none.
         spread_jets: Number of test jets for ``test/spread``, at most.
         sample: Which of the training jets to learn from. Default: all.
+        weights: Weights of the jets, learned from the training jets; they count in the losses and
+            the metrics.
         remember: Whether to make variants that are the same in every epoch only once. Default: if
             they take less than a gigabyte.
 
@@ -68,6 +70,7 @@ class JetDataModule(lightning.LightningDataModule):
         spread_jets: int = 2000,
         sample: TrainingSample | None = None,
         remember: bool | None = None,
+        weights: FlatWeights | None = None,
     ):
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -96,6 +99,10 @@ class JetDataModule(lightning.LightningDataModule):
         if self.sample != TrainingSample():
             self.splits["train"] = self.splits["train"].index_select(chosen)
         self.spread_jets = self.splits["test"][:spread_jets]
+        self.weights = weights
+        if weights is not None:
+            check_names(weights.columns, dataset.jet_columns, f"jet column of {dataset}")
+            weights.learn(self.splits["train"].jet, self.splits["train"].y, dataset.jet_columns)
         self._remembered: dict[str, Remember] = {}
 
     @property
@@ -115,8 +122,7 @@ class JetDataModule(lightning.LightningDataModule):
 
         With ``share`` each of several processes sees its own jets, none of them twice.
         """
-        steps = [self.features] if transform is None else [transform, self.features]
-        whole = Compose(steps)
+        whole = Compose([s for s in (transform, self.weights, self.features) if s is not None])
         if remember is not None and self._worth_remembering(jets, transform):
             if remember not in self._remembered:
                 made = JetLoader(jets, self.eval_batch_size, batch_transform=whole)

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ __all__ = ["RunFolder"]
 
 _PACKAGES = ("pyg-jets", "torch", "torch-geometric", "lightning", "numba", "numpy", "awkward",
              "pythia8mc", "fastjet", "scikit-learn")  # fmt: skip
-_TREE = ("mass", "multiplicity")
+#: What the tree baseline reads.
+TREE = ("mass", "multiplicity")
 #: Seconds between two writings of ``metrics.csv``.
 _PAUSE = 2.0
 
@@ -47,6 +49,7 @@ class RunFolder(lightning.Callback):
         samples: Number of test jets kept before and after the detector.
         variants: Number of these that are kept with their rotated variants.
         arm: The arm of a study that the run belongs to.
+        tree: The observables that the tree baseline reads.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class RunFolder(lightning.Callback):
         samples: int = 200,
         variants: int = 20,
         arm: str | None = None,
+        tree: Sequence[str] = TREE,
     ):
-        self.folder = Path(folder)
+        self.folder, self.tree = Path(folder), tuple(tree)
         self.title = title or self.folder.name
         self.command = command or invocation()
         self.samples, self.variants, self.arm = samples, variants, arm
@@ -159,7 +163,9 @@ class RunFolder(lightning.Callback):
             table["score"] = logits[:, 0]
         else:
             table |= {f"score_{i}": logits[:, i] for i in range(logits.shape[1])}
-        table |= _observables(data, table["jet_id"])
+        if "weight" in outputs:
+            table["weight"] = outputs["weight"].flatten().numpy()
+        table |= _observables(data, table["jet_id"], self.tree)
         with write_aside(self.folder / "predictions.parquet") as part:
             pq.write_table(pa.table(table), part)
 
@@ -182,6 +188,8 @@ class RunFolder(lightning.Callback):
             "level": getattr(data.dataset, "level", None),
             "classes": list(data.dataset.classes),
             "arm": self.arm,
+            "tree": list(self.tree),
+            "weights": None if data.weights is None else repr(data.weights),
             "sample": dataclasses.asdict(data.sample),
             "detector": getattr(data.train_transform, "name", None),
             "network_name": type(tagger.network).__name__,
@@ -226,14 +234,19 @@ def _tagging_columns(jets: JetDataset) -> dict[str, np.ndarray]:
     return {name: found[name] for name in kept if name in found}
 
 
-def _observables(data: JetDataModule, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Observables of the test jets in the order of ``ids``, and the tree's score on two of them."""
+def _observables(
+    data: JetDataModule, ids: np.ndarray, tree: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Observables of the test jets in the order of ``ids``, and a tree's score on some of them."""
     test, train = (_tagging_columns(data.splits[split]) for split in ("test", "train"))
-    if not set(_TREE) <= set(test):
+    if not set(TREE) <= set(test):
         return {}
     if len(data.dataset.classes) == 2:
-        labels = data.splits["train"].y.numpy()
-        test["tree"] = tree_scores(train, labels, test, _TREE).astype(np.float32)
+        jets, weight = data.splits["train"], None
+        if data.weights is not None:
+            weight = data.weights.of(jets.jet, jets.y)
+        score = tree_scores(train, jets.y.numpy(), test, tree, weights=weight)
+        test["tree"] = score.astype(np.float32)
     at = {int(jet): i for i, jet in enumerate(data.splits["test"].jet_id.tolist())}
     order = np.array([at[int(jet)] for jet in ids])
     return {name: value[order] for name, value in test.items()}

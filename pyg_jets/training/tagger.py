@@ -14,6 +14,7 @@ from torch_geometric.data import Batch
 from pyg_jets import metrics
 from pyg_jets.columns import check_names
 from pyg_jets.losses import ClassificationLoss
+from pyg_jets.training.scoring import area, gathered, several_classes, two_classes
 
 __all__ = ["Tagger"]
 
@@ -35,6 +36,8 @@ class Tagger(lightning.LightningModule):
         scheduler: Makes a learning-rate scheduler of the optimiser.
         scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
         standardize: Whether to learn shift and scale of the inputs.
+        fresh_norms: Whether to take the statistics of batch norms anew before each validation,
+            which costs a pass over the training jets. Without variants those of the training do.
 
     Shapes:
         - input: ``x [N, F]``, ``ptr [J + 1]``
@@ -58,6 +61,7 @@ class Tagger(lightning.LightningModule):
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         standardize: bool = True,
+        fresh_norms: bool = True,
     ):
         super().__init__()
         self.save_hyperparameters(ignore=["network", "loss", "optimizer", "scheduler"])
@@ -65,7 +69,8 @@ class Tagger(lightning.LightningModule):
         self.takes_pos = "pos" in inspect.signature(network.forward).parameters
         self.loss = ClassificationLoss() if loss is None else loss
         self.classification = ClassificationLoss()
-        self.optimizer, self.scheduler, self.standardize = optimizer, scheduler, standardize
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.standardize, self.fresh_norms = standardize, fresh_norms
         check_names((scheduler_interval,), ("epoch", "step"), "scheduler_interval")
         self.scheduler_interval = scheduler_interval
         self.register_buffer("shift", torch.zeros(1))
@@ -94,8 +99,9 @@ class Tagger(lightning.LightningModule):
             self.learn_statistics(data.statistics_dataloader())
 
     def _resize(self, n_features: int) -> None:
-        self.shift = self.shift.new_zeros(n_features)
-        self.scale = self.scale.new_ones(n_features)
+        if len(self.shift) != n_features:  # a test after a fit keeps what was learned
+            self.shift = self.shift.new_zeros(n_features)
+            self.scale = self.scale.new_ones(n_features)
         was_training = self.network.training
         self.network.eval()
         with torch.no_grad():  # one jet gives lazy layers their shape
@@ -124,11 +130,12 @@ class Tagger(lightning.LightningModule):
         """The loss of a batch, with every variant in it."""
         logits, variant_of = self(batch.x, batch.ptr, batch.get("pos")), _variant_of(batch)
         of_loss: Any = self.loss
+        weight = {"weight": batch.weight} if "weight" in batch else {}
         if hasattr(of_loss, "terms"):
-            terms = of_loss.terms(logits, batch.y, variant_of)
+            terms = of_loss.terms(logits, batch.y, variant_of, **weight)
             loss = of_loss.total(terms)
         else:
-            terms, loss = {}, of_loss(logits, batch.y, variant_of)
+            terms, loss = {}, of_loss(logits, batch.y, variant_of, **weight)
         self._tally({"loss": loss, **terms}, batch.num_graphs)
         return loss
 
@@ -139,7 +146,7 @@ class Tagger(lightning.LightningModule):
         if self.trainer.is_last_batch:
             total = self.tally.pop("weight")
             means = {f"train/{name}": value / total for name, value in self.tally.items()}
-            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             self.tally = {}
 
     def _collect(self, batch: Batch, loader: int = 0) -> None:
@@ -147,14 +154,25 @@ class Tagger(lightning.LightningModule):
             self.collected.append([])
         logits = self(batch.x, batch.ptr, batch.get("pos"))
         one = {"jet_id": batch.jet_id, "label": batch.y, "logits": logits}
+        if "weight" in batch:
+            one["weight"] = batch.weight
         self.collected[loader].append({k: v.detach().cpu() for k, v in one.items()})
 
     def on_validation_epoch_start(self) -> None:
         """Start with nothing collected, and with batch norms of un-rotated jets."""
         self.collected = []
         data = getattr(self.trainer, "datamodule", None)
-        if self.trainer.state.fn == "fit" and data is not None:
+        if self.fresh_norms and self.trainer.state.fn == "fit" and data is not None:
             self.learn_norms(data.statistics_dataloader())
+        self._agree_on_buffers()
+
+    def _agree_on_buffers(self) -> None:
+        """Take those of the first process, as DDP would with a batch, which a rank may not have."""
+        model: Any = self.trainer.strategy.model
+        if isinstance(model, nn.parallel.DistributedDataParallel):
+            for buffer in model.buffers() if model.require_forward_param_sync else ():
+                torch.distributed.broadcast(buffer, 0)
+            model.require_forward_param_sync = False
 
     def on_test_epoch_start(self) -> None:
         """Start with nothing collected."""
@@ -195,28 +213,22 @@ class Tagger(lightning.LightningModule):
         """Log ``val/loss`` and ``val/auc`` over all jets of all ranks."""
         if self.trainer.sanity_checking:
             return
-        outputs = _gathered(self.collected)
+        outputs = gathered(self.collected)
         self._refuse_nan(outputs["logits"])
         self.log("val/loss", self._loss(outputs), prog_bar=True)
         if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
-            self.log("val/auc", self._auc(outputs), prog_bar=True)
+            self.log("val/auc", area(outputs), prog_bar=True)
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/…`` and keep the outputs for the run folder."""
-        outputs = self.predictions = _gathered(self.collected)
+        outputs = self.predictions = gathered(self.collected)
         found: dict[str, Any] = {"test/loss": self._loss(outputs)}
-        scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
         if outputs["logits"].size(-1) == 1:
-            found["test/auc"] = self._auc(outputs)
-            found["test/accuracy"] = metrics.accuracy(scores, labels)
-            for efficiency in (0.3, 0.5):
-                rejection = metrics.background_rejection(scores, labels, efficiency)
-                found[f"test/rejection_{efficiency}"] = rejection
-            found["test/signal_efficiency_0.5"] = metrics.signal_efficiency(scores, labels, 0.5)
+            found |= two_classes(outputs)
         else:
-            found["test/accuracy"] = (outputs["logits"].argmax(-1) == labels).double().mean()
+            found |= several_classes(outputs, self._classes())
         if _loaders(self.trainer) > 1 and outputs["logits"].size(-1) == 1:
-            variants = _gathered(self.collected, 1, unique=False)
+            variants = gathered(self.collected, 1, unique=False)
             probability = variants["logits"].flatten().sigmoid()
             found["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
         for name, value in found.items():
@@ -246,11 +258,13 @@ class Tagger(lightning.LightningModule):
             )
 
     def _loss(self, outputs: dict[str, Tensor]) -> Tensor:
-        return self.classification(outputs["logits"], outputs["label"], outputs["jet_id"])
+        return self.classification(
+            outputs["logits"], outputs["label"], weight=outputs.get("weight")
+        )
 
-    @staticmethod
-    def _auc(outputs: dict[str, Tensor]) -> float:
-        return metrics.auc(outputs["logits"].flatten(), outputs["label"].flatten())
+    def _classes(self) -> tuple[str, ...]:
+        data = getattr(self.trainer, "datamodule", None)
+        return () if data is None else tuple(data.dataset.classes)
 
 
 def _variant_of(batch: Batch) -> Tensor:
@@ -262,23 +276,3 @@ def _variant_of(batch: Batch) -> Tensor:
 def _loaders(trainer: Any) -> int:
     loaders = trainer.test_dataloaders
     return len(loaders) if isinstance(loaders, list) else 1
-
-
-def _gathered(
-    collected: list[list[dict[str, Tensor]]], loader: int = 0, unique: bool = True
-) -> dict[str, Tensor]:
-    """Outputs of all batches and ranks, ordered by jet; a padding sampler's doubles are dropped."""
-    parts = collected[loader] if len(collected) > loader else []  # a rank may have no jets
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        every: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(every, parts)
-        parts = [part for rank in every for part in rank]
-    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    order = joined["jet_id"].flatten().sort(stable=True).indices
-    joined = {name: value[order] for name, value in joined.items()}
-    if unique:
-        ids = joined["jet_id"].flatten()
-        first = torch.ones(len(ids), dtype=torch.bool)
-        first[1:] = ids[1:] != ids[:-1]
-        joined = {name: value[first] for name, value in joined.items()}
-    return joined

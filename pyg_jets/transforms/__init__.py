@@ -4,12 +4,14 @@ from pyg_jets.transforms.batch import Compose
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
 from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
 from pyg_jets.transforms.resimulate import Resimulate
+from pyg_jets.transforms.weights import FlatWeights
 
 __all__ = [
     "FEATURES",
     "TAGGER_FEATURES",
     "Compose",
     "Features",
+    "FlatWeights",
     "KNNGraph",
     "RadiusGraph",
     "Resimulate",

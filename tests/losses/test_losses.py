@@ -136,3 +136,21 @@ def test_repr():
 def test_bad_input(build, message):
     with pytest.raises(ValueError, match=message):
         build(*variants())
+
+
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_weights_are_those_of_a_weighted_mean(n_classes):
+    rng = np.random.default_rng(1)
+    logits = torch.tensor(rng.normal(size=(50, n_classes)).astype("f4"))
+    y, weight = torch.arange(50) % max(n_classes, 2), torch.tensor(rng.exponential(size=50))
+    p = logits.double().sigmoid() if n_classes == 1 else logits.double().softmax(1)
+    want = log_loss(y.numpy(), p.squeeze(1).numpy(), sample_weight=weight.numpy())
+    assert float(ClassificationLoss()(logits, y, weight=weight)) == pytest.approx(want, rel=1e-5)
+    variant_of = torch.arange(50)
+    found = InvarianceLoss(a=2.0)(logits, y, variant_of, weight)
+    assert float(found) == pytest.approx(2 * want, rel=1e-5)
+
+
+def test_weights_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="Expected 3 weights, one a jet, but got 2"):
+        classification_loss(torch.zeros(3), torch.zeros(3), torch.ones(2))

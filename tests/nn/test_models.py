@@ -138,13 +138,6 @@ def test_dropout_only_in_training(cls):
     assert torch.equal(model(x, ptr, pos), model(x, ptr, pos))
 
 
-@pytest.mark.parametrize("cls", [PFN])
-def test_compiles_without_a_break(cls):
-    model, (x, ptr, pos) = make(cls), jets()
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x, ptr, pos), model(x, ptr, pos), **TOLERANCE)
-
-
 def test_fcn_orders_and_cuts():
     x = torch.tensor([[1.0, 0.1], [3.0, 0.3], [2.0, 0.2], [5.0, 0.5]])
     ptr = torch.tensor([0, 3, 3, 4])

@@ -1,0 +1,99 @@
+"""Binomial intervals of efficiencies and of the background rejection."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import beta
+
+from pyg_jets.metrics.inputs import scores_and_labels, weights_of
+from pyg_jets.metrics.tagging import background_efficiency, fact
+
+__all__ = ["Interval", "efficiency_interval", "rejection_interval"]
+
+#: Where fewer background jets pass a cut, only a lower limit of the rejection is given.
+_FEW = 10
+_ONE_SIGMA, _LIMIT = 0.6826894921370859, 0.95
+
+
+class Interval(NamedTuple):
+    """A number with the ends of its interval; ``high`` is infinite for a lower limit."""
+
+    value: float
+    low: float
+    high: float
+
+
+def efficiency_interval(
+    passed: float, total: float, level: float = _ONE_SIGMA
+) -> tuple[float, float]:
+    """The Clopper-Pearson interval of a share, which covers at least as often as it says.
+
+    Args:
+        passed: Number that passed; of weighted jets an effective number, which need not be whole.
+        total: Number of all.
+        level: The confidence level, shared between both ends.
+
+    Raises:
+        ValueError: For numbers that make no share, or a level outside of (0, 1).
+
+    Examples:
+        >>> low, high = efficiency_interval(5, 100)
+        >>> round(low, 4), round(high, 4)
+        (0.0286, 0.0824)
+    """
+    if not 0 <= passed <= total or not total > 0:
+        raise ValueError(f"Expected 0 ≤ passed ≤ total, but got {passed} of {total}.")
+    if not 0 < level < 1:
+        raise ValueError(f"Expected a level in (0, 1), but got {level}.")
+    outside = (1 - level) / 2
+    low = beta.ppf(outside, passed, total - passed + 1) if passed > 0 else 0.0
+    high = beta.ppf(1 - outside, passed + 1, total - passed) if passed < total else 1.0
+    return float(low), float(high)
+
+
+@fact(higher_is_better=True)
+def rejection_interval(
+    scores: Any, labels: Any, signal_efficiency: float = 0.5, weights: Any = None
+) -> Interval:
+    r"""Background rejection :math:`1/\varepsilon_B`, with a 68 % binomial interval of its own.
+
+    Where fewer than 10 background jets pass, it is a lower limit at 95 % confidence: ``value`` and
+    ``low`` are the limit, ``high`` is infinite. Weighted background jets count as
+    :math:`(\sum w)^2 / \sum w^2`. The cut is taken as known: its error, from the finite number of
+    signal jets, is not in the interval.
+
+    Args:
+        scores: A score for each jet, larger for signal, ``[J]``.
+        labels: 1 for signal, 0 for background, ``[J]``.
+        signal_efficiency: Share of signal jets to keep, in (0, 1].
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.repeat([0, 1], 2000)
+        >>> found = rejection_interval(labels + rng.normal(size=4000), labels, 0.5)
+        >>> [round(value, 1) for value in found]
+        [6.2, 5.9, 6.6]
+    """
+    score, signal = scores_and_labels(scores, labels)
+    worth = weights_of(weights, signal)
+    share = background_efficiency(score, signal, signal_efficiency, worth)
+    background = worth[~signal]
+    total = background.sum() ** 2 / (background**2).sum()
+    passed = min(share, 1.0) * total
+    cut = _cut(score[signal], worth[signal], signal_efficiency)
+    if int((score[~signal & (worth > 0)] >= cut).sum()) < _FEW:
+        limit = 1 / efficiency_interval(passed, total, 2 * _LIMIT - 1)[1]
+        return Interval(limit, limit, float("inf"))
+    low, high = efficiency_interval(passed, total)
+    return Interval(1 / share, 1 / high, 1 / low)
+
+
+def _cut(score: np.ndarray, worth: np.ndarray, efficiency: float) -> float:
+    """The score above which a share of the signal's weight lies."""
+    order = np.argsort(-score, kind="stable")
+    passed = np.cumsum(worth[order]) / worth.sum()
+    last = min(int(np.searchsorted(passed, efficiency)), len(order) - 1)
+    return float(score[order[last]])

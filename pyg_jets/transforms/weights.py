@@ -1,0 +1,124 @@
+"""`FlatWeights`: a weight for each jet, such that all classes have the same pT and η."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
+
+from pyg_jets.columns import check_names
+
+__all__ = ["FlatWeights"]
+
+
+class FlatWeights(BaseTransform):
+    r"""Give each jet a ``weight`` that makes its class flat in a few jet columns.
+
+    Classes of jets differ in pT and η because they are produced differently, which is nothing that
+    a tagger should learn. With these weights every class is distributed alike, so that a network
+    that knows nothing but pT and η tells nothing. The weight of a jet of class c in bin b is
+
+    .. math:: w_{cb} = \frac{n_c}{B\,n_{cb}}
+
+    with B the number of bins in which every class has training jets; elsewhere it is 0. The mean
+    over the training jets of a class is 1 where no bin is left out.
+
+    Args:
+        columns: Jet columns of the data set, flattened jointly; of those named ``eta`` or ``…_eta``
+            the absolute value counts.
+        bins: Number of equal bins of each, between the least and the largest value of the training
+            jets. Jets outside belong to the outermost bins.
+
+    Shapes:
+        - input: ``jet [J, K]``
+        - output: the same and ``weight [J]``
+
+    Raises:
+        ValueError: For a column that the data set does not have, or classes without a common bin.
+
+    Examples:
+        >>> pt, y = torch.tensor([[1.0], [1.0], [1.0], [3.0], [1.0], [3.0]]), [0, 0, 0, 0, 1, 1]
+        >>> weights = FlatWeights(["gen_pt"], bins=[2]).learn(pt, torch.tensor(y), ["gen_pt"])
+        >>> weights(Data(jet=pt, y=torch.tensor(y))).weight
+        tensor([0.6667, 0.6667, 0.6667, 2.0000, 1.0000, 1.0000])
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str] = ("reco_pt", "reco_eta"),
+        bins: Sequence[int] = (10, 8),
+    ):
+        self.columns, self.bins = tuple(columns), tuple(bins)
+        if len(self.columns) != len(self.bins) or not self.columns or min(self.bins) < 1:
+            raise ValueError(
+                f"Expected a number of bins of at least 1 for each of the columns "
+                f"{', '.join(self.columns)}, but got {list(self.bins)}."
+            )
+        self.places: list[int] = []
+        self.low = self.width = torch.empty(0)
+        self.table = torch.empty(0)
+
+    def learn(self, jet: Tensor, y: Tensor, jet_columns: Sequence[str]) -> FlatWeights:
+        """Take the weights from training jets.
+
+        Args:
+            jet: Jet columns, ``[J, K]``.
+            y: Labels, ``[J]``.
+            jet_columns: Names of the K columns.
+        """
+        check_names(self.columns, jet_columns, "jet column")
+        self.places = [list(jet_columns).index(name) for name in self.columns]
+        values = self._values(jet)
+        self.low = values.amin(0)
+        self.width = (values.amax(0) - self.low).clamp_min(1e-12) / torch.tensor(self.bins)
+        label, cell = y.flatten().long().numpy(), self._cell(values).numpy()
+        n_classes, n_cells = int(label.max()) + 1, int(np.prod(self.bins))
+        counts = np.bincount(label * n_cells + cell, minlength=n_classes * n_cells)
+        counts = counts.reshape(n_classes, n_cells)
+        common = (counts > 0).all(0)
+        if not common.any():
+            raise ValueError(
+                f"The classes have no bin of {', '.join(self.columns)} in common: take fewer bins."
+            )
+        total = counts.sum(1, keepdims=True) / common.sum()
+        table = np.where(common, total / np.maximum(counts, 1), 0.0)
+        self.table = torch.from_numpy(table).float()
+        return self
+
+    def forward(self, data: Data) -> Data:
+        """Return a copy of ``data`` (one graph or a batch) with ``weight``."""
+        if data.get("y") is None:
+            raise ValueError("Expected labels y of the jets, whose weight depends on their class.")
+        out = copy.copy(data)
+        out.weight = self.of(data.jet, data.y)
+        return out
+
+    def of(self, jet: Tensor, y: Tensor) -> Tensor:
+        """Weights ``[J]`` of jets with columns ``[J, K]`` and labels ``[J]``."""
+        if not self.places:
+            raise ValueError("These weights were not learned from training jets: call learn first.")
+        return self.table.to(jet.device)[y.flatten().long(), self._cell(self._values(jet))]
+
+    def _values(self, jet: Tensor) -> Tensor:
+        parts = [jet[:, place].double() for place in self.places]
+        named = zip(self.columns, parts, strict=True)
+        return torch.stack([v.abs() if n.split("_")[-1] == "eta" else v for n, v in named], -1)
+
+    def _cell(self, values: Tensor) -> Tensor:
+        """The bin of each jet among all, ``[J]``; a NaN falls into the first."""
+        scaled = (values - self.low.to(values)) / self.width.to(values)
+        most = torch.tensor(self.bins, device=values.device) - 1
+        index = torch.minimum(scaled.nan_to_num().clamp_min(0).long(), most)
+        cell = index[:, 0]
+        for axis in range(1, len(self.bins)):
+            cell = cell * self.bins[axis] + index[:, axis]
+        return cell
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{n}: {b}" for n, b in zip(self.columns, self.bins, strict=True))
+        return f"FlatWeights({each})"

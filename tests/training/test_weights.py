@@ -1,0 +1,82 @@
+"""A training whose jets have weights: losses, metrics and predictions count them."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from pyg_jets import JetArray
+from pyg_jets.cli import main
+from pyg_jets.io import write_parquet
+from pyg_jets.report import summary_table
+from pyg_jets.report.load import load_run
+
+
+def settings(folder):
+    """A small training on a file of jets, whose classes differ in pT."""
+    rng = np.random.default_rng(0)
+    n, size = 600, 5
+    label = np.arange(n) % 2
+    pt = rng.uniform(20, 30, (n, size)) * (1 + 0.3 * label[:, None] * rng.uniform(size=(n, 1)))
+    columns = np.stack([pt, *(rng.normal(0, 0.1 + 0.05 * label[:, None], (2, n, size)))], -1)
+    jets = JetArray(
+        columns.reshape(-1, 3).astype(np.float32),
+        ("pt", "eta", "phi"),
+        np.arange(n + 1) * size,
+        labels=label,
+        ids=np.arange(n),
+        jets={"reco_pt": pt.sum(1).astype(np.float32)},
+    )
+    write_parquet(jets, folder / "jets.parquet")
+    return {
+        "model": {
+            "network": {"class_path": "pyg_jets.nn.PFN", "init_args": {"phi": [8], "f": [8]}},
+        },
+        "data": {
+            "dataset": {
+                "class_path": "pyg_jets.datasets.JetFiles",
+                "init_args": {
+                    "root": str(folder),
+                    "files": str(folder / "jets.parquet"),
+                    "classes": ["qcd", "top"],
+                },
+            },
+            "weights": {
+                "class_path": "pyg_jets.transforms.FlatWeights",
+                "init_args": {"columns": ["reco_pt"], "bins": [4]},
+            },
+        },
+        "trainer": {"max_epochs": 2, "logger": False, "enable_progress_bar": False,
+                    "accelerator": "cpu"},
+    }  # fmt: skip
+
+
+def fit(folder, tree):
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return main(["fit", "--config", str(path), "--run", str(folder / "run")])
+
+
+def test_metrics_are_weighted(tmp_path):
+    assert fit(tmp_path, settings(tmp_path)) == 0
+    table = pq.read_table(tmp_path / "run" / "predictions.parquet")
+    score, label, weight = (table[name].to_numpy() for name in ("score", "label", "weight"))
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    want = roc_auc_score(label, score, sample_weight=weight)
+    assert found["test/auc"] == pytest.approx(want, abs=1e-6)
+    assert abs(want - roc_auc_score(label, score)) > 1e-4
+    right = accuracy_score(label, score > 0, sample_weight=weight)
+    assert found["test/accuracy"] == pytest.approx(right, abs=1e-6)
+    read = load_run(tmp_path / "run").predictions
+    assert np.allclose(np.sort(read.weights), np.sort(weight))
+    assert f"{want:.2f}" in summary_table([tmp_path / "run"])
+
+
+def test_a_column_that_the_data_set_lacks_is_named(tmp_path, capsys):
+    tree = settings(tmp_path)
+    tree["data"]["weights"]["init_args"]["columns"] = ["reco_e"]
+    assert fit(tmp_path, tree) == 2
+    assert "reco_e" in capsys.readouterr().err
