@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.load import Predictions, Run
+from pyg_jets.report.baselines import baseline
+from pyg_jets.report.load import Run
 
 __all__ = [
     "DRAWS",
@@ -21,12 +23,16 @@ __all__ = [
     "Difference",
     "beyond_two_errors",
     "comparisons",
+    "paired",
+    "titled",
 ]
 
 #: Number of bootstrap samples, and the seed that draws them.
 DRAWS, SEED = 200, 0
 #: Signal efficiencies at which the background efficiency is measured.
 GRID = np.arange(1, 101) / 100
+
+Network = TypeVar("Network")
 
 #: With more networks than this, each is compared with the first only.
 _ALL_PAIRS = 4
@@ -44,6 +50,7 @@ class Contender:
         is_logit: Whether a cut at zero makes sense.
         note: How the score is defined.
         colour: Number of its colour among the networks.
+        weights: How much each jet counts, ``[J]``; ``None`` if all count the same.
     """
 
     title: str
@@ -53,17 +60,25 @@ class Contender:
     is_logit: bool = True
     note: str = ""
     colour: int = 0
+    weights: np.ndarray | None = None
 
     @cached_property
     def measured(self) -> np.ndarray:
         """AUC, accuracy, and the background efficiency on :data:`GRID`, ``[2 + 100]``."""
-        return _measure(self.scores, self.labels)
+        return self._measure(slice(None))
 
     @cached_property
     def draws(self) -> np.ndarray:
         """The same on each bootstrap sample, ``[DRAWS, 2 + 100]``, paired between contenders."""
         draws = metrics.resamples(self.labels, DRAWS, SEED)
-        return np.stack([_measure(self.scores[draw], self.labels[draw]) for draw in draws])
+        return np.stack([self._measure(draw) for draw in draws])
+
+    def _measure(self, jets: slice | np.ndarray) -> np.ndarray:
+        scores, labels = self.scores[jets], self.labels[jets]
+        weights = None if self.weights is None else self.weights[jets]
+        passing = metrics.background_efficiency(scores, labels, GRID, weights)
+        accuracy = metrics.accuracy(scores, labels, weights=weights)
+        return np.array([metrics.auc(scores, labels, weights), accuracy, *passing])
 
     @property
     def auc(self) -> Estimate:
@@ -84,11 +99,6 @@ class Contender:
 
     def _estimate(self, which: int) -> Estimate:
         return Estimate(float(self.measured[which]), float(self.draws[:, which].std(ddof=1)))
-
-
-def _measure(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    passing = metrics.background_efficiency(scores, labels, GRID)
-    return np.array([metrics.auc(scores, labels), metrics.accuracy(scores, labels), *passing])
 
 
 def _at(signal_efficiency: float) -> int:
@@ -159,10 +169,7 @@ class Comparison:
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """Between networks: all pairs, or of many each to the first."""
-        pairs: Iterable[tuple[Contender, ...]] = combinations(self.networks, 2)
-        if len(self.networks) > _ALL_PAIRS:
-            pairs = ((self.networks[0], other) for other in self.networks[1:])
-        return tuple(Difference.of(later, earlier) for earlier, later in pairs)
+        return tuple(Difference.of(later, earlier) for earlier, later in paired(self.networks))
 
     @cached_property
     def against_tree(self) -> tuple[Difference, ...]:
@@ -171,21 +178,40 @@ class Comparison:
         return tuple(Difference.of(one, tree) for one in self.networks for tree in trees)
 
 
-def comparisons(runs: Sequence[Run]) -> list[Comparison]:
-    """Group the finished runs by the jets they were tested on, in the order given."""
-    finished = [run for run in runs if run.predictions]
+def paired(networks: Sequence[Network]) -> list[tuple[Network, Network]]:
+    """All pairs of networks; of many, each with the first."""
+    if len(networks) > _ALL_PAIRS:
+        return [(networks[0], other) for other in networks[1:]]
+    return list(combinations(networks, 2))
+
+
+def comparisons(
+    runs: Sequence[Run], baselines: Sequence[str] = ("mass", "tau21", "tree")
+) -> list[Comparison]:
+    """Group the finished runs of two classes by the jets they were tested on, in the order given.
+
+    Args:
+        runs: The runs.
+        baselines: Which observables of the predictions stand beside them.
+    """
     groups: dict[str, list[Contender]] = {}
-    for colour, (run, title) in enumerate(zip(finished, _titles(finished), strict=True)):
-        if (tested := run.predictions) is not None:
-            one = Contender(title, tested.scores, tested.labels, run, colour=colour)
+    for colour, (run, title) in enumerate(titled(runs)):
+        if (tested := run.predictions) is not None and tested.n_classes == 2:
+            seen = (tested.scores, tested.labels, run)
+            one = Contender(title, *seen, colour=colour, weights=tested.weights)
             groups.setdefault(run.test_set, []).append(one)
-    return [_comparison(group) for group in groups.values()]
+    return [_comparison(group, baselines) for group in groups.values()]
 
 
-def _comparison(group: Sequence[Contender]) -> Comparison:
+def _comparison(group: Sequence[Contender], baselines: Sequence[str]) -> Comparison:
     runs = [one.run for one in group if one.run is not None]
-    tested = [run.predictions for run in runs if run.predictions is not None]
-    return Comparison(runs[0], tuple(group), _baselines(tested))
+    return Comparison(runs[0], tuple(group), _baselines(runs, baselines))
+
+
+def titled(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """The finished runs, each with a title that tells it from the others."""
+    finished = [run for run in runs if run.predictions]
+    return list(zip(finished, _titles(finished), strict=True))
 
 
 def _titles(runs: Sequence[Run]) -> list[str]:
@@ -203,36 +229,16 @@ def _titles(runs: Sequence[Run]) -> list[str]:
     return told
 
 
-def _baselines(tested: Sequence[Predictions]) -> tuple[Contender, ...]:
-    """Mass alone, τ21 alone, the tree: from the first run whose predictions have them."""
-    labels, found = tested[0].labels, []
-    for name, make in (("mass", _mass), ("tau21", _tau21), ("tree", _tree)):
+def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[Contender, ...]:
+    """Single observables and the tree: from the first run whose predictions have them."""
+    tested = [run.predictions for run in runs if run.predictions is not None]
+    labels, weights = tested[0].labels, tested[0].weights
+    found = []
+    for name in names:
         held = (one.observables[name] for one in tested if name in one.observables)
         values = next(held, np.array(np.nan)).astype(np.float64)
         if np.isfinite(values).any():
-            found.append(make(values, labels))
+            title, score, note = baseline(name, values, labels, runs[0].provenance.get("tree"))
+            is_logit = name == "tree"
+            found.append(Contender(title, score, labels, None, is_logit, note, weights=weights))
     return tuple(found)
-
-
-def _mass(mass: np.ndarray, labels: np.ndarray) -> Contender:
-    signal = mass[(labels == 1) & np.isfinite(mass)]
-    peak = float(np.median(signal)) if len(signal) else 0.0
-    note = f"−|m − {peak:.0f} GeV|, where {peak:.0f} GeV is the median mass of the signal jets"
-    return Contender("mass alone", _ranked(-np.abs(mass - peak)), labels, None, False, note)
-
-
-def _tau21(ratio: np.ndarray, labels: np.ndarray) -> Contender:
-    falling = metrics.auc(_ranked(-ratio), labels) >= metrics.auc(_ranked(ratio), labels)
-    note = f"τ₂/τ₁, {'small' if falling else 'large'} values counted as signal"
-    score = _ranked(-ratio if falling else ratio)
-    return Contender("τ₂₁ alone", score, labels, None, False, note)
-
-
-def _tree(score: np.ndarray, labels: np.ndarray) -> Contender:
-    note = "a gradient-boosted tree on jet mass and multiplicity, grown on the training jets"
-    return Contender("tree on mass, multiplicity", _ranked(score), labels, None, True, note)
-
-
-def _ranked(score: np.ndarray) -> np.ndarray:
-    """The score, with jets that have none ranked below all others."""
-    return np.where(np.isnan(score), np.nanmin(score) - 1, score)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pyg_jets.report.compare import Comparison
+from pyg_jets.report.classes import ClassComparison, Classifier
+from pyg_jets.report.compare import Comparison, Contender
 from pyg_jets.report.load import Run
-from pyg_jets.report.numbers import class_name, count, duration
+from pyg_jets.report.numbers import class_name, count, duration, listed
 
 __all__ = ["default_title", "inconsistencies", "is_toy", "lead", "physics", "provenance", "radius"]
+
+#: Titles name at most so many classes.
+_NAMED = 5
 
 
 def is_toy(run: Run) -> bool:
@@ -24,11 +28,15 @@ def radius(run: Run) -> float:
 
 def default_title(run: Run) -> str:
     """A title made of the classes."""
-    background, signal = map(class_name, run.classes)
-    return f"{signal[0].upper()}{signal[1:]} against {background} jets"
+    names = [class_name(name) for name in run.classes]
+    if len(names) == 2:
+        title = f"{names[1]} against {names[0]} jets"
+    else:
+        title = f"{listed(names)} jets" if len(names) <= _NAMED else f"jets of {len(names)} classes"
+    return f"{title[0].upper()}{title[1:]}"
 
 
-def lead(compared: Comparison) -> str:
+def lead(compared: Comparison | ClassComparison) -> str:
     """How many networks were trained on what, and tested on how much."""
     n, runs = len(compared.networks), [one.run for one in compared.networks if one.run]
     networks = "One network" if n == 1 else f"{n} networks"
@@ -101,14 +109,19 @@ def _machine(machine: dict[str, Any]) -> str:
     return ", ".join(text.format(machine[k]) for k, text in words.items() if machine.get(k))
 
 
-def inconsistencies(compared: Comparison) -> list[str]:
-    """Numbers of ``metrics.json`` that the predictions do not bear out."""
-    found = []
-    for one in compared.networks:
-        said = one.run.metrics.get("test/auc") if one.run else None
-        if said is not None and abs(said - one.auc.value) > 1e-3:
-            found.append(
-                f"{one.title}: metrics.json says AUC {said:.4f}, the predictions "
-                f"{one.auc.value:.4f}; this page uses the predictions."
+def inconsistencies(what: str, found: Iterable[tuple[Contender | Classifier, float]]) -> list[str]:
+    """Numbers of ``metrics.json`` that the predictions do not bear out.
+
+    Args:
+        what: The metric, ``"AUC"`` or ``"accuracy"``.
+        found: Networks, and the metric of their predictions.
+    """
+    told = []
+    for one, value in found:
+        said = one.run.metrics.get(f"test/{what.lower()}") if one.run else None
+        if said is not None and abs(said - value) > 1e-3:
+            told.append(
+                f"{one.title}: metrics.json says {what} {said:.4f}, the predictions "
+                f"{value:.4f}; this page uses the predictions."
             )
-    return found
+    return told

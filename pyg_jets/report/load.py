@@ -14,7 +14,7 @@ import numpy as np
 from pyg_jets.files import content_hash, read_json
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
-from pyg_jets.metrics.inputs import scores_and_labels
+from pyg_jets.metrics.inputs import scores_and_labels, several_classes
 
 __all__ = ["Predictions", "Run", "load_run", "load_runs"]
 
@@ -27,7 +27,7 @@ FILES = {
     "predictions.parquet": "the test scores",
     "samples.parquet": "the pictures of jets",
 }
-_KEYS = ("jet_id", "label", "score")
+_KEYS = ("jet_id", "label")
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,22 @@ class Predictions:
 
     Args:
         ids: ``[J]``.
-        labels: 1 for signal, ``[J]``.
-        scores: Logits, ``[J]``.
+        labels: The class of each jet, of two 1 for signal, ``[J]``.
+        scores: Logits of the signal, ``[J]``; of more than two classes one of each, ``[J, C]``.
         observables: ``{name: [J]}``.
+        weights: How much each jet counts, ``[J]``; ``None`` if all count the same.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
     observables: Mapping[str, np.ndarray]
+    weights: np.ndarray | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that the scores tell apart."""
+        return 2 if self.scores.ndim == 1 else self.scores.shape[1]
 
 
 @dataclass(frozen=True)
@@ -80,12 +87,17 @@ class Run:
         return str(self.provenance.get("title") or self.name)
 
     @property
-    def classes(self) -> tuple[str, str]:
-        """Names of the background and of the signal class."""
-        names = self.provenance.get("classes")
-        if not isinstance(names, list) or len(names) != 2:
-            return "background", "signal"
-        return str(names[0]), str(names[1])
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; of two, the background's comes first."""
+        names, n = self.provenance.get("classes"), self.n_classes
+        if isinstance(names, list) and len(names) == n:
+            return tuple(map(str, names))
+        return ("background", "signal") if n == 2 else tuple(f"class {i}" for i in range(n))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that the predictions tell apart; 2 without any."""
+        return self.predictions.n_classes if self.predictions else 2
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -105,13 +117,14 @@ class Run:
 
     @cached_property
     def test_set(self) -> str:
-        """A hash that two runs share if they were tested on the same jets."""
+        """A hash that two runs share if they were tested on the same jets and classes."""
         seen = self.predictions
         if seen is None:
             return ""
         known = [seen.observables[name] for name in ("pt", "mass") if name in seen.observables]
         same = [v.tolist() for v in (seen.ids, seen.labels, *known)]
-        return content_hash(same, None if known else self.provenance.get("data_hash"))
+        fallback = None if known else self.provenance.get("data_hash")
+        return content_hash(same, fallback, self.n_classes)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -211,20 +224,36 @@ def _read_predictions(path: Path) -> Predictions:
             f"{path} is cut short or no parquet file ({reason}): test the run again."
         ) from None
     names = table.column_names
-    if "score_0" in names:
-        raise ValueError(
-            f"{path} has scores of several classes: a report compares taggers of two classes."
-        )
-    if lacking := [key for key in _KEYS if key not in names]:
+    several = [f"score_{i}" for i in range(sum(name.startswith("score_") for name in names))]
+    keys = (*_KEYS, *(several or ["score"]))
+    if lacking := [key for key in keys if key not in names]:
         raise ValueError(f"{path} has no column {', '.join(lacking)}: test the run again.")
     columns = {name: table[name].to_numpy() for name in names}
     order = np.argsort(columns["jet_id"], kind="stable")
+    given = [columns[key][order] for key in keys[1:]]
     try:
-        scores, labels = scores_and_labels(columns["score"][order], columns["label"][order])
+        labels, scores = _several(*given) if several else _two(*given)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    observables = {n: v[order] for n, v in columns.items() if n not in _KEYS and _numeric(v)}
-    return Predictions(columns["jet_id"][order], labels.astype(np.int64), scores, observables)
+    observables = {n: v[order] for n, v in columns.items() if n not in keys and _numeric(v)}
+    weights = observables.pop("weight", None)
+    ids = columns["jet_id"][order]
+    return Predictions(ids, labels, scores, observables, weights)
+
+
+def _two(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scores, signal = scores_and_labels(score, label)
+    return signal.astype(np.int64), scores
+
+
+def _several(label: np.ndarray, *logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores of several logits; of two, their difference is the logit of the signal."""
+    scores, labels = several_classes(np.stack(logits, -1), label)
+    if len(logits) == 2:
+        return _two(labels, scores[:, 1] - scores[:, 0])
+    if len(held := np.unique(labels)) < 2:
+        raise ValueError(f"Expected jets of several classes, but got those of {held.tolist()}.")
+    return labels, scores
 
 
 def _numeric(values: np.ndarray) -> bool:

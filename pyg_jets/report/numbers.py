@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from pyg_jets.metrics import Estimate
 
-__all__ = ["class_name", "columns_text", "count", "duration", "estimate"]
+__all__ = ["class_name", "columns_text", "count", "duration", "estimate", "listed"]
 
 _CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
 
 
 def estimate(found: Estimate, signed: bool = False) -> str:
     """A number and its standard error, to two digits of the error up to 35, else to one.
+
+    Of a number that is none (NaN), an en dash.
 
     Examples:
         >>> estimate(Estimate(0.91234, 0.0082)), estimate(Estimate(128.4, 14.2))
@@ -22,8 +24,12 @@ def estimate(found: Estimate, signed: bool = False) -> str:
         '−0.002 ± 0.004'
         >>> estimate(Estimate(0.5, 0.0)), estimate(Estimate(253.4, float("inf")))
         ('0.5', '253')
+        >>> estimate(Estimate(float("nan"), float("nan")))
+        '–'
     """
     value, error = found
+    if math.isnan(value):
+        return "–"
     sign = "+" if signed else ""
     if not error > 0 or not math.isfinite(error):
         return f"{value:{sign}.3g}".replace("-", "−")
@@ -67,6 +73,16 @@ def class_name(name: str) -> str:
         ('QCD', 'top')
     """
     return _CLASSES.get(name, name)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence.
+
+    Examples:
+        >>> listed(["QCD", "W", "top"]), listed(["W"])
+        ('QCD, W and top', 'W')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def columns_text(above: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
+from pyg_jets.metrics import Estimate
 from pyg_jets.report import describe
-from pyg_jets.report.compare import DRAWS, SEED, Comparison, beyond_two_errors, comparisons
+from pyg_jets.report.class_table import area_range, class_rows, class_verdicts, held, matrix
+from pyg_jets.report.classes import ClassComparison, ClassDifference, class_comparisons
+from pyg_jets.report.compare import (
+    DRAWS,
+    SEED,
+    Comparison,
+    Difference,
+    beyond_two_errors,
+    comparisons,
+)
 from pyg_jets.report.figures.images import PIXELS
 from pyg_jets.report.figures.roc import FEWEST
 from pyg_jets.report.figures.style import network_colour
@@ -16,6 +26,7 @@ from pyg_jets.report.folder import MARKER, PAGE, claim, render, write_page
 from pyg_jets.report.load import Run, load_runs
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import Picture, pictures
+from pyg_jets.report.rows import Row
 from pyg_jets.report.table import EFFICIENCIES, csv_text, rows, verdicts
 
 __all__ = ["MARKER", "PAGE", "make_report"]
@@ -50,7 +61,8 @@ def make_report(
     """
     loaded = load_runs(runs)
     out = claim(out)
-    compared = comparisons(loaded)
+    compared: list[Comparison | ClassComparison] = [*comparisons(loaded)]
+    compared += class_comparisons(loaded)
     drawn = [pictures(one) for one in compared]
     title = title or describe.default_title(compared[0].run)
     page = render("page.html", _context(loaded, compared, drawn, title, command))
@@ -69,7 +81,7 @@ def _png_name(kind: str, number: int) -> str:
 
 def _context(
     runs: Sequence[Run],
-    compared: Sequence[Comparison],
+    compared: Sequence[Comparison | ClassComparison],
     drawn: Sequence[Mapping[str, Picture]],
     title: str,
     command: str | None,
@@ -89,40 +101,74 @@ def _context(
     }
 
 
-def _group(compared: Comparison, figures: Mapping[str, Picture]) -> dict[str, Any]:
-    background, signal = map(class_name, compared.run.classes)
+def _group(
+    compared: Comparison | ClassComparison, figures: Mapping[str, Picture]
+) -> dict[str, Any]:
+    """What the templates say of a set of test jets; ``kind`` is that of its template."""
+    if isinstance(compared, ClassComparison):
+        results = {"kind": "several", **_of_several(compared)}
+    else:
+        results = {"kind": "two", **_of_two(compared)}
     return {
         "lead": describe.lead(compared),
         "physics": describe.physics(compared.run),
         "toy": describe.is_toy(compared.run),
+        "figures": figures,
+        "radius": describe.radius(compared.run),
+        **results,
+    }
+
+
+def _of_two(compared: Comparison) -> dict[str, Any]:
+    background, signal = map(class_name, compared.run.classes)
+    pairs = (*compared.differences, *compared.against_tree)
+    return {
         "signal": signal,
         "background": background,
         "n_signal": count(compared.n_signal),
         "n_background": count(compared.n_background),
-        "rows": [
-            {
-                "title": row.one.title,
-                "note": row.one.note,
-                "texts": row.texts,
-                "colour": network_colour(row.one.colour) if row.one.run else None,
-            }
-            for row in rows(compared)
-        ],
-        "differences": [
-            {
-                "title": f"{one.first.title} − {one.second.title}",
-                "numbers": [
-                    {"text": estimate(found, signed=True), "apart": beyond_two_errors(found)}
-                    for found in (one.auc, one.accuracy, one.passing)
-                ],
-            }
-            for one in (*compared.differences, *compared.against_tree)
-        ],
+        "rows": [_row(row) for row in rows(compared)],
+        "differences": [_difference(one, (one.auc, one.accuracy, one.passing)) for one in pairs],
         "baselines": [{"title": one.title, "note": one.note} for one in compared.baselines],
         "verdicts": verdicts(compared),
-        "notes": describe.inconsistencies(compared),
-        "figures": figures,
-        "radius": describe.radius(compared.run),
+        "notes": describe.inconsistencies(
+            "AUC", [(one, one.auc.value) for one in compared.networks]
+        ),
+    }
+
+
+def _of_several(compared: ClassComparison) -> dict[str, Any]:
+    networks = compared.networks
+    return {
+        "classes": [class_name(name) for name in compared.run.classes],
+        "held": held(compared),
+        "weighted": networks[0].weights is not None,
+        "rows": [
+            {**_row(row), "matrix": matrix(one), "range": area_range(one)}
+            for row, one in zip(class_rows(compared), networks, strict=True)
+        ],
+        "differences": [
+            _difference(one, (one.accuracy, *one.against_rest)) for one in compared.differences
+        ],
+        "verdicts": class_verdicts(compared),
+        "notes": describe.inconsistencies(
+            "accuracy", [(one, one.accuracy.value) for one in networks]
+        ),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    colour = network_colour(row.one.colour) if row.one.run else None
+    return {"title": row.one.title, "texts": row.texts, "colour": colour}
+
+
+def _difference(pair: Difference | ClassDifference, measured: Iterable[Estimate]) -> dict[str, Any]:
+    return {
+        "title": f"{pair.first.title} − {pair.second.title}",
+        "numbers": [
+            {"text": estimate(found, signed=True), "apart": beyond_two_errors(found)}
+            for found in measured
+        ],
     }
 
 

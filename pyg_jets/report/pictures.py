@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyg_jets.jets import JetArray
+from pyg_jets.report.classes import ClassComparison
 from pyg_jets.report.compare import Comparison
 from pyg_jets.report.describe import is_toy, radius
+from pyg_jets.report.figures.confusion import confusion_size, draw_confusion
+from pyg_jets.report.figures.dependence import bins_of, dependence_size, draw_dependence
+from pyg_jets.report.figures.graph import NEIGHBOURS, draw_graph
 from pyg_jets.report.figures.images import average_images, draw_images
 from pyg_jets.report.figures.jet import draw_jet, draw_variants
 from pyg_jets.report.figures.roc import draw_roc
 from pyg_jets.report.figures.scores import draw_scores, scores_size
 from pyg_jets.report.figures.style import png
-from pyg_jets.report.figures.training import draw_training, training_size, with_history
+from pyg_jets.report.figures.training import (
+    Network,
+    draw_training,
+    have_auc,
+    training_size,
+    with_history,
+)
 from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, estimate
-from pyg_jets.report.samples import Variants, label_of, pairs, showpiece, variants
+from pyg_jets.report.samples import Variants, detected, label_of, pairs, showpiece, variants
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,9 +85,13 @@ def picture(
     return Picture(kind, png(draw, *size), alt, width, height, facts)
 
 
-def pictures(compared: Comparison) -> dict[str, Picture]:
+def pictures(compared: Comparison | ClassComparison) -> dict[str, Picture]:
     """All figures that the runs have the files for."""
-    found = [_roc(compared), _scores(compared), *_training(compared), *_of_jets(compared)]
+    if isinstance(compared, ClassComparison):
+        found = [_confusion(compared)]
+    else:
+        found = [_roc(compared), _scores(compared), *_dependence(compared)]
+    found += [*_training(compared.networks), *_of_jets(compared.networks)]
     return {one.kind: one for one in found}
 
 
@@ -95,16 +109,44 @@ def _scores(compared: Comparison) -> Picture:
     return picture("scores", draw, scores_size(len(compared.networks)), alt)
 
 
-def _training(compared: Comparison) -> Iterator[Picture]:
-    if told := with_history(compared.networks):
-        alt = "Training and validation loss over the epochs for each network, and validation AUC."
-        yield picture("training", partial(draw_training, networks=told),
-                       training_size(len(told)), alt)  # fmt: skip
+def _dependence(compared: Comparison) -> Iterator[Picture]:
+    """Over observables that the predictions of any of the runs have: they are of the same jets."""
+    observables: dict[str, np.ndarray] = {}
+    for one in reversed(compared.networks):
+        if one.run is not None and one.run.predictions is not None:
+            observables |= one.run.predictions.observables
+    if bins := bins_of(observables, compared.labels):
+        draw = partial(draw_dependence, networks=compared.networks, bins=bins)
+        names = " and of ".join(one.name for one in bins)
+        alt = (
+            "Background rejection and signal efficiency at one cut for each network, in bins of "
+            f"{names}."
+        )
+        yield picture("dependence", draw, dependence_size(len(bins)), alt,
+                       weighted=compared.networks[0].weights is not None)  # fmt: skip
 
 
-def _of_jets(compared: Comparison) -> Iterator[Picture]:
+def _confusion(compared: ClassComparison) -> Picture:
+    names = [class_name(name) for name in compared.run.classes]
+    draw = partial(draw_confusion, networks=compared.networks, names=names)
+    known = "; ".join(
+        f"{one.title}: accuracy {estimate(one.accuracy)}" for one in compared.networks
+    )
+    alt = f"Share of the jets of each class that is taken for each class. {known}."
+    return picture("confusion", draw, confusion_size(len(compared.networks), names), alt)
+
+
+def _training(networks: Sequence[Network]) -> Iterator[Picture]:
+    if told := with_history(networks):
+        auc = have_auc(told)
+        alt = "Training and validation loss over the epochs for each network"
+        yield picture("training", partial(draw_training, networks=told), training_size(told),
+                      f"{alt}, and validation AUC." if auc else f"{alt}.", auc=auc)  # fmt: skip
+
+
+def _of_jets(networks: Sequence[Network]) -> Iterator[Picture]:
     """Pictures of jets, from the first run that kept samples."""
-    for one in compared.networks:
+    for one in networks:
         if one.run is not None and one.run.samples is not None and len(one.run.samples):
             yield from _average(one.run, one.run.samples)
             yield from _single(one.run, one.run.samples)
@@ -126,30 +168,43 @@ def _average(run: Run, samples: JetArray) -> Iterator[Picture]:
 
 
 def _single(run: Run, samples: JetArray) -> Iterator[Picture]:
-    names = [class_name(name) for name in run.classes]
     found = variants(samples)
-    jet = _chosen(samples, found)
-    if jet is not None:
-        before, after, label = jet
-        draw = partial(draw_jet, before=before, after=after, radius=radius(run), toy=is_toy(run))
-        alt = (
-            f"Constituents of one {names[label]} jet as circles, {len(before.particles)} before "
-            f"the detector and {len(after.particles)} after it."
-        )
-        yield picture("jet", draw, (9.6, 5.4), alt, name=names[label])
+    look: dict[str, Any] = {"radius": radius(run), "toy": is_toy(run)}
+    names = [class_name(name) for name in run.classes]
+    if (after := _chosen(samples, found)) is not None:
+        before, _ = pairs(samples)
+        yield from _one(before[before.ids == after.ids[0]], after, names[label_of(after)], look)
     if found is not None:
-        draw = partial(draw_variants, found=found, radius=radius(run), toy=is_toy(run))
+        draw = partial(draw_variants, found=found, **look)
         alt = f"The same {names[found.label]} jet at {len(found.after)} angles, as detected."
         yield picture("variants", draw, (9.6, 5.3), alt, count=len(found.after))
 
 
-def _chosen(samples: JetArray, found: Variants | None) -> tuple[JetArray, JetArray, int] | None:
-    """The jet that is drawn alone: that with variants, else the showpiece of all."""
-    before, after = pairs(samples)
-    if len(before) == 0:
+def _one(before: JetArray, after: JetArray, name: str, look: dict[str, Any]) -> Iterator[Picture]:
+    """One jet before and after the detector, if ``before`` is not empty, and as a graph."""
+    if len(before):
+        draw = partial(draw_jet, before=before, after=after, **look)
+        alt = (
+            f"Constituents of one {name} jet as circles, {len(before.particles)} before "
+            f"the detector and {len(after.particles)} after it."
+        )
+        yield picture("jet", draw, (9.6, 5.7), alt, name=name)
+    if len(after.particles):
+        draw = partial(draw_graph, jet=after, **look)
+        alt = f"One {name} jet as a graph: each constituent with its {NEIGHBOURS} nearest ones."
+        facts = {"name": name, "detected": len(before) > 0, "neighbours": NEIGHBOURS}
+        yield picture("graph", draw, (9.6, 5.4), alt, **facts)
+
+
+def _chosen(samples: JetArray, found: Variants | None) -> JetArray | None:
+    """The jet that is drawn alone, as detected: that with variants, else the showpiece of all."""
+    _, after = pairs(samples)
+    if len(after) == 0:
+        after = detected(samples)
+    if len(after) == 0:
         return None
-    if found is not None and found.after.ids[0] in before.ids:
-        at = int((before.ids == found.after.ids[0]).argmax())
+    if found is not None and found.after.ids[0] in after.ids:
+        at = int((after.ids == found.after.ids[0]).argmax())
     else:
         at = showpiece(after, np.ones(len(after), bool))
-    return before[at], after[at], label_of(after[at])
+    return after[at]

@@ -12,6 +12,7 @@ from pyg_jets.jets import JetArray
 __all__ = [
     "Variants",
     "aligned_positions",
+    "detected",
     "label_of",
     "of_hardest",
     "pairs",
@@ -25,6 +26,12 @@ def pairs(jets: JetArray) -> tuple[JetArray, JetArray]:
     before, after = (_unrotated(jets, stage) for stage in (0, 1))
     common = np.intersect1d(before.ids, after.ids)
     return before[np.isin(before.ids, common)], after[np.isin(after.ids, common)]
+
+
+def detected(jets: JetArray) -> JetArray:
+    """The un-rotated jets after the detector; as they are in the data set if none was simulated."""
+    after = _unrotated(jets, 1)
+    return after if len(after) else _unrotated(jets, 0)
 
 
 def _unrotated(jets: JetArray, stage: int) -> JetArray:

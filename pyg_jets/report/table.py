@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.compare import (
-    Comparison,
-    Contender,
-    Difference,
-    beyond_two_errors,
-    comparisons,
-)
+from pyg_jets.report.class_table import class_block, class_rows
+from pyg_jets.report.classes import ClassComparison, class_comparisons
+from pyg_jets.report.compare import Comparison, Contender, beyond_two_errors, comparisons
 from pyg_jets.report.load import load_runs
-from pyg_jets.report.numbers import class_name, columns_text, count, duration, estimate
+from pyg_jets.report.numbers import class_name, columns_text, count, estimate
+from pyg_jets.report.rows import Row, order, training
 
-__all__ = ["EFFICIENCIES", "Row", "csv_text", "rows", "summary_table", "verdicts"]
+__all__ = ["EFFICIENCIES", "csv_text", "rows", "summary_table", "verdicts"]
 
 #: Signal efficiencies at which tables give the background rejection.
 EFFICIENCIES = (0.3, 0.5)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: numbers for the CSV, texts for page and terminal.
-
-    Args:
-        one: The network or baseline.
-        numbers: Column name to number; ``None`` where there is none.
-        texts: AUC, accuracy, the rejections, spread, test jets, epochs, training time.
-    """
-
-    one: Contender
-    numbers: dict[str, float | None]
-    texts: tuple[str, ...]
 
 
 def rows(compared: Comparison) -> list[Row]:
@@ -47,10 +28,7 @@ def rows(compared: Comparison) -> list[Row]:
 
 
 def _row(one: Contender, n_background: int) -> Row:
-    run = one.run
-    spread = run.metrics.get("test/spread") if run else None
-    provenance = run.provenance if run else {}
-    epochs, seconds = provenance.get("epochs"), provenance.get("wall_time_s")
+    spread = one.run.metrics.get("test/spread") if one.run else None
     numbers: dict[str, float | None] = {"auc": one.auc.value, "auc_error": one.auc.error}
     accuracy = one.accuracy
     numbers["accuracy"] = accuracy.value if accuracy else None
@@ -59,18 +37,15 @@ def _row(one: Contender, n_background: int) -> Row:
         found = one.rejection(efficiency)
         numbers[f"rejection_{efficiency}"] = found.value
         numbers[f"rejection_{efficiency}_error"] = found.error
-    numbers |= {"spread": spread, "test_jets": len(one.labels), "epochs": epochs}
-    numbers |= {"training_s": seconds}
+    more_numbers, more_texts = training(one.run, len(one.labels))
     texts = (
         estimate(one.auc),
         estimate(accuracy) if accuracy else "–",
         *(rejection(one.rejection(e), n_background) for e in EFFICIENCIES),
         "–" if spread is None else f"{spread:.4f}",
-        count(len(one.labels)),
-        count(epochs) if run else "",
-        duration(seconds) if run else "",
+        *more_texts,
     )
-    return Row(one, numbers, texts)
+    return Row(one, numbers | {"spread": spread} | more_numbers, texts)
 
 
 def rejection(found: Estimate, n_background: int) -> str:
@@ -85,7 +60,8 @@ def rejection(found: Estimate, n_background: int) -> str:
 
 def verdicts(compared: Comparison) -> list[str]:
     """What the AUCs say about the order of the contenders, in a sentence or two."""
-    found = [_order(compared.differences)] if compared.differences else []
+    measured = [(one, one.auc) for one in compared.differences]
+    found = [order("AUC", measured)] if measured else []
     sides = {1: "above the tree’s by more than two standard errors",
              -1: "below the tree’s by more than two standard errors",
              0: "within two standard errors of the tree’s"}  # fmt: skip
@@ -101,31 +77,18 @@ def _side(found: Estimate) -> int:
     return (1 if found.value > 0 else -1) if beyond_two_errors(found) else 0
 
 
-def _order(differences: Sequence[Difference]) -> str:
-    apart = [d for d in differences if beyond_two_errors(d.auc)]
-    if not apart:
-        return (
-            "No two networks differ in AUC by more than two standard errors: no order is claimed."
-        )
-    told = "; ".join(
-        f"{d.first.title} minus {d.second.title} is {estimate(d.auc, signed=True)}" for d in apart
-    )
-    rest = "" if len(apart) == len(differences) else "; the others agree within two"
-    return f"Networks differ in AUC by more than two standard errors: {told}{rest}."
-
-
-def csv_text(compared: Iterable[Comparison]) -> str:
-    """All tables as one CSV with full precision."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    head: list[str] = []
+def csv_text(compared: Iterable[Comparison | ClassComparison]) -> str:
+    """All tables as one CSV with full precision; what a row has no number for is empty."""
+    lines = []
     for number, one in enumerate(compared, 1):
-        for row in rows(one):
-            if not head:
-                head = ["test_set", "tagger", "run", *row.numbers]
-                writer.writerow(head)
+        for row in class_rows(one) if isinstance(one, ClassComparison) else rows(one):
             name = row.one.run.name if row.one.run else ""
-            writer.writerow([number, row.one.title, name, *row.numbers.values()])
+            lines.append({"test_set": number, "tagger": row.one.title, "run": name, **row.numbers})
+    stream = io.StringIO()
+    head = dict.fromkeys(name for line in lines for name in line)
+    writer = csv.DictWriter(stream, list(head), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return stream.getvalue()
 
 
@@ -140,6 +103,7 @@ def summary_table(runs: Iterable[str | Path]) -> str:
     """
     loaded = load_runs(runs)
     blocks = [_block(compared) for compared in comparisons(loaded)]
+    blocks += [class_block(compared) for compared in class_comparisons(loaded)]
     if unfinished := [str(run.folder) for run in loaded if run.predictions is None]:
         blocks.append(f"Unfinished: {', '.join(unfinished)}.")
     return "\n\n".join(blocks)

@@ -144,6 +144,32 @@ def write_run(
     return folder
 
 
+CLASSES = ("qcd", "w", "top")
+
+
+def write_class_run(
+    folder: Path, title: str = "PFN of three", noise: float = 1.0, n: int = 900, seed: int = 1,
+    n_classes: int = 3, **columns,
+) -> Path:  # fmt: skip
+    """Write a finished run of several classes without samples; W jets look a bit like QCD."""
+    folder.mkdir(parents=True)
+    labels = np.random.default_rng(seed).integers(0, n_classes, n)
+    logits = noise * np.random.default_rng(int(1000 * noise)).normal(size=(n, n_classes))
+    logits[np.arange(n), labels] += 1.5
+    logits[labels == 1, 0] += 0.8
+    table = {"jet_id": 3 * np.arange(n)[::-1] + 1, "label": labels}
+    table |= {f"score_{i}": logits[:, i].astype(np.float32) for i in range(n_classes)}
+    pq.write_table(pa.table(table | columns), folder / "predictions.parquet")
+    rows = [{k: v for k, v in row.items() if k != "val/auc"} for row in history(noise=noise)]
+    with (folder / "metrics.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    known = provenance(folder.name, title, n, toy=False) | {"classes": list(CLASSES[:n_classes])}
+    (folder / "provenance.json").write_text(json.dumps(known))
+    return folder
+
+
 def provenance(name: str, title: str, n: int, toy: bool) -> dict:
     return {
         "name": name,
@@ -175,7 +201,22 @@ def arms(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def class_arms(tmp_path_factory) -> list[Path]:
+    """Two finished runs of three classes on the same jets; not to be changed."""
+    root = tmp_path_factory.mktemp("class_runs")
+    named = (("three", "PFN of three", 1.0), ("worse", "PFN of three, worse", 1.6))
+    return [write_class_run(root / name, title, noise) for name, title, noise in named]
+
+
+@pytest.fixture(scope="session")
 def out(arms, tmp_path_factory) -> Path:
     """The report of these runs; not to be changed."""
     path = make_report(arms, tmp_path_factory.mktemp("out") / "report", command="pyg-jets report")
     return path.parent
+
+
+@pytest.fixture(scope="session")
+def mixed(class_arms, arms, tmp_path_factory) -> Path:
+    """The report of runs of two and of three classes together; not to be changed."""
+    out = tmp_path_factory.mktemp("mixed") / "report"
+    return make_report([class_arms[0], arms[0], class_arms[1]], out).parent

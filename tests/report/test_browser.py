@@ -40,9 +40,10 @@ def browse(path, profile, *flags):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
-def test_page_in_a_browser(out, tmp_path):
+@pytest.mark.parametrize(("report", "figures"), [("out", 8), ("mixed", 10)])
+def test_page_in_a_browser(report, figures, tmp_path, request):
     probe = tmp_path / "probe.html"
-    text = (out / "index.html").read_text()
+    text = (request.getfixturevalue(report) / "index.html").read_text()
     probe.write_text(PROBE.format(page=json.dumps(text), widths=list(WIDTHS)))
     ran = browse(probe, tmp_path / "profile", "--dump-dom", "--virtual-time-budget=10000")
     assert "CONSOLE" not in ran.stderr
@@ -51,6 +52,6 @@ def test_page_in_a_browser(out, tmp_path):
     for one in found:
         assert one["heading"] == "W against QCD jets"
         assert one["scroll"] <= one["width"]
-        assert len(one["images"]) == 6
+        assert len(one["images"]) == figures
         assert all(whole and natural > 900 for whole, natural, _ in one["images"])
         assert all(shown > 250 for _, _, shown in one["images"])

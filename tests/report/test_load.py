@@ -13,6 +13,8 @@ from pyg_jets.report import make_report, summary_table
 from pyg_jets.report.load import load_run, load_runs
 from tests.report.conftest import jet_like
 
+LOGITS = ("score_0", "score_1", "score_2")
+
 
 @pytest.fixture
 def run(arms, tmp_path):
@@ -36,6 +38,37 @@ def test_predictions_keep_rows_together(arms):
     known = dict(zip(table["jet_id"], zip(table["score"], table["mass"], strict=True), strict=True))
     found = zip(seen.scores, seen.observables["mass"], strict=True)
     assert all(pair == known[jet] for jet, pair in zip(seen.ids, found, strict=True))
+
+
+def test_two_logits_are_one_score(run):
+    path = run / "predictions.parquet"
+    one, table = load_run(run), pq.read_table(path)
+    score = np.array(table["score"], np.float64)
+    table = table.drop_columns("score")
+    table = table.append_column("score_0", [0.25 * score]).append_column("score_1", [1.25 * score])
+    pq.write_table(table, path)
+    two = load_run(run)
+    assert np.allclose(two.predictions.scores, one.predictions.scores)
+    assert np.array_equal(two.predictions.labels, one.predictions.labels)
+    assert set(two.predictions.observables) == set(one.predictions.observables)
+    assert (two.classes, two.test_set) == (one.classes, one.test_set)
+
+
+def test_scores_of_several_classes(class_arms):
+    table = pq.read_table(class_arms[0] / "predictions.parquet")
+    run = load_run(class_arms[0])
+    order = np.argsort(table["jet_id"].to_numpy())
+    known = np.stack([table[name].to_numpy()[order] for name in LOGITS], -1)
+    assert np.array_equal(run.predictions.scores, known)
+    assert np.array_equal(run.predictions.labels, table["label"].to_numpy()[order])
+    assert run.predictions.observables == {}
+    assert run.classes == ("qcd", "w", "top")
+
+
+def test_classes_without_names_are_numbered(class_arms, tmp_path):
+    folder = shutil.copytree(class_arms[0], tmp_path / "run")
+    (folder / "provenance.json").write_text(json.dumps({"classes": ["qcd", "w"]}))
+    assert load_run(folder).classes == ("class 0", "class 1", "class 2")
 
 
 def test_same_folder_twice_counts_once(arms):
@@ -86,7 +119,19 @@ def test_refuses_broken_text(run, name, text, words):
     ("columns", "words"),
     [
         ({"jet_id": [1, 2], "label": [0, 1]}, "has no column score"),
-        ({"jet_id": [1], "label": [0], "score_0": [0.1]}, "scores of several classes"),
+        ({"jet_id": [1], "label": [0], "score_0": [0.1]}, "with C of at least 2"),
+        (
+            {"jet_id": [1], "label": [0], "score_0": [0.1], "score_2": [0.1]},
+            "has no column score_1",
+        ),
+        (
+            {"jet_id": [1, 2], "label": [0, 3], **dict.fromkeys(LOGITS, (0.1, 0.2))},
+            "labels from 0 to 2, but got 3",
+        ),
+        (
+            {"jet_id": [1, 2], "label": [2, 2], **dict.fromkeys(LOGITS, (0.1, 0.2))},
+            r"jets of several classes, but got those of \[2\]",
+        ),
         (
             {"jet_id": [1, 2], "label": [0, 1], "score": [0.1, float("nan")]},
             "1 of 2 scores are NaN",

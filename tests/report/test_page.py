@@ -16,7 +16,16 @@ from pyg_jets.report import make_report, pictures
 from pyg_jets.report.page import MARKER
 from tests.report.conftest import ARMS, write_run
 
-FIGURES = ["images.png", "jet.png", "roc.png", "scores.png", "training.png", "variants.png"]
+FIGURES = [
+    "dependence.png",
+    "graph.png",
+    "images.png",
+    "jet.png",
+    "roc.png",
+    "scores.png",
+    "training.png",
+    "variants.png",
+]
 VOID = {"meta", "link", "img", "br"}
 
 
@@ -183,6 +192,10 @@ def test_toys_without_observables(tmp_path):
     assert "mass alone" not in page.text
     assert "Baselines" not in page.text
     assert "energy a pixel" in page.text
+    assert "with its 7 nearest ones on the plane" in page.text
+    assert "Dependence on" not in page.text
+    drawn = {path.stem for path in (tmp_path / "out").glob("*.png")}
+    assert drawn == {"graph", "images", "jet", "roc", "scores", "training", "variants"}
 
 
 @pytest.mark.parametrize("name", ["samples.parquet", "metrics.csv", "metrics.json",

@@ -14,7 +14,17 @@ from pyg_jets.report.samples import Variants
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_jet", "draw_variants"]
+__all__ = [
+    "KINDS",
+    "LABELS",
+    "draw_frame",
+    "draw_jet",
+    "draw_legend",
+    "draw_variants",
+    "kinds_of",
+    "positions_of",
+    "scale_of",
+]
 
 #: What a constituent is to the eye, and its colour.
 KINDS = {
@@ -23,38 +33,42 @@ KINDS = {
     "neutral hadron": "#832db6",
     "electron or muon": "#bd1f01",
 }
-_LABELS = (r"$\Delta\eta$", r"$\Delta\phi$")
+#: Names of the axes of the plane.
+LABELS = (r"$\Delta\eta$", r"$\Delta\phi$")
 
 
-def _kinds(jet: JetArray, toy: bool) -> np.ndarray:
-    """An index into ``KINDS`` for each constituent; the deposits of a toy are all alike."""
-    n = len(jet.particles)
-    if toy:
-        return np.zeros(n, np.int64)
-    charge = jet.column("charge") if "charge" in jet.columns else np.zeros(n)
-    kind = np.abs(jet.column("pdgid")) if "pdgid" in jet.columns else np.zeros(n)
+def kinds_of(jet: JetArray, toy: bool) -> np.ndarray:
+    """An index into ``KINDS`` for each constituent; all alike where nothing tells them apart."""
+    if not _told_apart(jet, toy):
+        return np.zeros(len(jet.particles), np.int64)
+    charge, kind = jet.column("charge"), np.abs(jet.column("pdgid"))
     return np.select([np.isin(kind, (11, 13)), charge != 0, kind == 22], [3, 0, 1], 2)
+
+
+def _told_apart(jet: JetArray, toy: bool) -> bool:
+    return not toy and {"charge", "pdgid"} <= set(jet.columns)
 
 
 def draw_jet(figure: Figure, before: JetArray, after: JetArray, radius: float, toy: bool) -> None:
     """A jet before and after the detector, as the minimum spanning tree of its constituents."""
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
-    scale = _scale(before, 900)
+    drawn = (jet for jet in (before, after) if len(jet.particles))
+    scale = min((scale_of(jet, 900) for jet in drawn), default=1.0)
     for ax, jet, when in zip(axes, (before, after), ("Before", "After"), strict=True):
         _draw_tree(ax, jet, toy)
         _draw_particles(ax, jet, scale, toy)
-        _frame(ax, radius, toy)
+        draw_frame(ax, radius, toy)
         ax.set_title(f"{when} the detector: {len(jet.particles)} constituents", loc="left")
-        ax.set_xlabel("x" if toy else _LABELS[0])
-    axes[0].set_ylabel("y" if toy else _LABELS[1])
-    _legend(figure, (before, after), scale, toy)
+        ax.set_xlabel("x" if toy else LABELS[0])
+    axes[0].set_ylabel("y" if toy else LABELS[1])
+    draw_legend(figure, (before, after), scale, toy)
 
 
 def draw_variants(figure: Figure, found: Variants, radius: float, toy: bool) -> None:
     """The variants of a jet after the detector, over their outlines before it."""
     count = min(len(found.after), 8)
     axes = figure.subplots(-(-count // 4), min(count, 4), sharex=True, sharey=True, squeeze=False)
-    scale = _scale(found.after, 160)
+    scale = scale_of(found.after, 160)
     for i, ax in enumerate(axes.flat):
         if i >= count:
             ax.set_axis_off()
@@ -64,7 +78,7 @@ def draw_variants(figure: Figure, found: Variants, radius: float, toy: bool) -> 
             _draw_particles(ax, found.before[np.flatnonzero(same)[:1]], scale, toy, outline=True)
         jet = found.after[i]
         _draw_particles(ax, jet, scale, toy)
-        _frame(ax, radius, toy)
+        draw_frame(ax, radius, toy)
         ax.set_title(_summary(jet, found.angles[i], toy), loc="left", fontsize=9)
         ax.tick_params(labelsize=8)
         ax.minorticks_off()
@@ -78,11 +92,12 @@ def _summary(jet: JetArray, angle: float, toy: bool) -> str:
     return f"{turned}:  $p_T$ = {pt:.0f},  m = {mass:.0f} GeV"
 
 
-def _positions(jet: JetArray, toy: bool) -> np.ndarray:
+def positions_of(jet: JetArray, toy: bool) -> np.ndarray:
+    """Where the constituents lie in the plane, ``[n, 2]``, about the jet axis; a toy's origin."""
     return jet.relative_positions("origin" if toy else "jet")
 
 
-def _scale(jet: JetArray, area: float) -> float:
+def scale_of(jet: JetArray, area: float) -> float:
     """Points² a GeV, so that the hardest constituent covers ``area``."""
     largest = jet.column("pt").max(initial=0)
     return area / largest if largest > 0 else 1.0
@@ -90,12 +105,12 @@ def _scale(jet: JetArray, area: float) -> float:
 
 def _draw_particles(ax: Any, jet: JetArray, scale: float, toy: bool, outline: bool = False) -> None:
     hardest_first = np.argsort(-jet.column("pt"), kind="stable")  # small circles lie on top
-    x, y = _positions(jet, toy)[hardest_first].T
+    x, y = positions_of(jet, toy)[hardest_first].T
     area = scale * jet.column("pt")[hardest_first]
     if outline:
         ax.scatter(x, y, s=area, facecolors="none", edgecolors=GREY, linewidths=0.5, alpha=0.7)
     else:
-        colours = np.array(list(KINDS.values()))[_kinds(jet, toy)[hardest_first]]
+        colours = np.array(list(KINDS.values()))[kinds_of(jet, toy)[hardest_first]]
         ax.scatter(x, y, s=area, c=colours, linewidths=0.6, alpha=0.6)
 
 
@@ -105,7 +120,7 @@ def _draw_tree(ax: Any, jet: JetArray, toy: bool) -> None:
     import networkx as nx
     from matplotlib.collections import LineCollection
 
-    positions = _positions(jet, toy)
+    positions = positions_of(jet, toy)
     if not 1 < len(positions) <= 400:
         return
     graph = nx.Graph()
@@ -118,7 +133,8 @@ def _draw_tree(ax: Any, jet: JetArray, toy: bool) -> None:
                                      linewidths=0.8, alpha=0.8, zorder=0))  # fmt: skip
 
 
-def _frame(ax: Any, radius: float, toy: bool) -> None:
+def draw_frame(ax: Any, radius: float, toy: bool) -> None:
+    """The jet's axis and radius, and the limits of a panel."""
     from matplotlib.patches import Circle
 
     ax.add_patch(Circle((0, 0), radius, fill=False, linestyle=(0, (4, 3)), color=GREY, lw=0.9))
@@ -128,16 +144,19 @@ def _frame(ax: Any, radius: float, toy: bool) -> None:
     ax.set_aspect("equal")
 
 
-def _legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: bool) -> None:
+def draw_legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: bool) -> None:
+    """The kinds of constituents that the jets have, and circles of two pT, below the panels."""
     from matplotlib.lines import Line2D
 
-    present = np.unique(np.concatenate([_kinds(jet, toy) for jet in jets]))
+    present = np.unique(np.concatenate([kinds_of(jet, toy) for jet in jets]))
     names = list(KINDS)
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=8, alpha=0.6, color=KINDS[names[i]])
         for i in present
     ]
-    words = ["deposit"] if toy else [names[i] for i in present]
+    words = ["deposit" if toy else "constituent"]
+    if _told_apart(jets[0], toy):
+        words = [names[i] for i in present]
     sizes = () if toy else (5, 50)
     handles += [
         Line2D([], [], linestyle="", marker="o", markersize=np.sqrt(scale * pt), color=GREY,
@@ -145,4 +164,6 @@ def _legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: bool)
         for pt in sizes
     ]  # fmt: skip
     words += [f"{pt} GeV" for pt in sizes]
-    figure.legend(handles, words, loc="outside lower center", ncols=len(words))
+    largest = max(np.sqrt(scale * pt) for pt in (0, *sizes))
+    figure.legend(handles, words, loc="outside lower center", ncols=len(words),
+                  handleheight=max(0.7, largest / 9))  # fmt: skip

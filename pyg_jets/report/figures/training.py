@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyg_jets.report.classes import Classifier
 from pyg_jets.report.compare import Contender
 from pyg_jets.report.figures.style import label, network_colour
 from pyg_jets.report.load import Run
@@ -14,10 +15,19 @@ from pyg_jets.report.load import Run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["best_epoch", "draw_training", "training_size", "with_history"]
+__all__ = [
+    "Network",
+    "best_epoch",
+    "draw_training",
+    "have_auc",
+    "training_size",
+    "with_history",
+]
+
+Network = Contender | Classifier
 
 
-def with_history(networks: Sequence[Contender]) -> list[Contender]:
+def with_history(networks: Sequence[Network]) -> list[Network]:
     """The networks whose runs kept training curves."""
     return [one for one in networks if one.run is not None and len(_epochs(one.run.history))]
 
@@ -34,32 +44,41 @@ def best_epoch(run: Run) -> int | None:
     return None
 
 
-def training_size(n_networks: int) -> tuple[float, float]:
+def training_size(networks: Sequence[Network]) -> tuple[float, float]:
     """Width and height of the figure (inches)."""
-    rows, columns = _grid(n_networks)
+    rows, columns = _grid(networks)
     return 3.5 * columns + (1.2 if columns == 2 else 0.4), 2.8 * rows + 0.2
 
 
-def _grid(n_networks: int) -> tuple[int, int]:
-    columns = 3 if n_networks not in (1, 3) else 2
-    return -(-(n_networks + 1) // columns), columns
+def _grid(networks: Sequence[Network]) -> tuple[int, int]:
+    panels = len(networks) + have_auc(networks)
+    columns = panels if panels < 3 else 3 - (panels == 4)
+    return -(-panels // columns), columns
 
 
-def draw_training(figure: Figure, networks: Sequence[Contender]) -> None:
+def have_auc(networks: Sequence[Network]) -> bool:
+    """Whether there is an AUC of the validation, as taggers of two classes have."""
+    return any(one.run is not None and "val/auc" in one.run.history for one in networks)
+
+
+def draw_training(figure: Figure, networks: Sequence[Network]) -> None:
     """A panel of losses for each run, as losses differ, and one of the validation AUC of all."""
-    axes = figure.subplots(*_grid(len(networks)), squeeze=False).ravel()
+    axes = figure.subplots(*_grid(networks), squeeze=False).ravel()
     for ax, one in zip(axes, networks, strict=False):
         _draw_losses(ax, one)
-    _draw_auc(axes[len(networks)], networks)
-    for ax in axes[: len(networks) + 1]:
+    drawn = len(networks)
+    if have_auc(networks):
+        _draw_auc(axes[drawn], networks)
+        drawn += 1
+    for ax in axes[:drawn]:
         ax.set_xlabel("epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.tick_params(which="minor", axis="x", bottom=False, top=False)
-    for ax in axes[len(networks) + 1 :]:
+    for ax in axes[drawn:]:
         ax.set_axis_off()
 
 
-def _draw_losses(ax: Any, one: Contender) -> None:
+def _draw_losses(ax: Any, one: Network) -> None:
     assert one.run is not None  # as with_history chose
     colour, history = network_colour(one.colour), one.run.history
     looks = {"train/loss": ("training", "--"), "val/loss": ("validation", "-")}
@@ -74,7 +93,7 @@ def _draw_losses(ax: Any, one: Contender) -> None:
         ax.legend(loc="best")
 
 
-def _draw_auc(ax: Any, networks: Sequence[Contender]) -> None:
+def _draw_auc(ax: Any, networks: Sequence[Network]) -> None:
     for one in networks:
         assert one.run is not None  # as with_history chose
         colour = network_colour(one.colour)
@@ -92,7 +111,7 @@ def _plot(ax: Any, history: Mapping[str, np.ndarray], name: str, **look: Any) ->
         ax.plot(history["epoch"][filled], history[name][filled], **look)
 
 
-def _mark_best(ax: Any, one: Contender, name: str) -> None:
+def _mark_best(ax: Any, one: Network, name: str) -> None:
     assert one.run is not None  # as with_history chose
     best, values = best_epoch(one.run), one.run.history.get(name)
     if best is not None and values is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pyg_jets.report import describe
 from pyg_jets.report.compare import beyond_two_errors
-from pyg_jets.report.numbers import count, duration
+from pyg_jets.report.numbers import count, duration, listed
 from pyg_jets.report.scan.cells import Cell
 from pyg_jets.report.scan.load import BROKEN, Point, Scan
 from pyg_jets.report.scan.numbers import number
@@ -92,7 +92,7 @@ def ran(cells: Sequence[Cell]) -> str:
     if detectors != [""]:
         told = ", ".join(one or "none" for one in detectors)
         named += [f"{counted(len(detectors), 'detector')} ({told})"]
-    return f"{_listed(named)}, trained on {size} jets; {replicas(cells)} a cell."
+    return f"{listed(named)}, trained on {size} jets; {replicas(cells)} a cell."
 
 
 def replicas(cells: Iterable[Cell]) -> str:
@@ -125,10 +125,6 @@ def counted(number: int, noun: str) -> str:
         ('1 arm', '1,200 arms')
     """
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def verdict_text(statement: Statement) -> str:
