@@ -41,12 +41,16 @@ print(json.dumps(max(peak) - before))
 """
 
 
-def weaver(x: Tensor, ptr: Tensor, pos: Tensor) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """Weaver's network and what it reads of the same jets."""
+def weaver(features: int = FEATURES, dropout: float = 0.1) -> nn.Module:
+    """Weaver's network."""
     blocks = [(16, widths) for widths in BLOCKS]
-    model = WeaverParticleNet(FEATURES, 2, blocks, [(256, 0.1)], use_fusion=False, trim=False)
-    (features, mask), (points, _) = padded(x, ptr, LENGTH), padded(pos, ptr, LENGTH)
-    return model, tuple(t.transpose(1, 2).contiguous() for t in (points, features, mask.bool()))
+    return WeaverParticleNet(features, 2, blocks, [(256, dropout)], use_fusion=False, trim=False)
+
+
+def for_weaver(x: Tensor, ptr: Tensor, pos: Tensor, length: int = LENGTH) -> tuple[Tensor, ...]:
+    """What it reads of jets: points, features and mask, padded."""
+    (features, mask), (points, _) = padded(x, ptr, length), padded(pos, ptr, length)
+    return tuple(t.transpose(1, 2).contiguous() for t in (points, features, mask.bool()))
 
 
 def step(model: nn.Module, y: Tensor, *inputs: Tensor) -> Callable[[], None]:
@@ -78,8 +82,7 @@ def one_step(whose: str, n_jets: int = BATCH) -> Callable[[], None]:
     pos = x[:, :2].contiguous()
     if whose == "ours":
         return step(ParticleNet(FEATURES, BLOCKS, out_channels=2), y, x, ptr, pos)
-    model, inputs = weaver(x, ptr, pos)
-    return step(model, y, *inputs)
+    return step(weaver(), y, *for_weaver(x, ptr, pos))
 
 
 def flops(ptr: Tensor) -> float:
@@ -131,7 +134,7 @@ def run(repeats: int = 5) -> list[Row]:
     """All figures."""
     x, ptr, y = batch_of(BATCH, FEATURES)
     pos = x[:, :2].contiguous()
-    theirs, inputs = weaver(x, ptr, pos)
+    theirs, inputs = weaver(), for_weaver(x, ptr, pos)
     ours = ParticleNet.from_weaver(theirs.state_dict())
     note = f"{len(x) / BATCH:.0f} particles a jet; weaver's padded to {LENGTH}"
     mine, peer = alternate(step(ours, y, x, ptr, pos), step(theirs, y, *inputs), repeats)

@@ -24,7 +24,7 @@ class Row:
     """One line of the table; figures that do not apply are ``None``."""
 
     what: str
-    ours: float
+    ours: float | None
     peer: float | None = None
     ratio: float | None = None
     at_least: float | None = None
