@@ -1,6 +1,6 @@
 """Tagging metrics with standard errors, and baselines; they rank raw scores, never rescale."""
 
-from pyg_jets.metrics.intervals import Interval, efficiency_interval, rejection_interval
+from pyg_jets.metrics.intervals import Interval, efficiency_interval, rejection_interval, score_cut
 from pyg_jets.metrics.invariance import spread
 from pyg_jets.metrics.multiclass import confusion_matrix, one_against_one, one_against_rest
 from pyg_jets.metrics.resampling import Estimate, bootstrap, difference, resamples
@@ -30,6 +30,7 @@ __all__ = [
     "rejection_interval",
     "resamples",
     "roc_curve",
+    "score_cut",
     "signal_efficiency",
     "significance_improvement",
     "spread",

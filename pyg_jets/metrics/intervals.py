@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import beta
 
-from pyg_jets.metrics.inputs import scores_and_labels, weights_of
+from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
 from pyg_jets.metrics.tagging import background_efficiency, fact
 
-__all__ = ["Interval", "efficiency_interval", "rejection_interval"]
+__all__ = ["LIMIT", "Interval", "efficiency_interval", "rejection_interval", "score_cut"]
 
 #: Where fewer background jets pass a cut, only a lower limit of the rejection is given.
 _FEW = 10
-_ONE_SIGMA, _LIMIT = 0.6826894921370859, 0.95
+_ONE_SIGMA = 0.6826894921370859
+#: The confidence of a lower limit.
+LIMIT = 0.95
 
 
 class Interval(NamedTuple):
@@ -83,17 +85,26 @@ def rejection_interval(
     background = worth[~signal]
     total = background.sum() ** 2 / (background**2).sum()
     passed = min(share, 1.0) * total
-    cut = _cut(score[signal], worth[signal], signal_efficiency)
+    cut = score_cut(score[signal], signal_efficiency, worth[signal])
     if int((score[~signal & (worth > 0)] >= cut).sum()) < _FEW:
-        limit = 1 / efficiency_interval(passed, total, 2 * _LIMIT - 1)[1]
+        limit = 1 / efficiency_interval(passed, total, 2 * LIMIT - 1)[1]
         return Interval(limit, limit, float("inf"))
     low, high = efficiency_interval(passed, total)
     return Interval(1 / share, 1 / high, 1 / low)
 
 
-def _cut(score: np.ndarray, worth: np.ndarray, efficiency: float) -> float:
-    """The score above which a share of the signal's weight lies."""
-    order = np.argsort(-score, kind="stable")
-    passed = np.cumsum(worth[order]) / worth.sum()
-    last = min(int(np.searchsorted(passed, efficiency)), len(order) - 1)
-    return float(score[order[last]])
+def score_cut(scores: Any, signal_efficiency: float = 0.5, weights: Any = None) -> float:
+    """The highest score that a share of the signal jets reaches.
+
+    Args:
+        scores: A score for each signal jet, ``[S]``.
+        signal_efficiency: The share, in (0, 1].
+        weights: A weight for each of them, ``[S]``. Default: all count the same.
+
+    Examples:
+        >>> score_cut([0.1, 0.4, 0.35, 0.8], 0.5)
+        0.4
+    """
+    score = as_numpy(scores).astype(np.float64).reshape(-1)
+    worth = weights_of(weights, np.ones(len(score), bool))
+    return float(-np.quantile(-score, signal_efficiency, method="inverted_cdf", weights=worth))

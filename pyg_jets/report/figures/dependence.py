@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyg_jets.metrics import Interval, efficiency_interval
+from pyg_jets.metrics import Interval, efficiency_interval, score_cut
+from pyg_jets.metrics.intervals import LIMIT
 from pyg_jets.report.compare import Contender
 from pyg_jets.report.figures.style import GREY, label, network_colour
 
@@ -34,8 +35,6 @@ OBSERVABLES = {"multiplicity": "number of constituents", "pt": "jet $p_T$ [GeV]"
 _BINS, _FEWEST = 6, 150
 #: Quantiles of the background jets at which the outermost bins are drawn to end.
 _OUTERMOST = (0.005, 0.995)
-#: Confidence of the lower limit where no background jet passes.
-_LIMIT = 0.95
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Dependence:
 def measure(one: Contender, bins: Bins) -> Dependence:
     """Rejection and efficiency of a network, at the highest cut that half of the signal passes."""
     signal, worth = one.labels == 1, one.weights if one.weights is not None else _ones(one)
-    passed = one.scores >= cut(one.scores[signal], worth[signal])
+    passed = one.scores >= score_cut(one.scores[signal], EFFICIENCY, worth[signal])
     rejection, efficiency = [], []
     for number in range(len(bins)):
         inside = bins.which == number
@@ -115,11 +114,6 @@ def measure(one: Contender, bins: Bins) -> Dependence:
 
 def _ones(one: Contender) -> np.ndarray:
     return np.ones(len(one.labels))
-
-
-def cut(scores: np.ndarray, weights: np.ndarray) -> float:
-    """The highest score that :data:`EFFICIENCY` of the weight reaches."""
-    return float(-np.quantile(-scores, EFFICIENCY, method="inverted_cdf", weights=weights))
 
 
 def _share(passed: np.ndarray, worth: np.ndarray, jets: np.ndarray) -> tuple[Interval, float]:
@@ -135,7 +129,7 @@ def _share(passed: np.ndarray, worth: np.ndarray, jets: np.ndarray) -> tuple[Int
 def _inverse(share: Interval, total: float) -> Interval:
     """1/ε of an interval of ε, a lower limit where none passes."""
     if share.value == 0:
-        limit = 1 / efficiency_interval(0, total, 2 * _LIMIT - 1)[1]
+        limit = 1 / efficiency_interval(0, total, 2 * LIMIT - 1)[1]
         return Interval(np.inf, limit, np.inf)
     return Interval(1 / share.value, 1 / share.high, 1 / share.low)
 
@@ -162,6 +156,7 @@ def draw_dependence(figure: Figure, networks: Sequence[Contender], bins: Sequenc
         for ax in column:
             _frame(ax, one)
     axes[0, 0].set_yscale("log")
+    axes[0, 0].set_ylim(top=_highest(networks, bins))
     axes[0, 0].yaxis.set_major_formatter(LogFormatter())
     axes[0, 0].yaxis.set_minor_formatter(LogFormatter())
     axes[0, 0].set_ylabel(r"background rejection $1/\varepsilon_B$")
@@ -170,6 +165,13 @@ def draw_dependence(figure: Figure, networks: Sequence[Contender], bins: Sequenc
     figure.align_ylabels(axes[:, 0])
     handles, labels = axes[1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
+
+
+def _highest(networks: Sequence[Contender], bins: Sequence[Bins]) -> float | None:
+    """The end of the axis: some way above all points, wherever an error bar may end."""
+    found = [i for one in bins for network in networks for i in measure(network, one).rejection]
+    seen = [i.value if np.isfinite(i.value) else i.low for i in found if not np.isnan(i.value)]
+    return 4 * max(seen) if seen else None
 
 
 def _middles(bins: Bins, number: int, count: int) -> np.ndarray:
