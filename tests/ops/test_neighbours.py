@@ -59,9 +59,24 @@ def test_knn_against_a_tree(width, azimuth, k, switch):
 
 
 @both
+@pytest.mark.parametrize("k", [5, 150])
+@pytest.mark.parametrize(("width", "azimuth"), [(2, 0), (7, None)])
+def test_knn_of_jets_of_several_blocks(width, azimuth, k, switch):
+    x, ptr = points(width, [127, 128, 129, 300])
+    assert knn(x, ptr, k, azimuth).tolist() == by_tree(x, ptr, k, azimuth).tolist()
+
+
+@both
+def test_distances_that_overflow_come_last(switch):
+    x = torch.tensor([[0.0], [2e30], [1.0], [-2e30]])
+    assert knn(x, torch.tensor([0, 4]), 3)[[0, 2]].tolist() == [[2, 1, 3], [0, 1, 3]]
+
+
+@both
+@pytest.mark.parametrize("counts", [COUNTS, [127, 128, 129, 300]], ids=["small", "large"])
 @pytest.mark.parametrize(("width", "azimuth"), [(2, None), (2, 1), (64, None)])
-def test_radius_against_all_distances(width, azimuth, switch):
-    x, ptr = points(width)
+def test_radius_against_all_distances(width, azimuth, counts, switch):
+    x, ptr = points(width, counts)
     x = x / math.sqrt(width)
     found, out_ptr = radius(x, ptr, 0.8, azimuth)
     for i, (a, b) in enumerate(pairwise(out_ptr)):
