@@ -70,7 +70,7 @@ def module(
 ) -> JetDataModule:
     """The data of ``comparison.yaml``."""
     dataset = PythiaJets(
-        "data/pythia", processes, 50000, (500, 600), split_fractions=(0.47, 0.04, 0.49)
+        "data/pythia", processes, 50000, (500, 600), split_fractions=(0.478, 0.042, 0.48)
     )
     seen, weights = Resimulate("cms-like", angles=1), FlatWeights()
     return JetDataModule(
