@@ -90,13 +90,14 @@ class PythiaJets(GeneratedDataset):
         if detector is not None:
             Detector.preset(detector)
         self.classes = tuple(processes)
-        self.level, self.pt, self.n_jets = level, tuple(pt), n_jets
+        low, high = pt  # whole numbers or not, the jets are the same, and so is their folder
+        self.level, self.pt, self.n_jets = level, (float(low), float(high)), n_jets
         self.detector, self.detector_seed, self.radius = detector, detector_seed, radius
         self.generator: dict[str, Any] = {
             "pt": self.pt,
-            "eta_max": eta_max,
-            "radius": radius,
-            "pthat": tuple(pthat),
+            "eta_max": float(eta_max),
+            "radius": float(radius),
+            "pthat": tuple(map(float, pthat)),
             "settings": tuple(settings),
             "shower": shower,
             "seed": seed,

@@ -247,6 +247,12 @@ class TestPythiaJets:
         if level == "gen":
             assert len(dataset) == 24
 
+    def test_whole_numbers_and_others_are_the_same_jets(self, roots):
+        dataset = PythiaJets(roots[PythiaJets], **SMALL[PythiaJets])
+        same = PythiaJets(roots[PythiaJets], **SMALL[PythiaJets], pt=(500, 600), eta_max=2)
+        assert same.raw_dir == dataset.raw_dir
+        assert same.content_hash == dataset.content_hash
+
     def test_reco_is_the_first_variant_of_resimulate(self, roots):
         from torch_geometric.data import Batch
 
