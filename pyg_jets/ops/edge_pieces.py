@@ -17,7 +17,7 @@ from pyg_jets.ops.kernel import use_kernels
 __all__ = ["Part", "parts"]
 
 #: Edges that are worked on at once: their activations stay in the cache between two steps.
-_EDGES = 1 << 12
+_EDGES = 1 << 11
 
 
 class Part(NamedTuple):

@@ -40,13 +40,22 @@ def kinematics(processes: tuple[str, str]) -> dict[str, float]:
     return found
 
 
-def crossed(run: Run, shower: str) -> Run:
-    """A trained network, tested on the jets of another shower."""
-    folder = FOLDER / "crossed" / f"{run.title}-{shower}"
+#: What differs in the jets of the two showers.
+SHOWERS = {
+    "simple": {"shower": "simple", "n_jets": 50000, "split_fractions": [0.478, 0.042, 0.48]},
+    "vincia": {"shower": "vincia", "n_jets": 8000, "split_fractions": [0.45, 0.1, 0.45]},
+}
+
+
+def tested(run: Run, name: str, shower: str) -> Run:
+    """A trained network, tested on the jets of a shower: its own, or another."""
+    if run.facts["shower"] == shower:
+        return run
+    folder = FOLDER / "crossed" / f"{name}-{run.title}-{shower}"
     if not (folder / "metrics.json").exists():
-        print(f"testing {run.title} on {shower}", flush=True)
-        words = ["test", f"--config={run.folder}/config.yaml"]
-        words += [f"--data.dataset.init_args.shower={shower}", f"--run={folder}"]
+        print(f"testing {run.title} ({name}) on {shower}", flush=True)
+        words = ["test", f"--config={run.folder}/config.yaml", f"--run={folder}"]
+        words += [f"--data.dataset.init_args.{k}={v}" for k, v in SHOWERS[shower].items()]
         words += [f"--ckpt_path={run.folder}/checkpoints/best.ckpt", "--overwrite=true"]
         if pyg_jets(words) != 0:
             raise RuntimeError(f"{run.folder} could not be tested.")
@@ -54,17 +63,14 @@ def crossed(run: Run, shower: str) -> Run:
 
 
 def systematics() -> list[dict[str, Any]]:
-    """Each network trained and tested on both showers, top against QCD jets."""
+    """Networks trained on one shower and tested on both, top against QCD jets."""
     lines = []
-    for scan, own, other in (
-        ("comparison", "simple", "vincia"),
-        ("comparison_vincia", "vincia", "simple"),
-    ):
+    for scan in ("comparison", "comparison-showers"):
         for run in runs(scan):
-            if run.classes[1] == "top" and run.title != "ParticleNet":
-                for shower, tested in ((own, run), (other, crossed(run, other))):
-                    line = {"network": run.title, "trained": own, "tested": shower}
-                    lines.append(line | {"run": tested})
+            if run.classes[1] == "top":
+                name = f"{run.facts['shower']}-{run.provenance['n_train']}"
+                seen = {shower: tested(run, name, shower) for shower in SHOWERS}
+                lines.append({"run": run, "trained": run.facts["shower"], "tested": seen})
     return lines
 
 

@@ -61,7 +61,11 @@ def runs(scan: str) -> list[Run]:
     order = ["FCN", "PFN", "EFN", "ParticleNet-Lite", "ParticleNet"]
     return sorted(
         (run for run in found if run.predictions is not None),
-        key=lambda run: (run.classes[1] != "top", order.index(run.title)),
+        key=lambda run: (
+            run.classes[1] != "top",
+            run.facts["shower"] != "simple",
+            order.index(run.title),
+        ),
     )
 
 
