@@ -5,6 +5,7 @@ from pyg_jets.ops.edges import edge_sum
 from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
 from pyg_jets.ops.knn import knn
+from pyg_jets.ops.nearest import nearest
 from pyg_jets.ops.pointer import (
     batch_to_ptr,
     check_ragged,
@@ -26,6 +27,7 @@ __all__ = [
     "gather",
     "knn",
     "knn_graph",
+    "nearest",
     "ptr_to_batch",
     "radius",
     "radius_graph",

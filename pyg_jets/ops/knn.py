@@ -136,7 +136,7 @@ def knn_kernel(x, ptr, k, azimuth, out, start, stop):
             end = np.uint64(lanes_end(n, block))
             best[:] = _NONE
             for i in range(0, n, 4):
-                distances_kernel(x, first, n, i, azimuth, lanes, block, distances)
+                distances_kernel(x, first, n, i, azimuth, lanes, n, block, distances)
                 keys_kernel(distances, n, i, block, keys)
                 for s in range(0, found, 4):
                     insert_kernel(kept, s, doubles, end)

@@ -104,15 +104,15 @@ def lanes_end(n, block):
 
 
 @kernel(fastmath={"contract"})
-def distances_kernel(x, first, n, i, azimuth, lanes, block, out):
-    """Squared distances of the points ``i … i + 3`` of a jet to all those of a block.
+def distances_kernel(x, first, n, i, azimuth, lanes, n_lanes, block, out):
+    """Squared distances of the points ``i … i + 3`` of a jet to all those of a block of lanes.
 
     Four rows and four columns at once, so that each number is loaded and each sum stored a quarter
     as often; at this size all of it stays in registers. ``out`` has a row of 128 lanes for each of
     the four points; what is behind the jet's last point means nothing. Rows of one flat array and
     indices without a sign tell the compiler that nothing overlaps.
     """
-    end, n_columns = np.uint64(lanes_end(n, block)), x.shape[1]
+    end, n_columns = np.uint64(lanes_end(n_lanes, block)), x.shape[1]
     p, last = first + i, first + n - 1
     q, r, s = min(p + 1, last), min(p + 2, last), min(p + 3, last)
     for lane in range(end):

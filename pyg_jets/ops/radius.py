@@ -61,7 +61,7 @@ def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
         fill_lanes(x, first, n, lanes)
         for i in range(0, n, 4):
             for block in range((n + LANES - 1) // LANES):
-                distances_kernel(x, first, n, i, azimuth, lanes, block, distances)
+                distances_kernel(x, first, n, i, azimuth, lanes, n, block, distances)
                 begin = LANES * block
                 for r in range(min(4, n - i)):
                     if 0 <= i + r - begin < LANES:

@@ -70,7 +70,7 @@ def _losses(model: nn.Module, run: Run, jets: Jets) -> list[float]:
         loss = F.cross_entropy(run(batch), batch.y)
         loss.backward()
         optimizer.step()
-        found.append(float(loss))
+        found.append(float(loss.detach()))
     return found
 
 

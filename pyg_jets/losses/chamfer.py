@@ -1,0 +1,206 @@
+r"""The Chamfer distance of two sets of particles, jet by jet, ragged or masked."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pyg_jets.ops import counts_to_ptr, nearest, segment_mean, segment_sum
+
+__all__ = ["ChamferLoss", "chamfer", "masked_chamfer"]
+
+_REDUCTIONS = ("mean", "sum", "none")
+_PARTICLES = ("sum", "mean")
+
+
+def chamfer(
+    x: Tensor,
+    x_ptr: Tensor,
+    y: Tensor,
+    y_ptr: Tensor,
+    reduction: str = "mean",
+    particles: str = "sum",
+    squared: bool = True,
+    match: int | None = None,
+    x_weight: Tensor | None = None,
+    y_weight: Tensor | None = None,
+    unmatched: float = 0.0,
+) -> Tensor:
+    r"""See :class:`ChamferLoss`.
+
+    Args:
+        x: Particles of one set, ``[N, D]``.
+        x_ptr: Ragged pointer ``[J + 1]`` int64.
+        y: Particles of the other set, ``[M, D]``.
+        y_ptr: Ragged pointer ``[J + 1]`` int64.
+        reduction: See :class:`ChamferLoss`.
+        particles: See there.
+        squared: See there.
+        match: See there.
+        x_weight: How much each particle of ``x`` counts, ``[N]``. Default: all the same.
+        y_weight: The same for ``y``, ``[M]``.
+        unmatched: See :class:`ChamferLoss`.
+
+    Returns:
+        A scalar, or ``[J]`` with ``reduction="none"``.
+
+    Raises:
+        ValueError: If shapes do not fit together, a coordinate is not finite (the jet is named), or
+            an option is unknown.
+
+    Examples:
+        >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5]])
+        >>> chamfer(x, torch.tensor([0, 2]), y, torch.tensor([0, 1]))
+        tensor(0.7500)
+    """
+    _check(reduction, particles, match, x.size(-1), unmatched)
+    first = x.size(-1) if match is None else match
+    to_y, to_x = nearest(x[:, :first], x_ptr, y[:, :first], y_ptr)
+    one = _direction(x, x_ptr, y, to_y, x_weight, particles, squared, unmatched)
+    other = _direction(y, y_ptr, x, to_x, y_weight, particles, squared, unmatched)
+    total = one + other
+    if reduction == "none":
+        return total
+    return total.sum() if reduction == "sum" else total.sum() / max(len(total), 1)
+
+
+def _check(reduction: str, particles: str, match: int | None, width: int, unmatched: float) -> None:
+    for name, value, known in (
+        ("reduction", reduction, _REDUCTIONS),
+        ("particles", particles, _PARTICLES),
+    ):
+        if value not in known:
+            raise ValueError(f"Unknown {name} {value!r}: choose from {', '.join(known)}.")
+    if match is not None and not 1 <= match <= width:
+        raise ValueError(f"Expected match from 1 to the {width} columns of x, but got {match}.")
+    if not 0 <= unmatched < math.inf:
+        raise ValueError(f"Expected unmatched as a number of at least 0, but got {unmatched}.")
+
+
+def _direction(
+    x: Tensor,
+    ptr: Tensor,
+    y: Tensor,
+    index: Tensor,
+    weight: Tensor | None,
+    particles: str,
+    squared: bool,
+    unmatched: float,
+) -> Tensor:
+    """What the particles of ``x`` are away from their matches, jet by jet."""
+    if len(y):
+        away = (x - y[index.clamp(min=0)]).square().sum(1)
+        if not squared:  # a root has no slope at 0, where two particles agree
+            away = torch.where(away > 0, away, 1).sqrt() * (away > 0)
+        away = torch.where(index >= 0, away, unmatched)
+    else:
+        away = x.sum(1) * 0 + unmatched
+    if weight is not None:
+        if weight.shape != away.shape:
+            raise ValueError(f"Expected {len(away)} weights, but got {list(weight.shape)}.")
+        away = away * weight
+    reduce = segment_sum if particles == "sum" else segment_mean
+    return reduce(away.unsqueeze(1), ptr).squeeze(1)
+
+
+def masked_chamfer(
+    x: Tensor, y: Tensor, x_mask: Tensor, y_mask: Tensor, **options: object
+) -> Tensor:
+    r"""The same for padded arrays; what is masked is not looked at.
+
+    Args:
+        x: ``[J, P, D]``.
+        y: ``[J, Q, D]``.
+        x_mask: True for particles, ``[J, P]``.
+        y_mask: The same, ``[J, Q]``.
+        **options: Those of :func:`chamfer`; weights as ``[J, P]`` and ``[J, Q]``.
+
+    Examples:
+        >>> x, y = torch.tensor([[[0.0], [1.0]]]), torch.tensor([[[0.5], [9.0]]])
+        >>> masked_chamfer(x, y, torch.ones(1, 2), torch.tensor([[1, 0]]))
+        tensor(0.7500)
+    """
+    sets = []
+    for name, points, mask in (("x", x, x_mask), ("y", y, y_mask)):
+        if points.dim() != 3 or mask.shape != points.shape[:2]:
+            raise ValueError(
+                f"Expected {name} [J, P, D] and its mask [J, P], but got {list(points.shape)} and "
+                f"{list(mask.shape)}."
+            )
+        real = mask.bool()
+        sets += [points[real], counts_to_ptr(real.sum(1))]
+        weight = options.get(f"{name}_weight")
+        if isinstance(weight, Tensor):
+            options[f"{name}_weight"] = weight[real]
+    return chamfer(*sets, **options)  # type: ignore[arg-type]
+
+
+class ChamferLoss(nn.Module):
+    r"""The Chamfer distance of two sets of particles of each jet, of any sizes.
+
+    .. math::
+        L_j = \sum_{i} w_i\, |x_i - y_{k(i)}|^2 + \sum_{k} v_k\, |y_k - x_{i(k)}|^2, \quad
+        k(i) = \operatorname{argmin}_k |x_i - y_k|
+
+    Matches are found without gradient; it flows through the differences. Its unit is that of the
+    coordinates, squared. Where one set of a jet is empty its particles have no match.
+
+    The variants of the sources: positions alone (give these columns only), positions and the
+    intensity at the match (``match=2`` of three columns), the intensity as a third axis (all
+    columns, as by default).
+
+    Args:
+        reduction: Over jets: ``mean``, ``sum``, or ``none``.
+        particles: Over the particles of a jet, of each direction: ``sum`` or ``mean``.
+        squared: Whether distances are squared.
+        match: Number of leading columns by which matches are found. Default: all.
+        unmatched: What a particle without a match counts; two empty sets agree.
+
+    Shapes:
+        - **x:** ``[N, D]``, **x_ptr:** ``[J + 1]``, **y:** ``[M, D]``, **y_ptr:** ``[J + 1]``
+        - **output:** a scalar, or ``[J]``
+
+    Source: `arXiv:2109.15197 <https://arxiv.org/abs/2109.15197>`_,
+    `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_.
+
+    Examples:
+        >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5]])
+        >>> ChamferLoss("sum")(x, torch.tensor([0, 2]), y, torch.tensor([0, 1]))
+        tensor(0.7500)
+    """
+
+    def __init__(
+        self,
+        reduction: str = "mean",
+        particles: str = "sum",
+        squared: bool = True,
+        match: int | None = None,
+        unmatched: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check(reduction, particles, match, 2**31, unmatched)
+        self.options = {
+            "reduction": reduction,
+            "particles": particles,
+            "squared": squared,
+            "match": match,
+            "unmatched": unmatched,
+        }
+
+    def forward(
+        self,
+        x: Tensor,
+        x_ptr: Tensor,
+        y: Tensor,
+        y_ptr: Tensor,
+        x_weight: Tensor | None = None,
+        y_weight: Tensor | None = None,
+    ) -> Tensor:
+        """The distance of a batch."""
+        weights = {"x_weight": x_weight, "y_weight": y_weight}
+        return chamfer(x, x_ptr, y, y_ptr, **self.options, **weights)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.options.items())})"
