@@ -43,7 +43,7 @@ def kinematics(processes: tuple[str, str]) -> dict[str, float]:
 #: What differs in the jets of the two showers.
 SHOWERS = {
     "simple": {"shower": "simple", "n_jets": 50000, "split_fractions": [0.478, 0.042, 0.48]},
-    "vincia": {"shower": "vincia", "n_jets": 8000, "split_fractions": [0.45, 0.1, 0.45]},
+    "vincia": {"shower": "vincia", "n_jets": 5000, "split_fractions": [0.45, 0.1, 0.45]},
 }
 
 
