@@ -7,7 +7,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pyg_jets.ops import counts_to_ptr, nearest, segment_mean, segment_sum
+from pyg_jets.ops import (
+    counts_to_ptr,
+    matched_distance,
+    nearest,
+    nearest_distance,
+    segment_mean,
+    segment_sum,
+)
 
 __all__ = ["ChamferLoss", "chamfer", "masked_chamfer"]
 
@@ -56,10 +63,15 @@ def chamfer(
         tensor(0.7500)
     """
     _check(reduction, particles, match, x.size(-1), unmatched)
-    first = x.size(-1) if match is None else match
-    to_y, to_x = nearest(x[:, :first], x_ptr, y[:, :first], y_ptr)
-    one = _direction(x, x_ptr, y, to_y, x_weight, particles, squared, unmatched)
-    other = _direction(y, y_ptr, x, to_x, y_weight, particles, squared, unmatched)
+    if match is None or match == x.size(-1):
+        to_y, to_x, of_x, of_y = nearest_distance(x, x_ptr, y, y_ptr)
+    else:
+        to_y, to_x = nearest(x[:, :match], x_ptr, y[:, :match], y_ptr)
+        of_x = matched_distance(x, x_ptr, y, y_ptr, to_y)
+        of_y = matched_distance(y, y_ptr, x, x_ptr, to_x)
+    options = (particles, squared, unmatched)
+    one = _direction(of_x, x_ptr, to_y, x_weight, *options)
+    other = _direction(of_y, y_ptr, to_x, y_weight, *options)
     total = one + other
     if reduction == "none":
         return total
@@ -80,23 +92,19 @@ def _check(reduction: str, particles: str, match: int | None, width: int, unmatc
 
 
 def _direction(
-    x: Tensor,
+    away: Tensor,
     ptr: Tensor,
-    y: Tensor,
     index: Tensor,
     weight: Tensor | None,
     particles: str,
     squared: bool,
     unmatched: float,
 ) -> Tensor:
-    """What the particles of ``x`` are away from their matches, jet by jet."""
-    if len(y):
-        away = (x - y[index.clamp(min=0)]).square().sum(1)
-        if not squared:  # a root has no slope at 0, where two particles agree
-            away = torch.where(away > 0, away, 1).sqrt() * (away > 0)
+    """What particles are away from their matches, jet by jet."""
+    if not squared:  # a root has no slope at 0, where two particles agree
+        away = torch.where(away > 0, away, 1).sqrt() * (away > 0)
+    if unmatched > 0:
         away = torch.where(index >= 0, away, unmatched)
-    else:
-        away = x.sum(1) * 0 + unmatched
     if weight is not None:
         if weight.shape != away.shape:
             raise ValueError(f"Expected {len(away)} weights, but got {list(weight.shape)}.")

@@ -5,7 +5,8 @@ from pyg_jets.ops.edges import edge_sum
 from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
 from pyg_jets.ops.knn import knn
-from pyg_jets.ops.nearest import nearest
+from pyg_jets.ops.matched import matched_distance
+from pyg_jets.ops.nearest import nearest, nearest_distance
 from pyg_jets.ops.pointer import (
     batch_to_ptr,
     check_ragged,
@@ -27,7 +28,9 @@ __all__ = [
     "gather",
     "knn",
     "knn_graph",
+    "matched_distance",
     "nearest",
+    "nearest_distance",
     "ptr_to_batch",
     "radius",
     "radius_graph",

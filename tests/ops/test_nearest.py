@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
-from pyg_jets.ops import nearest
+from pyg_jets.ops import matched_distance, nearest
 from pyg_jets.ops.nearest import nearest_reference
 
 SIZES = [(3, 2), (0, 4), (1, 0), (7, 9), (0, 0), (90, 85), (130, 1), (300, 257), (5, 128)]
@@ -110,3 +110,31 @@ def test_opcheck_and_compile():
         table = sets(3, SIZES[seed:], seed=seed)
         for mine, want in zip(compiled(*table), nearest(*table), strict=True):
             assert torch.equal(mine, want)
+
+
+@both
+def test_matched_distances(switch):
+    x, x_ptr, y, y_ptr = sets(3)
+    to_y, _ = nearest(x[:, :2], x_ptr, y[:, :2], y_ptr)
+    x.requires_grad_()
+    found = matched_distance(x, x_ptr, y, y_ptr, to_y)
+    want = torch.where(to_y >= 0, (x - y[to_y.clamp(min=0)]).square().sum(1), 0)
+    torch.testing.assert_close(found, want)
+    for mine, other in zip(*(torch.autograd.grad(t.sum(), x) for t in (found, want)), strict=True):
+        torch.testing.assert_close(mine, other)
+    wrong = to_y.clone()
+    wrong[4] = 0  # of another jet
+    with pytest.raises(ValueError, match="that of particle 4 is 0"):
+        matched_distance(x, x_ptr, y, y_ptr, wrong)
+    with pytest.raises(ValueError, match=r"index \[536\] as int64"):
+        matched_distance(x, x_ptr, y, y_ptr, to_y[:-1])
+
+
+def test_opcheck_of_matches():
+    x, x_ptr, y, y_ptr = sets(3)
+    to_y, _ = nearest(x, x_ptr, y, y_ptr)
+    leaves = x.requires_grad_(), y.requires_grad_()
+    torch.library.opcheck(
+        torch.ops.pyg_jets.matched_distance.default, (leaves[0], x_ptr, leaves[1], y_ptr, to_y)
+    )
+    torch.library.opcheck(torch.ops.pyg_jets.nearest.default, (leaves[0], x_ptr, leaves[1], y_ptr))
