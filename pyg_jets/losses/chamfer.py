@@ -64,7 +64,7 @@ def chamfer(
     """
     _check(reduction, particles, match, x.size(-1), unmatched)
     if match is None or match == x.size(-1):
-        to_y, to_x, of_x, of_y = nearest_distance(x, x_ptr, y, y_ptr)
+        of_x, of_y, to_y, to_x = nearest_distance(x, x_ptr, y, y_ptr)
     else:
         to_y, to_x = nearest(x[:, :match], x_ptr, y[:, :match], y_ptr)
         of_x = matched_distance(x, x_ptr, y, y_ptr, to_y)

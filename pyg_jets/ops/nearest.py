@@ -49,14 +49,14 @@ def nearest(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor,
         >>> nearest(x, torch.tensor([0, 3]), y, torch.tensor([0, 2]))
         (tensor([1, 0, 0]), tensor([2, 0]))
     """
-    to_y, to_x, _, _ = nearest_distance(x.detach(), x_ptr, y.detach(), y_ptr)
+    _, _, to_y, to_x = nearest_distance(x.detach(), x_ptr, y.detach(), y_ptr)
     return to_y, to_x
 
 
 def nearest_distance(
     x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same, and the squared distances ``[N]`` and ``[M]``, through which the gradient flows.
+    """The squared distances ``[N]`` and ``[M]``, through which the gradient flows, and the same.
 
     A distance is 0 where there is nothing to match. See :func:`nearest`.
     """
@@ -169,29 +169,29 @@ def _nearest(
         check_finite(points, ptr)
     if not matches_by_kernel(x, y):
         to_y, to_x = nearest_reference(x, x_ptr, y, y_ptr)
-        return to_y, to_x, match_reference(x, y, to_y), match_reference(y, x, to_x)
+        return match_reference(x, y, to_y), match_reference(y, x, to_x), to_y, to_x
     to_y, to_x = x_ptr.new_empty(len(x)), y_ptr.new_empty(len(y))
     of_x, of_y = x.new_empty(len(x)), y.new_empty(len(y))
     arrays = [t.detach().contiguous().numpy() for t in (x, x_ptr, y, y_ptr, to_y, to_x)]
     arrays += [of_x.numpy().view(np.int32), of_y.numpy().view(np.int32)]
     both = arrays[1] + arrays[3]
     over_jets(lambda a, b: nearest_kernel(*arrays, a, b), both, copies=2 + x.size(1) // 8)
-    return to_y, to_x, of_x, of_y
+    return of_x, of_y, to_y, to_x
 
 
 @_nearest.register_fake
 def _(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     n, m = x.size(0), y.size(0)
-    return x_ptr.new_empty(n), y_ptr.new_empty(m), x.new_empty(n), y.new_empty(m)
+    return x.new_empty(n), y.new_empty(m), x_ptr.new_empty(n), y_ptr.new_empty(m)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     x, x_ptr, y, y_ptr = inputs
-    ctx.save_for_backward(x, x_ptr, y, y_ptr, *output[:2])
-    ctx.mark_non_differentiable(*output[:2])
+    ctx.save_for_backward(x, x_ptr, y, y_ptr, *output[2:])
+    ctx.mark_non_differentiable(*output[2:])
 
 
-def _gradient(ctx: Any, _: Any, __: Any, of_x: Tensor, of_y: Tensor) -> tuple[Any, ...]:
+def _gradient(ctx: Any, of_x: Tensor, of_y: Tensor, *_: Any) -> tuple[Any, ...]:
     x, x_ptr, y, y_ptr, to_y, to_x = ctx.saved_tensors
     slope_x, slope_y = match_gradient(of_x.contiguous(), x, x_ptr, y, to_y)
     back_y, back_x = match_gradient(of_y.contiguous(), y, y_ptr, x, to_x)
