@@ -1,6 +1,7 @@
 """PyG transforms, and batch transforms, which act on the whole gathered ``Batch``."""
 
 from pyg_jets.transforms.batch import Compose
+from pyg_jets.transforms.detect import Detect
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
 from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
 from pyg_jets.transforms.resimulate import Resimulate
@@ -10,6 +11,7 @@ __all__ = [
     "FEATURES",
     "TAGGER_FEATURES",
     "Compose",
+    "Detect",
     "Features",
     "FlatWeights",
     "KNNGraph",
