@@ -19,8 +19,9 @@ from pyg_jets.report.load import Run, load_run
 from tests.results import comparison_page as page
 from tests.results.comparison_costs import costs
 from tests.results.comparison_data import FOLDER, kept, module, runs
-from tests.results.comparison_weaver import losses, trainings
+from tests.results.comparison_weaver import losses, training
 
+SEEDS = (1, 2, 3)
 TASKS = (("qcd", "top"), ("gluon", "quark"))
 
 
@@ -80,7 +81,7 @@ def main() -> None:
     measured = {
         "costs": lambda: kept("costs", costs),
         "losses": lambda: kept("losses", losses),
-        "trainings": lambda: kept("trainings", trainings),
+        "trainings": lambda: [kept(f"training-{s}", lambda s=s: training(s)) for s in SEEDS],
         "kinematics": lambda: [
             kept(f"kinematics-{t[1]}", lambda t=t: kinematics(t)) for t in TASKS
         ],
