@@ -15,6 +15,7 @@ from pyg_jets.report.compare import Comparison, Contender, comparisons
 from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import pictures
+from pyg_jets.report.table import verdicts
 
 __all__ = ["write"]
 
@@ -32,7 +33,10 @@ python -m tests.results.comparison
 
 def write(path: Path, found: Sequence[Run], **measured: Any) -> None:
     """Write the page, and its figures beside it."""
-    compared = comparisons(found, BASELINES)
+    tasks = dict.fromkeys(run.classes for run in found)
+    compared = [
+        comparisons([run for run in found if run.classes == task], BASELINES)[0] for task in tasks
+    ]
     blocks = [
         "# Taggers side by side",
         _lead(compared),
@@ -67,9 +71,10 @@ def _lead(compared: Sequence[Comparison]) -> str:
     for one in compared:
         best = max(one.networks, key=lambda network: network.auc.value)
         signal, background = class_name(one.run.classes[1]), class_name(one.run.classes[0])
+        tree = one.baselines[-1]
         told.append(
-            f"{signal} against {background} jets: best is {best.title} with an AUC of "
-            f"{estimate(best.auc)}"
+            f"{signal} against {background} jets: of the networks best is {best.title} with an "
+            f"AUC of {estimate(best.auc)}, a tree on five observables has {estimate(tree.auc)}"
         )
     words = "; ".join(told)
     return (
@@ -90,7 +95,7 @@ EFN: the share of pT, Δη, Δφ): neither pT, η nor φ of the jet. Jets are we
 metrics such that each class is flat in 10 bins of pT by 8 of |η|, learned from the training jets.
 All batches hold 128 jets; the learning rate falls linearly; the epoch with the best validation AUC
 is tested. Training jets, both classes together: {trained}. ParticleNet sees half of the jets, for
-five epochs, as more does not fit a sitting on two cores: nothing here says how it would do with as
+five epochs, as more takes hours on two cores: nothing here says how it would do with as
 many as the others."""
 
 
@@ -117,6 +122,8 @@ def _task(compared: Comparison, path: Path) -> str:
 AUC and accuracy ± the bootstrap's standard error; 1/ε_B with its 68 % binomial interval, of the
 effective number of jets (Σw)²/Σw²; “>” is a lower limit at 95 %, where fewer than ten background
 jets pass. {notes}.
+
+{" ".join(verdicts(compared))}
 
 {figures}"""
 
@@ -161,7 +168,7 @@ A network (two layers of 32, scikit-learn) that reads the jet's pT and |η| alon
 
 
 def _systematics(lines: Sequence[dict[str, Any]]) -> str:
-    names = {"simple": "simple shower", "vincia": "Vincia"}
+    names = {"simple": "the simple shower", "vincia": "Vincia"}
     rows = []
     for line in lines:
         row = [line["run"].title, names[line["trained"]], count(line["run"].provenance["n_train"])]
@@ -172,7 +179,7 @@ def _systematics(lines: Sequence[dict[str, Any]]) -> str:
     of = ("AUC on {}", "1/ε_B on {}")
     heads = [text.format(name) for name in names.values() for text in of]
     sizes = ", ".join(
-        f"{count(len(lines[0]['tested'][shower].predictions.labels))} of {name}"
+        f"{count(len(lines[0]['tested'][shower].predictions.labels))} jets of {name}"
         for shower, name in names.items()
     )
     return f"""## Another parton shower

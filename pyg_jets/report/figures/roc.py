@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def draw_roc(figure: Figure, compared: Comparison) -> None:
     """1/εB of networks, with a 68 % band, and of baselines, over εS."""
     ax = figure.subplots()
     floor = FEWEST / compared.n_background
-    for one, dashes in zip(compared.baselines, BASELINES, strict=False):
+    for one, dashes in zip(compared.baselines, cycle(BASELINES), strict=False):
         ax.plot(*_curve(one.measured, floor), color=GREY, linestyle=dashes, label=label(one.title))
     for one in compared.networks:
         _draw_network(ax, one, floor)

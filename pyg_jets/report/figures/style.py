@@ -19,7 +19,13 @@ _NETWORKS = ("#3f90da", "#bd1f01", "#ffa90e", "#832db6", "#a96b59", "#e76300", "
 GREY = "#717581"
 BACKGROUND = "#94a4a2"
 #: Line styles of the baselines, all grey, in the order in which they come.
-BASELINES = ((0, (1, 1.5)), (0, (4, 2)), (0, (7, 2, 1.5, 2)), (0, (7, 2, 1.5, 2, 1.5, 2)))
+BASELINES = (
+    (0, (1, 1.5)),
+    (0, (4, 2)),
+    (0, (7, 2, 1.5, 2)),
+    (0, (7, 2, 1.5, 2, 1.5, 2)),
+    (0, ()),
+)
 
 #: Dots an inch: twice what a screen shows at the page's width.
 _DPI = 200
