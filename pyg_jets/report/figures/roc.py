@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FEWEST", "draw_roc"]
 
+#: With more entries a legend would hide curves.
+_INSIDE = 8
 #: A curve is drawn where at least so many background jets pass.
 FEWEST = 3
 
@@ -36,7 +38,11 @@ def draw_roc(figure: Figure, compared: Comparison) -> None:
     order = [*range(first, len(labels)), *range(first)]
     order.remove(len(labels) - 1)
     order.append(len(labels) - 1)
-    ax.legend([handles[i] for i in order], [labels[i] for i in order], loc="upper right")
+    entries = [handles[i] for i in order], [labels[i] for i in order]
+    if len(order) <= _INSIDE:
+        ax.legend(*entries, loc="upper right")
+    else:
+        figure.legend(*entries, loc="outside lower center", ncols=3)
 
 
 def _draw_network(ax: Any, one: Contender, floor: float) -> None:
