@@ -66,7 +66,7 @@ def tested(run: Run, name: str, shower: str) -> Run:
 def systematics() -> list[dict[str, Any]]:
     """Networks trained on one shower and tested on both, top against QCD jets."""
     lines = []
-    for scan in ("comparison", "comparison-showers"):
+    for scan in ("comparison", "comparison_showers"):
         for run in runs(scan):
             if run.classes[1] == "top":
                 name = f"{run.facts['shower']}-{run.provenance['n_train']}"
