@@ -141,7 +141,10 @@ def _costs(found: Sequence[Run], costs: dict[str, dict[str, float]]) -> str:
     for run in found:
         if run.classes[1] == "top":
             cost = costs[run.title]
-            numbers = (f"{cost[name]:,.0f}" for name in ("epoch_s", "us_per_jet", "peak_mb"))
+            numbers = (
+                f"{cost[name]:,.{0 if cost[name] >= 10 else 1}f}"
+                for name in ("epoch_s", "us_per_jet", "peak_mb")
+            )
             parameters = count(run.provenance["parameters"])
             jets, epochs = count(run.provenance["n_train"]), str(run.provenance["epochs"])
             lines.append((run.title, parameters, jets, epochs, *numbers))
