@@ -5,11 +5,13 @@ from pyg_jets.losses.classification import ClassificationLoss, classification_lo
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
 from pyg_jets.losses.kl import gaussian_kl
+from pyg_jets.losses.vae import VAELoss
 
 __all__ = [
     "ChamferLoss",
     "ClassificationLoss",
     "InvarianceLoss",
+    "VAELoss",
     "chamfer",
     "classification_loss",
     "gaussian_kl",

@@ -1,19 +1,35 @@
 """Networks on ragged batches: tensors in, tensors out.
 
-``MODELS`` lists every model; each is called as ``model(x, ptr, pos)`` and gives logits
-``[J, classes]``.
+``MODELS`` lists every tagger; each is called as ``model(x, ptr, pos)`` and gives logits
+``[J, classes]``. ``AUTOENCODERS`` lists what makes jets: ``model(x, ptr, target, target_ptr, y)``
+in training, and ``model.sample(n_jets, condition)``.
 """
 
 from pyg_jets.nn.layers import MLP, DeepSum, DynamicEdgeConv, EdgeConvBlock
-from pyg_jets.nn.models import EFN, FCN, PFN, ParticleNet, ParticleNetLite
+from pyg_jets.nn.models import (
+    EFN,
+    FCN,
+    PFN,
+    ConditionalGraphVAE,
+    ConvVAE,
+    GraphVAE,
+    ParticleNet,
+    ParticleNetLite,
+    Reconstruction,
+    VariationalAutoencoder,
+)
 
 MODELS: tuple[type, ...] = (FCN, PFN, EFN, ParticleNetLite, ParticleNet)
+AUTOENCODERS: tuple[type, ...] = (ConvVAE, GraphVAE, ConditionalGraphVAE)
 
 __all__ = [
+    "AUTOENCODERS",
     "MLP",
     "MODELS",
     "DeepSum",
     "DynamicEdgeConv",
     "EdgeConvBlock",
-    *(model.__name__ for model in MODELS),
+    "Reconstruction",
+    "VariationalAutoencoder",
+    *(model.__name__ for model in (*MODELS, *AUTOENCODERS)),
 ]

@@ -7,6 +7,7 @@ from pyg_jets.ops.graph import knn_graph, radius_graph
 from pyg_jets.ops.knn import knn
 from pyg_jets.ops.matched import matched_distance
 from pyg_jets.ops.nearest import nearest, nearest_distance
+from pyg_jets.ops.order import falling, highest
 from pyg_jets.ops.pointer import (
     batch_to_ptr,
     check_ragged,
@@ -25,7 +26,9 @@ __all__ = [
     "counts_to_ptr",
     "edge_block",
     "edge_sum",
+    "falling",
     "gather",
+    "highest",
     "knn",
     "knn_graph",
     "matched_distance",

@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 
 import lightning
 import numpy as np
+import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
@@ -29,13 +30,19 @@ from lightning.pytorch.loggers import WandbLogger
 from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside
 from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.generated import write_generated
+from pyg_jets.training.generator import Generator
 from pyg_jets.training.memory import keep_memory
-from pyg_jets.training.run_folder import TREE, RunFolder
+from pyg_jets.training.predictions import TREE
+from pyg_jets.training.run_folder import RunFolder
+from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
-from pyg_jets.training.words import flatten_words
+from pyg_jets.training.words import flatten_words, join_options
 
-__all__ = ["JetCLI", "check_words", "main", "make_data"]
+__all__ = ["TASKS", "JetCLI", "check_words", "main", "make_data", "task_of"]
 
+#: What a command line may train.
+TASKS: dict[str, type[lightning.LightningModule]] = {"tag": Tagger, "generate": Generator}
 
 _NOT_FOR_USERS = (
     # lightning 2.6: arguments beside those of the process are just what we want
@@ -64,12 +71,14 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 class JetCLI(LightningCLI):
-    """LightningCLI for `Tagger` and `JetDataModule`, where every run has its folder."""
+    """LightningCLI for a task and `JetDataModule`, where every run has its folder."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, early stopping and checkpoint."""
-        parser.add_argument("--run", default=_default_run(), help="folder of this run")
+        task = next(name for name, kind in TASKS.items() if kind is self._model_class)
+        parser.add_argument("--run", default=_default_run(task), help="folder of this run")
         for name, kind, default, text in (
+            ("task", str, task, "what is trained: tag, or generate"),
             ("title", str | None, None, "what a report calls this run (default: its folder)"),
             ("arm", str | None, None, "the arm of a study that this run belongs to"),
             ("samples", int, 200, "test jets kept before and after the detector, for pictures"),
@@ -80,11 +89,14 @@ class JetCLI(LightningCLI):
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        by_emd = task == "generate"
+        if by_emd:
+            parser.add_lightning_class_args(SelectByEMD, "selection")
         parser.set_defaults(
             {
-                "early_stopping.monitor": "val/loss",
-                "early_stopping.patience": 10,
-                "checkpoint.monitor": "val/loss",
+                "early_stopping.monitor": "val/emd" if by_emd else "val/loss",
+                "early_stopping.patience": 50 if by_emd else 10,
+                "checkpoint.monitor": "val/emd_admitted" if by_emd else "val/loss",
                 "checkpoint.filename": "best",
                 "checkpoint.save_last": True,
             }
@@ -118,6 +130,14 @@ class JetCLI(LightningCLI):
         trainer.callbacks += _further_callbacks.get()  # type: ignore[attr-defined]
         return trainer
 
+    def after_predict(self) -> None:
+        """Write the jets that were made."""
+        if isinstance(self.model, Generator):
+            path = Path(self._sub().run) / "predicted.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_generated(self.model, path, ("made",))
+            print(path)
+
     def after_fit(self) -> None:
         """Test the best checkpoint."""
         if self._sub().test_after_fit and not self.trainer.interrupted:
@@ -130,10 +150,33 @@ class JetCLI(LightningCLI):
             )
 
 
-def _default_run() -> str:
+def _default_run(task: str) -> str:
     """``runs/tagger``, or a folder for each run of an agent's sweep."""
     sweep, run = (os.environ.get(f"WANDB_{name}_ID") for name in ("SWEEP", "RUN"))
-    return f"runs/sweeps/{sweep}/{run}" if sweep and run else "runs/tagger"
+    kind = "tagger" if task == "tag" else "generator"
+    return f"runs/sweeps/{sweep}/{run}" if sweep and run else f"runs/{kind}"
+
+
+def task_of(words: Sequence[str]) -> str:
+    """The task that a command line, or a configuration of it, asks for; the last one counts.
+
+    Raises:
+        ValueError: For an unknown task.
+    """
+    found = "tag"
+    for word in join_options(words):
+        name, _, value = word.partition("=")
+        if name == "--task":
+            found = value
+        elif name == "--config" and Path(value).is_file():
+            try:
+                tree = yaml.safe_load(Path(value).read_text())
+            except (yaml.YAMLError, UnicodeDecodeError):
+                continue  # the parser says what is wrong with it
+            found = str(tree.get("task", found)) if isinstance(tree, dict) else found
+    if found not in TASKS:
+        raise ValueError(f"Unknown task {found!r}: choose from {', '.join(TASKS)}.")
+    return found
 
 
 def _seed_sample(config: Any) -> None:
@@ -264,7 +307,7 @@ def _cli(words: list[str], kind: type[JetCLI] = JetCLI) -> JetCLI:
         for message in _NOT_FOR_USERS:
             warnings.filterwarnings("ignore", message=message)
         return kind(
-            Tagger,
+            TASKS[task_of(words)],
             JetDataModule,
             args=words,
             seed_everything_default=1,

@@ -13,7 +13,14 @@ from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.loader import JetLoader, Share
 from pyg_jets.training.remember import Remember
 from pyg_jets.training.sample import TrainingSample
-from pyg_jets.transforms import TAGGER_FEATURES, Compose, Features, FlatWeights, Resimulate
+from pyg_jets.transforms import (
+    TAGGER_FEATURES,
+    Compose,
+    Detect,
+    Features,
+    FlatWeights,
+    Resimulate,
+)
 from pyg_jets.transforms.derive import derivable
 
 __all__ = ["JetDataModule"]
@@ -36,7 +43,8 @@ class JetDataModule(lightning.LightningDataModule):
             axis. Default: the tagger features, or the columns themselves where these do not follow.
         train_transform: A batch transform of the training jets, such as ``Resimulate``.
         eval_transform: The same for all others. Default: the un-rotated variant of
-            ``train_transform`` if that is a ``Resimulate``.
+            ``train_transform`` if that is a ``Resimulate``, itself if it is a ``Detect``, which
+            makes the features too.
         batch_size: Jets a batch, counted before their variants are made.
         eval_batch_size: Jets a batch where nothing is trained.
         num_workers: Processes of each loader.
@@ -82,6 +90,8 @@ class JetDataModule(lightning.LightningDataModule):
         _check_columns(dataset, train_transform, eval_transform)
         self.train_transform = train_transform
         self.eval_transform = eval_transform or _at(train_transform, 1)
+        if isinstance(train_transform, Detect) and eval_transform is None:
+            self.eval_transform = train_transform
         self.spread_transform = None
         if spread_angles > 1:
             self.spread_transform = _at(self.eval_transform, spread_angles, "before")
@@ -108,7 +118,14 @@ class JetDataModule(lightning.LightningDataModule):
     @property
     def n_features(self) -> int:
         """Number of features of a particle."""
-        return len(self.features.names)
+        return len(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the network reads of a particle."""
+        if isinstance(self.train_transform, Detect):
+            return tuple(self.train_transform.names)
+        return tuple(self.features.names)
 
     def loader(
         self,
@@ -122,7 +139,8 @@ class JetDataModule(lightning.LightningDataModule):
 
         With ``share`` each of several processes sees its own jets, none of them twice.
         """
-        whole = Compose([s for s in (transform, self.weights, self.features) if s is not None])
+        features = None if isinstance(transform, Detect) else self.features
+        whole = Compose([s for s in (transform, self.weights, features) if s is not None])
         if remember is not None and self._worth_remembering(jets, transform):
             if remember not in self._remembered:
                 made = JetLoader(jets, self.eval_batch_size, batch_transform=whole)
@@ -190,11 +208,11 @@ def _features(asked: Features | list[str] | None, dataset: JetDataset) -> Featur
 
 
 def _check_columns(dataset: JetDataset, *transforms: BaseTransform | None) -> None:
-    if dataset.columns != CANONICAL and any(isinstance(t, Resimulate) for t in transforms):
+    if dataset.columns != CANONICAL and any(isinstance(t, Resimulate | Detect) for t in transforms):
         raise ValueError(
             f"The detector needs the columns {', '.join(CANONICAL)} of x, but {dataset} has "
             f"{', '.join(dataset.columns)}: make it with features={list(CANONICAL)} if it can "
-            "give them, or leave Resimulate out."
+            "give them, or leave the detector out."
         )
 
 

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from pyg_jets import __version__
-from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside, write_json
 from pyg_jets.io import write_parquet
-from pyg_jets.metrics.baselines import tree_scores
 from pyg_jets.provenance import invocation, moment, versions
 from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.generated import write_generated
+from pyg_jets.training.generator import Generator
+from pyg_jets.training.predictions import TREE, write_predictions
 from pyg_jets.training.samples import samples
 from pyg_jets.training.tagger import Tagger
 
@@ -30,8 +30,6 @@ __all__ = ["RunFolder"]
 
 _PACKAGES = ("pyg-jets", "torch", "torch-geometric", "lightning", "numba", "numpy", "awkward",
              "pythia8mc", "fastjet", "scikit-learn")  # fmt: skip
-#: What the tree baseline reads.
-TREE = ("mass", "multiplicity")
 #: Seconds between two writings of ``metrics.csv``.
 _PAUSE = 2.0
 
@@ -122,14 +120,20 @@ class RunFolder(lightning.Callback):
     @rank_zero_only
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write what the test found."""
-        data = getattr(trainer, "datamodule", None)
-        if not isinstance(pl_module, Tagger) or not isinstance(data, JetDataModule):
+        data: Any = getattr(trainer, "datamodule", None)
+        if not isinstance(data, JetDataModule):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._write_predictions(pl_module, data)
-        if self.samples:
-            kept = samples(data, self.samples, self.variants)
-            write_parquet(kept, self.folder / "samples.parquet")
+        if isinstance(pl_module, Tagger):
+            predictions = self.folder / "predictions.parquet"
+            write_predictions(pl_module, data, predictions, self.tree)
+            if self.samples:
+                kept = samples(data, self.samples, self.variants)
+                write_parquet(kept, self.folder / "samples.parquet")
+        elif isinstance(pl_module, Generator):
+            write_generated(pl_module, self.folder / "generated.parquet")
+        else:
+            return
         write_json(self.folder / "provenance.json", self._provenance(trainer, pl_module, data))
         found = {
             name: float(value)
@@ -149,28 +153,8 @@ class RunFolder(lightning.Callback):
         best = (min if mode == "min" else max)(rows, key=lambda row: float(row[monitor]))
         return {name: float(best[name]) for name in best if name.startswith("val/")}
 
-    def _write_predictions(self, tagger: Tagger, data: JetDataModule) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        outputs = tagger.predictions
-        logits = outputs["logits"].float().numpy()
-        table: dict[str, Any] = {
-            "jet_id": outputs["jet_id"].flatten().numpy(),
-            "label": outputs["label"].flatten().numpy(),
-        }
-        if logits.shape[1] == 1:
-            table["score"] = logits[:, 0]
-        else:
-            table |= {f"score_{i}": logits[:, i] for i in range(logits.shape[1])}
-        if "weight" in outputs:
-            table["weight"] = outputs["weight"].flatten().numpy()
-        table |= _observables(data, table["jet_id"], self.tree)
-        with write_aside(self.folder / "predictions.parquet") as part:
-            pq.write_table(pa.table(table), part)
-
     def _provenance(
-        self, trainer: lightning.Trainer, tagger: Tagger, data: JetDataModule
+        self, trainer: lightning.Trainer, task: Any, data: JetDataModule
     ) -> dict[str, Any]:
         sizes = {f"n_{split}": len(jets) for split, jets in data.splits.items()}
         return {
@@ -192,13 +176,13 @@ class RunFolder(lightning.Callback):
             "weights": None if data.weights is None else repr(data.weights),
             "sample": dataclasses.asdict(data.sample),
             "detector": getattr(data.train_transform, "name", None),
-            "network_name": type(tagger.network).__name__,
-            "features": list(data.features.names),
+            "network_name": type(task.network).__name__,
+            "features": list(data.names),
             "train_transform": repr(data.train_transform),
-            "network": repr(tagger.network),
-            "loss": repr(tagger.loss),
+            "network": repr(task.network),
+            "loss": repr(task.loss),
             **sizes,
-            "parameters": sum(p.numel() for p in tagger.network.parameters()),
+            "parameters": sum(p.numel() for p in task.network.parameters()),
             "epochs": len({row["epoch"] for row in self.rows}),
             "steps": int(self.rows[-1]["step"]) if self.rows else 0,
             "wall_time_s": round(self.trained, 2),
@@ -219,34 +203,3 @@ def _machine() -> dict[str, Any]:
         "memory_gib": round(pages / 2**30, 1),
         "platform": platform.platform(),
     }
-
-
-def _tagging_columns(jets: JetDataset) -> dict[str, np.ndarray]:
-    """Observables as predictions keep them, at the level the data set is cut at."""
-    found = jets.observables(getattr(jets, "level", "gen"))
-    for above, below in ((2, 1), (3, 2)):
-        if f"tau{above}" in found:
-            bottom = found[f"tau{below}"]
-            ratio = np.divide(found[f"tau{above}"], bottom, where=bottom > 0,
-                              out=np.zeros_like(bottom))  # fmt: skip
-            found[f"tau{above}{below}"] = ratio
-    kept = ("pt", "eta", "mass", "softdrop_mass", "tau21", "tau32", "multiplicity")
-    return {name: found[name] for name in kept if name in found}
-
-
-def _observables(
-    data: JetDataModule, ids: np.ndarray, tree: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Observables of the test jets in the order of ``ids``, and a tree's score on some of them."""
-    test, train = (_tagging_columns(data.splits[split]) for split in ("test", "train"))
-    if not set(TREE) <= set(test):
-        return {}
-    if len(data.dataset.classes) == 2:
-        jets, weight = data.splits["train"], None
-        if data.weights is not None:
-            weight = data.weights.of(jets.jet, jets.y)
-        score = tree_scores(train, jets.y.numpy(), test, tree, weights=weight)
-        test["tree"] = score.astype(np.float32)
-    at = {int(jet): i for i, jet in enumerate(data.splits["test"].jet_id.tolist())}
-    order = np.array([at[int(jet)] for jet in ids])
-    return {name: value[order] for name, value in test.items()}

@@ -14,6 +14,7 @@ from torch_geometric.data import Batch
 from pyg_jets import metrics
 from pyg_jets.columns import check_names
 from pyg_jets.losses import ClassificationLoss
+from pyg_jets.training.means import EpochMeans
 from pyg_jets.training.scoring import area, gathered, several_classes, two_classes
 
 __all__ = ["Tagger"]
@@ -76,7 +77,7 @@ class Tagger(lightning.LightningModule):
         self.register_buffer("shift", torch.zeros(1))
         self.register_buffer("scale", torch.ones(1))
         self.collected: list[list[dict[str, Tensor]]] = []
-        self.tally: dict[str, Any] = {}
+        self.means = EpochMeans(self)
         self.predictions: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
@@ -136,18 +137,8 @@ class Tagger(lightning.LightningModule):
             loss = of_loss.total(terms)
         else:
             terms, loss = {}, of_loss(logits, batch.y, variant_of, **weight)
-        self._tally({"loss": loss, **terms}, batch.num_graphs)
+        self.means.add({"loss": loss, **terms}, batch.num_graphs)
         return loss
-
-    def _tally(self, values: dict[str, Tensor], weight: int) -> None:
-        """Add to the epoch's means, and log them with its last batch: a log costs half a step."""
-        for name, value in {**values, "weight": torch.ones(())}.items():
-            self.tally[name] = self.tally.get(name, 0) + weight * value.detach()
-        if self.trainer.is_last_batch:
-            total = self.tally.pop("weight")
-            means = {f"train/{name}": value / total for name, value in self.tally.items()}
-            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
-            self.tally = {}
 
     def _collect(self, batch: Batch, loader: int = 0) -> None:
         while len(self.collected) <= loader:

@@ -12,7 +12,7 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import Detector
-from pyg_jets.ops.pointer import ptr_to_batch
+from pyg_jets.ops import highest, ptr_to_batch
 from pyg_jets.transforms.batch import make_batch, ragged
 from pyg_jets.transforms.derive import Derived, derivable
 
@@ -126,9 +126,5 @@ def _hardest(x: Tensor, ptr: Tensor, most: int | None) -> tuple[Tensor, Tensor]:
     """The hardest particles of each jet, in falling pT; all of them, as they are, for ``None``."""
     if most is None:
         return x, ptr
-    jet = ptr_to_batch(ptr)
-    order = x[:, 0].argsort(descending=True, stable=True)
-    order = order[jet[order].argsort(stable=True)]
-    place = torch.arange(len(x), device=x.device) - ptr[jet]
-    counts = ptr.diff().clamp(max=most)
-    return x[order[place < most]], torch.cat((ptr.new_zeros(1), counts.cumsum(0)))
+    rows, kept = highest(x[:, 0], ptr, most)
+    return x[rows], kept

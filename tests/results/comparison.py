@@ -57,6 +57,7 @@ def tested(run: Run, name: str, shower: str) -> Run:
         print(f"testing {run.title} ({name}) on {shower}", flush=True)
         words = ["test", f"--config={run.folder}/config.yaml", f"--run={folder}"]
         words += [f"--data.dataset.init_args.{k}={v}" for k, v in SHOWERS[shower].items()]
+        words += ["--data.sample=null"]  # all that the other shower has for training
         words += [f"--ckpt_path={run.folder}/checkpoints/best.ckpt", "--overwrite=true"]
         if pyg_jets(words) != 0:
             raise RuntimeError(f"{run.folder} could not be tested.")

@@ -1,8 +1,23 @@
-"""Models: one architecture a file, called as ``model(x, ptr, pos)``."""
+"""Models, one architecture a file: taggers ``model(x, ptr, pos)``, and autoencoders of jets."""
 
+from pyg_jets.nn.models.conditional_graph_vae import ConditionalGraphVAE
+from pyg_jets.nn.models.conv_vae import ConvVAE
 from pyg_jets.nn.models.efn import EFN
 from pyg_jets.nn.models.fcn import FCN
+from pyg_jets.nn.models.graph_vae import GraphVAE
 from pyg_jets.nn.models.particle_net import ParticleNet, ParticleNetLite
 from pyg_jets.nn.models.pfn import PFN
+from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder
 
-__all__ = ["EFN", "FCN", "PFN", "ParticleNet", "ParticleNetLite"]
+__all__ = [
+    "EFN",
+    "FCN",
+    "PFN",
+    "ConditionalGraphVAE",
+    "ConvVAE",
+    "GraphVAE",
+    "ParticleNet",
+    "ParticleNetLite",
+    "Reconstruction",
+    "VariationalAutoencoder",
+]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets.nn.layers import MLP
-from pyg_jets.ops import check_ragged, check_rising, ptr_to_batch
+from pyg_jets.ops import check_ragged, check_rising, falling, ptr_to_batch
 
 __all__ = ["FCN"]
 
@@ -79,8 +79,7 @@ class FCN(nn.Module):
     def _flat(self, x: Tensor, ptr: Tensor) -> Tensor:
         n_jets, jet = len(ptr) - 1, ptr_to_batch(ptr)
         if self.order_by is not None:
-            order = x[:, self.order_by].argsort(descending=True, stable=True)
-            x = x[order[jet[order].argsort(stable=True)]]
+            x = x[falling(x[:, self.order_by], ptr)]
         place = torch.arange(len(x), device=x.device) - ptr[jet]
         # One row more than the list takes what is cut off.
         cell = jet * (self.max_particles + 1) + place.clamp(max=self.max_particles)

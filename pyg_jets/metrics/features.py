@@ -1,0 +1,79 @@
+r"""Features of jets and of particles by which generated and real jets are compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyg_jets import kinematics
+from pyg_jets.metrics.generation import feature_distance
+from pyg_jets.metrics.inputs import as_numpy
+
+__all__ = ["JET_FEATURES", "feature_distances", "jet_features", "particle_features"]
+
+#: Of each jet, the sum of its massless particles: GeV, and η and φ relative to its axis.
+JET_FEATURES = ("pt", "eta", "phi", "mass", "energy", "multiplicity")
+_PARTICLE = ("pt", "eta", "phi")
+
+
+def jet_features(x: Any, ptr: Any, physical: bool = True) -> dict[str, np.ndarray]:
+    """The features of each jet.
+
+    Args:
+        x: Massless particles (pT, η, φ) relative to the jet's axis ``[N, 3]``.
+        ptr: Ragged pointer ``[J + 1]``.
+        physical: Whether particles are that; else there is only the multiplicity.
+
+    Returns:
+        ``{name: [J]}`` of :data:`JET_FEATURES`, in float64.
+
+    Examples:
+        >>> found = jet_features([[3.0, 0.0, 0.0], [1.0, 0.0, 0.0]], [0, 2])
+        >>> found["pt"].tolist(), found["multiplicity"].tolist()
+        ([4.0], [2.0])
+    """
+    x, ptr = as_numpy(x).astype(np.float64), as_numpy(ptr)
+    multiplicity = np.diff(ptr).astype(np.float64)
+    if not physical:
+        return {"multiplicity": multiplicity}
+    pt, eta, phi = x.T
+    summed = kinematics.jet_momentum(pt, eta, phi, np.zeros_like(pt), ptr)
+    of_jet = kinematics.to_cylindrical(*summed)
+    values = (*of_jet, summed[3], multiplicity)
+    return dict(zip(JET_FEATURES, values, strict=True))
+
+
+def particle_features(x: Any) -> dict[str, np.ndarray]:
+    """The columns of all particles, ``{particle_pt: [N], …}``."""
+    columns = as_numpy(x).astype(np.float64).T
+    names = _PARTICLE if len(columns) == 3 else [str(i) for i in range(len(columns))]
+    return {f"particle_{name}": values for name, values in zip(names, columns, strict=True)}
+
+
+def feature_distances(
+    made: tuple[Any, Any], real: tuple[Any, Any], physical: bool = True
+) -> dict[str, float]:
+    r"""Distance of each feature, :math:`W_1` of the samples over the real deviation.
+
+    Features that are the same for all real jets, as the number of pixels may be, are left out.
+
+    Args:
+        made: Generated jets ``(x, ptr)``.
+        real: Real jets ``(x, ptr)``.
+        physical: See :func:`jet_features`.
+
+    Examples:
+        >>> x = [[3.0, 0.0, 0.1], [1.0, 0.2, 0.0], [2.0, 0.1, 0.3]]
+        >>> found = feature_distances((x, [0, 1, 3]), (x, [0, 1, 3]))
+        >>> list(found)[:3], found["mass"]
+        (['pt', 'eta', 'phi'], 0.0)
+    """
+    ours, theirs = (
+        {**jet_features(x, ptr, physical), **particle_features(x)} for x, ptr in (made, real)
+    )
+    return {
+        name: feature_distance(ours[name], values)
+        for name, values in theirs.items()
+        if len(values) and values.std() > 0
+    }

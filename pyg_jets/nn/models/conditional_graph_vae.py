@@ -1,0 +1,234 @@
+r"""A variational autoencoder of what a detector makes of a jet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pyg_jets.nn.layers import MLP
+from pyg_jets.nn.layers.energy import energy_score
+from pyg_jets.nn.layers.fates import Fates, combine, true_fates
+from pyg_jets.nn.layers.jet_encoder import JetEncoder
+from pyg_jets.nn.layers.jet_summary import jet_observables
+from pyg_jets.nn.layers.multiplicity import MultiplicityHead, MultiplicityLaw
+from pyg_jets.nn.layers.particle_scale import ParticleScale
+from pyg_jets.nn.layers.set_decoder import ResponseDecoder, keep_most_likely
+from pyg_jets.nn.models.vae import (
+    Reconstruction,
+    VariationalAutoencoder,
+    check_finite_jets,
+    check_pairs,
+)
+from pyg_jets.ops import gather, segment_sum
+
+__all__ = ["ConditionalGraphVAE"]
+
+
+class _Known(NamedTuple):
+    """What is known of a batch of jets before the detector."""
+
+    h: Tensor
+    ptr: Tensor
+    g: Tensor
+
+
+class ConditionalGraphVAE(VariationalAutoencoder):
+    r"""GEN → RECO: the particles of a jet after the detector, out of those before it.
+
+    .. math::
+        z_j \sim \mathcal{N}(\mu(x_j), \sigma^2(x_j)), \quad n_j \sim p(n \mid z_j, x_j), \quad
+        \hat x_{ji} = b_i + f(b_i, h_i, z_j, \varepsilon_i)
+
+    for the n particles that the detector sees, drawn by their learned chance to be seen. Others are
+    lost, or merged into their nearest neighbour, as those in one cell are: :math:`b_i` is what
+    comes of a particle with these, :math:`h_i` are features of an edge convolution. Each draw is
+    another response.
+
+    It learns its distribution, not only its mean, by the energy score
+    :math:`\operatorname{E}|\hat y - y| - \tfrac12 \operatorname{E}|\hat y - \hat y'|` of two draws
+    (J. Am. Stat. Assoc. 102 (2007) 359), which is least for the true distribution.
+
+    Args:
+        columns: Columns of a particle, 3: (pT, η, φ) relative to the axis of GEN.
+        latent: Numbers of the latent.
+        coordinates: See :class:`~pyg_jets.nn.layers.particle_scale.ParticleScale`.
+        channels: Widths of the encoder's layers.
+        blocks: Blocks of the encoder.
+        k: Neighbours in its edge convolutions; 0 for a deep set.
+        hidden: Width of the decoder.
+        layers: Layers of the decoder before its last.
+        noise: Gaussian numbers of a particle.
+
+    Shapes:
+        - **x:** GEN ``[N, 3]``, **ptr:** ``[J + 1]``, **target:** RECO ``[M, 3]``,
+          **target_ptr:** ``[J + 1]``
+        - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction` with the terms
+          ``multiplicity`` (nats, averaged over jets), ``fates`` (nats, averaged over particles),
+          ``response`` (energy score of the particles that are seen) and ``jet`` (of pT, mass, η,
+          φ, width and dispersion of the jet, of each and of all), both in units of the spread of
+          RECO about GEN
+
+    Examples:
+        >>> x, ptr = torch.rand(7, 3) + 0.1, torch.tensor([0, 3, 7])
+        >>> model = ConditionalGraphVAE(latent=4, channels=(8,), k=2)
+        >>> sorted(model(x, ptr, x, ptr).terms)
+        ['fates', 'jet', 'multiplicity', 'response']
+        >>> x, ptr = model.sample(2, (x, ptr))
+        >>> len(ptr), bool((x[:, 0] > 0).all())
+        (3, True)
+    """
+
+    from_gen = True
+    spread: Tensor
+
+    def __init__(
+        self,
+        columns: int = 3,
+        latent: int = 8,
+        coordinates: str = "logptetaphi",
+        channels: Sequence[int] = (32, 32),
+        blocks: int = 2,
+        k: int = 8,
+        hidden: int = 64,
+        layers: int = 2,
+        noise: int = 4,
+    ) -> None:
+        super().__init__(latent)
+        if coordinates == "plain":
+            raise ValueError("Expected physical coordinates, but got 'plain': see ParticleScale.")
+        self.scale = ParticleScale(coordinates, None, columns)
+        self.encoder = JetEncoder(columns, tuple(channels), blocks, k)
+        of_jet, of_particle = self.encoder.jet_channels, self.encoder.particle_channels
+        self.posterior = MLP(of_jet, (hidden,), 2 * latent)
+        self.multiplicity = MultiplicityHead(latent + of_jet, hidden)
+        self.decoder = ResponseDecoder(columns, of_particle, latent + of_jet, hidden, layers, noise)
+        self.register_buffer("spread", torch.ones(6))
+
+    def learn(self, batches: Iterable[Any]) -> None:
+        """Learn scales, multiplicity and response from PyG batches of pairs."""
+        seen = [(b.x, b.ptr, b.x_target, b.x_target_ptr) for b in batches]
+        self.scale.learn(x for x, *_ in seen)
+        self.encoder.summary.learn([(x, ptr) for x, ptr, *_ in seen])
+        self.multiplicity.learn([ptr.diff() for *_, ptr in seen])
+        away = [jet_observables(y, y_ptr) - jet_observables(x, ptr) for x, ptr, y, y_ptr in seen]
+        self.spread.copy_(torch.cat(away).std(0, unbiased=False).clamp(min=1e-4))
+
+    def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of each jet's latent, ``[J, latent]`` each."""
+        return self._latent(self._know(x, ptr))
+
+    def _know(self, x: Tensor, ptr: Tensor) -> _Known:
+        check_finite_jets(x, ptr, "input")
+        h, g = self.encoder(self.scale(x), ptr, x[:, 1:3], x)
+        return _Known(h, ptr, g)
+
+    def _latent(self, known: _Known) -> tuple[Tensor, Tensor]:
+        mean, log_var = self.posterior(known.g).chunk(2, 1)
+        return mean, log_var.clamp(-12, 6)
+
+    def _law(self, jet: Tensor, logit: Tensor, ptr: Tensor) -> MultiplicityLaw:
+        expected = segment_sum(logit.detach().sigmoid().unsqueeze(1), ptr).squeeze(1)
+        return self.multiplicity(jet, expected)
+
+    def forward(
+        self,
+        x: Tensor,
+        ptr: Tensor,
+        target: Tensor,
+        target_ptr: Tensor,
+        y: Tensor | None = None,
+    ) -> Reconstruction:
+        """A draw of RECO for each GEN jet, and how well draws agree with the target."""
+        check_pairs(ptr, target_ptr)
+        check_finite_jets(target, target_ptr, "target")
+        known = self._know(x, ptr)
+        mean, log_var = self._latent(known)
+        fates = true_fates(x, ptr, target, target_ptr)
+        base, base_ptr = combine(x, ptr, fates.seen, fates.merged)
+        base, wanted = self.scale(base), self.scale(target)
+        made, matched = [], []
+        for _ in range(2):
+            jet = torch.cat((self.draw(mean, log_var), known.g), 1)
+            logits = self.decoder.fates(known.h, jet, ptr)
+            law = self._law(jet, logits[:, 0], ptr)
+            made.append(self._make(x, known, jet, logits, law.sample()))
+            matched.append(self.decoder(base, known.h[fates.seen], jet, base_ptr))
+        pairs = [(self.scale.particles(points), made_ptr) for points, made_ptr in made]
+        of_jets = [jet_observables(*one) / self.spread for one in (*pairs, (target, target_ptr))]
+        terms = {
+            "multiplicity": -law.log_prob(target_ptr.diff()).mean(),
+            "fates": _surprise(logits, fates),
+            "response": energy_score(matched[0], matched[1], wanted[fates.found]),
+            "jet": energy_score(*of_jets)
+            + sum(energy_score(*(v[:, i : i + 1] for v in of_jets)) for i in range(6)),
+        }
+        return Reconstruction(
+            *made[0], wanted, target_ptr, *pairs[0], target, target_ptr, mean, log_var, terms
+        )
+
+    def _make(
+        self,
+        x: Tensor,
+        known: _Known,
+        jet: Tensor,
+        logits: Tensor,
+        n: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the fates of particles, and what is made of those that are seen."""
+        seen, _ = keep_most_likely(logits[:, 0], known.ptr, n, generator)
+        drawn = torch.rand(len(x), generator=generator, device=x.device)
+        merged = (drawn < logits[:, 1].sigmoid()).index_fill(0, seen, False)
+        base, ptr = combine(x, known.ptr, seen, merged)
+        return self.decoder(self.scale(base), known.h[seen], jet, ptr, generator), ptr
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n_jets: int,
+        condition: tuple[Tensor, Tensor] | None = None,
+        n: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """RECO jets out of GEN jets.
+
+        Args:
+            n_jets: How many; if there are fewer GEN jets, these are used again in turn.
+            condition: The GEN jets ``(x, ptr)``.
+            n: How many particles each is to have ``[n_jets]``, or all of GEN where that has fewer.
+                Default: drawn.
+            generator: Of all draws.
+
+        Returns:
+            Particles ``[N, 3]`` and pointer ``[n_jets + 1]``.
+
+        Raises:
+            ValueError: Without GEN jets.
+        """
+        if condition is None or len(condition[1]) < 2:
+            raise ValueError("Expected GEN jets (x, ptr) as condition, but got none: give some.")
+        x, ptr = condition
+        if n_jets != len(ptr) - 1:
+            turn = torch.arange(n_jets, device=x.device) % (len(ptr) - 1)
+            x, ptr = gather(x, ptr, turn)
+        known = self._know(x, ptr)
+        mean, log_var = self._latent(known)
+        jet = torch.cat((self.draw(mean, log_var, generator), known.g), 1)
+        logits = self.decoder.fates(known.h, jet, ptr)
+        n = self._law(jet, logits[:, 0], ptr).sample(generator) if n is None else n
+        points, made_ptr = self._make(x, known, jet, logits, n, generator)
+        return self.scale.particles(points), made_ptr
+
+
+def _surprise(logits: Tensor, fates: Fates) -> Tensor:
+    """Cross entropy of the fates, averaged over particles."""
+    seen = torch.zeros_like(logits[:, 0]).index_fill(0, fates.seen, 1.0)
+    of_seen = F.binary_cross_entropy_with_logits(logits[:, 0], seen)
+    of_merged = F.binary_cross_entropy_with_logits(
+        logits[:, 1], fates.merged.to(logits.dtype), weight=1 - seen
+    )
+    return of_seen + of_merged

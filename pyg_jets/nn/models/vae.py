@@ -1,0 +1,138 @@
+r"""What variational autoencoders of jets share: the latent, and what a reconstruction is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Reconstruction", "VariationalAutoencoder"]
+
+
+class Reconstruction(NamedTuple):
+    """What an autoencoder makes of a batch of jets in training.
+
+    Args:
+        points: What was made, in the numbers that the network works on, ``[M, D]``.
+        points_ptr: Its pointer, ``[J + 1]``.
+        wanted: What should have been made, in the same numbers, ``[T, D]``.
+        wanted_ptr: Its pointer, ``[J + 1]``.
+        x: The particles that were made, as they are given, ``[M', F]``.
+        ptr: Their pointer, ``[J + 1]``.
+        target: The particles that should have been made, ``[T', F]``.
+        target_ptr: Their pointer, ``[J + 1]``.
+        mean: Means of the latent, ``[J, L]``.
+        log_var: Logarithms of its variances, ``[J, L]``.
+        terms: Further terms of the loss, each a scalar.
+    """
+
+    points: Tensor
+    points_ptr: Tensor
+    wanted: Tensor
+    wanted_ptr: Tensor
+    x: Tensor
+    ptr: Tensor
+    target: Tensor
+    target_ptr: Tensor
+    mean: Tensor
+    log_var: Tensor
+    terms: dict[str, Tensor]
+
+
+class VariationalAutoencoder(nn.Module):
+    """Base of the autoencoders.
+
+    Args:
+        latent: Numbers of the latent.
+        n_classes: Number of classes that a jet may be asked of; 0 for none.
+    """
+
+    #: Whether jets are made from jets of before a detector.
+    from_gen = False
+
+    def __init__(self, latent: int, n_classes: int = 0) -> None:
+        super().__init__()
+        if latent < 1:
+            raise ValueError(f"Expected latent of at least 1, but got {latent}.")
+        if n_classes < 0:
+            raise ValueError(f"Expected n_classes of at least 0, but got {n_classes}.")
+        self.latent, self.n_classes = latent, n_classes
+
+    def learn(self, batches: Iterable[Any]) -> None:
+        """Learn scales and multiplicities from PyG batches of training jets."""
+        raise NotImplementedError
+
+    def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of each jet's latent, ``[J, latent]`` each."""
+        raise NotImplementedError
+
+    def sample(
+        self,
+        n_jets: int,
+        condition: Any = None,
+        n: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Jets out of the prior, ``(x, ptr)``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def draw(mean: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A latent from its distribution, with a gradient to both."""
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        return mean + noise * (0.5 * log_var).exp()
+
+    def prior(self, n_jets: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents of the unit Gaussian, ``[J, latent]``."""
+        device = next(self.parameters()).device
+        return torch.randn(n_jets, self.latent, generator=generator, device=device)
+
+    def classes(self, y: Tensor | None, n_jets: int) -> Tensor:
+        """The classes of jets as a network reads them, ``[J, n_classes]``.
+
+        Raises:
+            ValueError: If they are needed and not there, or there is no such class.
+        """
+        device = next(self.parameters()).device
+        if self.n_classes == 0:
+            return torch.zeros(n_jets, 0, device=device)
+        if y is None or y.numel() != n_jets:
+            got = "none" if y is None else f"{y.numel()}"
+            raise ValueError(f"Expected a class of each of {n_jets} jets, but got {got}.")
+        y = y.flatten().long().to(device)
+        if bool(((y < 0) | (y >= self.n_classes)).any()):
+            raise ValueError(
+                f"Expected classes from 0 to {self.n_classes - 1}, but got {y.unique().tolist()}."
+            )
+        return F.one_hot(y, self.n_classes).float()
+
+
+def check_pairs(x_ptr: Tensor, target_ptr: Tensor) -> None:
+    """Refuse a target of other jets.
+
+    Raises:
+        ValueError: If it has another number of jets.
+    """
+    if len(x_ptr) != len(target_ptr):
+        raise ValueError(
+            f"Expected input and target of the same jets, but the input has {len(x_ptr) - 1} and "
+            f"the target {len(target_ptr) - 1}."
+        )
+
+
+def check_finite_jets(x: Tensor, ptr: Tensor, what: str) -> None:
+    """Refuse particles that are not finite.
+
+    Raises:
+        ValueError: If there are, naming the jet.
+    """
+    if bool(x.isfinite().all()):
+        return
+    first = int((~x.isfinite()).any(1).nonzero()[0])
+    jet = int(torch.searchsorted(ptr, first, right=True)) - 1
+    raise ValueError(
+        f"Jet {jet} of the {what} has a particle that is not finite: {x[first].tolist()}."
+    )

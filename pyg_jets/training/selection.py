@@ -1,0 +1,74 @@
+"""`SelectByEMD`: how far generated jets are from real ones decides which model is best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+
+from pyg_jets.metrics.features import JET_FEATURES
+from pyg_jets.training.generator import Generator
+
+__all__ = ["SelectByEMD"]
+
+#: Added to the sum of a model that is not admitted: it ranks behind all that are.
+BEHIND = 1000.0
+
+
+class SelectByEMD(lightning.Callback):
+    r"""Log the distance of each feature in validation, and the sum by which models are ranked.
+
+    The distance of a feature is :math:`W_1` of the samples over the deviation of the targets.
+    ``val/emd_NAME`` is that of each feature of jets and particles, ``val/emd`` the sum over those
+    of jets, by which training stops, and ``val/emd_admitted`` the sum by which the best checkpoint
+    is chosen: it is behind every other where mass and pT together are not under the threshold.
+
+    Args:
+        threshold: What the distances of mass and pT may be together.
+
+    Raises:
+        ValueError: If it is not above 0.
+
+    Source: `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_.
+
+    Examples:
+        >>> SelectByEMD(threshold=0.2).threshold
+        0.2
+    """
+
+    def __init__(self, threshold: float = float("inf")) -> None:
+        super().__init__()
+        if not threshold > 0:
+            raise ValueError(f"Expected threshold above 0, but got {threshold}.")
+        self.threshold, self.admitted, self.ranked = threshold, 0, 0
+
+    def on_validation_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Log the distances of the jets that this validation kept."""
+        if trainer.sanity_checking or not isinstance(pl_module, Generator):
+            return
+        found = pl_module.distances()
+        of_jets: list[Any] = [found[name] for name in JET_FEATURES if name in found]
+        if not of_jets:  # digits of one size: their pixels are all there is
+            of_jets = list(found.values())
+        total = float(sum(of_jets))
+        both = found.get("mass", 0.0) + found.get("pt", 0.0)
+        behind = BEHIND if both >= self.threshold else 0.0
+        self.ranked += 1
+        self.admitted += not behind
+        logged = {f"emd_{name}": value for name, value in found.items()}
+        logged |= {"emd": total, "emd_mass_pt": both, "emd_admitted": total + behind}
+        for name, value in logged.items():
+            number = torch.as_tensor(value, dtype=torch.float64)
+            pl_module.log(f"val/{name}", number, prog_bar=name == "emd", sync_dist=True)
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Say so if no model was admitted."""
+        if self.ranked and not self.admitted:
+            rank_zero_warn(
+                f"No model had distances of mass and pT under {self.threshold} together: the best "
+                "of those above it is kept; raise the threshold or train longer."
+            )

@@ -1,0 +1,167 @@
+"""Autoencoders of jets: what is made is physical, in any order, of any size; bad input is named."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import logistic
+
+from pyg_jets.losses import VAELoss, chamfer
+from pyg_jets.nn import AUTOENCODERS, ConditionalGraphVAE, ConvVAE, GraphVAE
+from pyg_jets.nn.layers.energy import energy_distance, energy_score
+from pyg_jets.nn.layers.fates import combine, true_fates
+from pyg_jets.nn.layers.multiplicity import MultiplicityLaw
+from pyg_jets.nn.layers.particle_scale import COORDINATES, ParticleScale
+
+
+def jets(counts=(3, 0, 12, 40), seed=0):
+    rng = np.random.default_rng(seed)
+    ptr = np.concatenate(([0], np.cumsum(counts)))
+    x = rng.normal(0, 0.2, (ptr[-1], 3))
+    x[:, 0] = rng.exponential(10, ptr[-1]) + 0.2
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(ptr)
+
+
+class Pairs(dict):
+    """A batch as far as ``learn`` looks at it."""
+
+    __getattr__ = dict.__getitem__
+
+
+def learned(kind, **options):
+    x, ptr = jets()
+    model = kind(**options)
+    model.learn([Pairs(x=x, ptr=ptr, x_target=x, x_target_ptr=ptr)])
+    return model
+
+
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_what_is_made_is_physical_and_losses_have_gradients(kind):
+    x, ptr = jets()
+    model = learned(kind)
+    terms = VAELoss(chamfer=0.1, pt=1e-3, mass=1e-3).terms(model(x, ptr, x, ptr))
+    VAELoss().total(terms).backward()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all(bool(g.isfinite().all()) for g in gradients)
+    made, made_ptr = model.eval().sample(4, (x, ptr) if kind is not GraphVAE else None)
+    assert made_ptr[0] == 0
+    assert made_ptr[-1] == len(made)
+    assert len(made_ptr) == 5
+    assert bool((made[:, 0] > 0).all())
+    assert bool(made.isfinite().all())
+
+
+@pytest.mark.parametrize("kind", [GraphVAE, ConditionalGraphVAE])
+def test_the_order_of_particles_does_not_matter(kind):
+    x, ptr = jets((5, 30))
+    model = learned(kind).eval()
+    turned = torch.cat((x[:5].flip(0), x[5:].flip(0)))
+    for one, other in zip(model.encode(x, ptr), model.encode(turned, ptr), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+@pytest.mark.parametrize("what", ["nan", "jets"])
+def test_bad_input_is_named(kind, what):
+    x, ptr = jets()
+    model = learned(kind)
+    if what == "nan":
+        x = x.clone()
+        x[4, 1] = torch.nan
+        with pytest.raises(ValueError, match="Jet 2 of the input"):
+            model.encode(x, ptr)
+    else:
+        with pytest.raises(ValueError, match="the input has 4 and the target 3"):
+            model(x, ptr, x[:15], ptr[:4])
+
+
+def test_sizes_are_those_of_the_source():
+    assert sum(p.numel() for p in ConvVAE(30).parameters()) == 11_193_661
+    with pytest.raises(ValueError, match="at least 13"):
+        ConvVAE(12)
+
+
+@pytest.mark.parametrize("padding", ["zero", "away", "mask"])
+def test_padding_is_told_from_particles(padding):
+    x, ptr = jets((3, 12, 40))
+    model = learned(ConvVAE, max_particles=30, padding=padding)
+    cut, cut_ptr = model._cut(x, ptr)
+    again, again_ptr = model._unpadded(model._padded(cut, cut_ptr))
+    assert again_ptr.tolist() == cut_ptr.tolist() == [0, 3, 15, 45]
+    torch.testing.assert_close(again, cut, rtol=1e-3, atol=1e-3)
+
+
+def test_a_multiplicity_that_was_never_seen_is_refused():
+    model = learned(GraphVAE)
+    with pytest.raises(ValueError, match="from 0 to 40 particles"):
+        model.sample(2, n=torch.tensor([3, 41]))
+
+
+@pytest.mark.parametrize("coordinates", COORDINATES)
+def test_scales_come_back(coordinates):
+    x, _ = jets((50,))
+    scale = ParticleScale(coordinates)
+    scale.learn([x])
+    u = scale(x)
+    assert u.std(0, unbiased=False) == pytest.approx(torch.ones(3), rel=1e-4)
+    torch.testing.assert_close(scale.particles(u), x, rtol=1e-4, atol=1e-4)
+
+
+def test_a_column_without_spread_is_named():
+    x, _ = jets((50,))
+    x[:, 1] = 0.5
+    with pytest.raises(ValueError, match="Column 1 of the particles as ptetaphi"):
+        ParticleScale("ptetaphi").learn([x])
+
+
+def test_the_law_of_multiplicities_is_that_of_scipy():
+    law = MultiplicityLaw(
+        torch.tensor([[0.25, 0.75]]).log(), torch.tensor([[10.0, 20.0]]),
+        torch.tensor([[2.0, 3.0]]), 0, 60,
+    )  # fmt: skip
+    n = torch.arange(61)
+    wide = MultiplicityLaw(*(v.expand(61, 2) for v in law[:3]), 0, 60)
+    edges = np.concatenate(([-np.inf], np.arange(60) + 0.5, [np.inf]))
+    whole = 0.25 * logistic.cdf(edges, 10, 2) + 0.75 * logistic.cdf(edges, 20, 3)
+    np.testing.assert_allclose(wide.log_prob(n).exp(), np.diff(whole), atol=1e-6)
+    many = MultiplicityLaw(*(v.expand(20000, 2) for v in law[:3]), 0, 60)
+    drawn = many.sample(torch.Generator().manual_seed(1)).double()
+    assert float(drawn.mean()) == pytest.approx(float((np.diff(whole) * n.numpy()).sum()), abs=0.2)
+
+
+def test_scores_are_least_for_the_truth():
+    rng = torch.Generator().manual_seed(0)
+    true, *draws = (torch.randn(4000, 2, generator=rng) for _ in range(5))
+    right = energy_score(draws[0], draws[1], true)
+    assert right < energy_score(2 * draws[0], 2 * draws[1], true)
+    assert right < energy_score(0.5 * draws[0], 0.5 * draws[1], true)
+    assert abs(float(energy_distance(draws[0][:1000], true[:1000]))) < 0.02
+    assert float(energy_distance(1.5 * draws[0][:1000], true[:1000])) > 0.05
+
+
+def test_fates_are_found_and_put_together():
+    x = torch.tensor([[50.0, 0, 0], [40.0, 0.01, 0], [7.0, 0.3, 0.1], [5.0, -0.3, 0.2]])
+    y = torch.tensor([[7.1, 0.3, 0.1], [90.0, 0.005, 0.0]])
+    ptr, y_ptr = torch.tensor([0, 4]), torch.tensor([0, 2])
+    fates = true_fates(x, ptr, y, y_ptr)
+    assert fates.seen.tolist() == [0, 2]
+    assert fates.found.tolist() == [1, 0]
+    assert fates.merged.tolist() == [False, True, False, False]
+    made, made_ptr = combine(x, ptr, fates.seen, fates.merged)
+    assert made_ptr.tolist() == [0, 2]
+    np.testing.assert_allclose(made[0], [90, 40 * 0.01 / 90, 0], atol=1e-6)
+
+
+def test_terms_of_the_loss_are_those_of_their_functions():
+    x, ptr = jets()
+    made = learned(GraphVAE)(x, ptr)
+    terms = VAELoss(momenta=False).terms(made)
+    sets = made.points, made.points_ptr, made.wanted, made.wanted_ptr
+    assert float(terms["chamfer"]) == pytest.approx(float(chamfer(*sets)))
+    loss = VAELoss(kl=2.0, warmup_epochs=4)
+    first, later = (float(loss.total(terms, epoch)) for epoch in (0, 4))
+    assert later - first == pytest.approx(2 * float(terms["kl"]), rel=1e-4)
+    with pytest.raises(ValueError, match="no term response"):
+        VAELoss(terms={"response": 1.0}).terms(made)
+    with pytest.raises(ValueError, match="coefficient kl"):
+        VAELoss(kl=-1.0)

@@ -1,0 +1,131 @@
+"""Generators from the command line: run folders, selection, and a loss that is not finite."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from pyg_jets import JetArray
+from pyg_jets.cli import main
+from pyg_jets.datasets import ToyJets
+from pyg_jets.io import read_parquet
+from pyg_jets.losses import VAELoss
+from pyg_jets.metrics.features import feature_distances, jet_features
+from pyg_jets.nn import ConditionalGraphVAE
+from pyg_jets.training import Generator, JetDataModule, SelectByEMD
+from pyg_jets.transforms import Detect
+
+
+def config(folder, network="ConditionalGraphVAE", **init):
+    tree = {
+        "task": "generate",
+        "model": {
+            "network": {
+                "class_path": f"pyg_jets.nn.{network}",
+                "init_args": {"latent": 4, **init},
+            },
+            "loss": {"class_path": "pyg_jets.losses.VAELoss", "init_args": {"chamfer": 0.1}},
+        },
+        "data": {
+            "dataset": {
+                "class_path": "pyg_jets.datasets.ToyJets",
+                "init_args": {"root": str(folder / "data"), "n_jets": 120},
+            },
+            "train_transform": {
+                "class_path": "pyg_jets.transforms.Detect",
+                "init_args": {"detector": "toy-uniform", "names": ["pt", "eta", "phi"]},
+            },
+            "batch_size": 32,
+        },
+        "trainer": {"max_epochs": 2, "logger": False, "enable_progress_bar": False,
+                    "accelerator": "cpu"},
+    }  # fmt: skip
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    assert main(["fit", "--config", str(config(folder)), "--run", str(folder / "one")]) == 0
+    return folder / "one"
+
+
+def test_a_run_keeps_what_was_made_beside_what_was_wanted(run):
+    jets = read_parquet(run / "generated.parquet")
+    found = json.loads((run / "metrics.json").read_text())
+    sets = [jets[jets.jets["stage"] == stage] for stage in (0, 1, 2)]
+    assert len({len(one) for one in sets}) == 1
+    assert np.array_equal(sets[0].ids, sets[2].ids)
+    again = feature_distances(*((one.particles, one.ptr) for one in (sets[2], sets[1])))
+    for name, value in again.items():
+        assert found[f"test/emd_{name}"] == pytest.approx(value, rel=1e-4)
+    assert found["val/emd_admitted"] == pytest.approx(found["val/emd"])
+
+
+def test_a_prediction_is_a_table_of_jets(run):
+    words = [f"--config={run}/config.yaml", f"--run={run}"]
+    words += [f"--ckpt_path={run}/checkpoints/best.ckpt"]
+    assert main(["predict", *words]) == 0
+    made = read_parquet(run / "predicted.parquet")
+    assert made.columns == ("pt", "eta", "phi")
+    assert (made.column("pt") > 0).all()
+
+
+def test_the_task_is_checked(tmp_path, capsys):
+    path = config(tmp_path)
+    path.write_text(path.read_text().replace("task: generate", "task: draw"))
+    assert main(["fit", "--config", str(path)]) == 2
+    assert "Unknown task 'draw'" in capsys.readouterr().err
+
+
+def test_a_network_of_pairs_needs_pairs(tmp_path, capsys):
+    path, tree = config(tmp_path), None
+    tree = yaml.safe_load(path.read_text())
+    del tree["data"]["train_transform"]
+    tree["data"]["features"] = {"names": ["pt", "eta", "phi"], "fixed": False, "axis": "origin"}
+    path.write_text(yaml.safe_dump(tree))
+    assert main(["fit", "--config", str(path), "--run", str(tmp_path / "run")]) == 2
+    assert "pyg_jets.transforms.Detect" in capsys.readouterr().err
+
+
+class Broken(VAELoss):
+    """Its divergence is not a number."""
+
+    def terms(self, made):
+        found = super().terms(made)
+        return {**found, "kl": found["kl"] * float("nan")}
+
+
+def test_a_loss_that_is_not_finite_leaves_its_batch(tmp_path):
+    import lightning
+
+    names = ["pt", "eta", "phi"]
+    toys = ToyJets(str(tmp_path / "data"), n_jets=60)
+    data = JetDataModule(toys, train_transform=Detect("toy-uniform", names), batch_size=16)
+    trainer = lightning.Trainer(
+        max_epochs=1, logger=False, enable_progress_bar=False, accelerator="cpu",
+        default_root_dir=tmp_path / "run", enable_checkpointing=False,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"step 0 .* by the term kl"):
+        trainer.fit(Generator(ConditionalGraphVAE(), Broken()), datamodule=data)
+    state = torch.load(tmp_path / "run" / "nan-step-0.pt", weights_only=True)
+    assert np.isnan(state["terms"]["kl"])
+    assert state["batch"]["ptr"][-1] == len(state["batch"]["x"])
+
+
+def test_thresholds():
+    with pytest.raises(ValueError, match="threshold above 0"):
+        SelectByEMD(0)
+
+
+def test_features_are_those_of_the_jets():
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.exponential(9, 40), rng.normal(0, 0.2, 40), rng.normal(0, 0.2, 40)], 1)
+    jets = JetArray(np.column_stack([x, np.zeros(40)]), ("pt", "eta", "phi", "mass"), [0, 15, 40])
+    found, known = jet_features(x, jets.ptr), jets.momentum
+    for name in ("pt", "eta", "phi", "mass"):
+        np.testing.assert_allclose(found[name], known[name], rtol=1e-4, atol=1e-5)
