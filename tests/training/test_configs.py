@@ -44,3 +44,28 @@ def test_any_model_on_any_data_set(model, data, printed):
 def test_every_model_and_public_set_with_labels_is_there():
     assert MODELS == ["efn", "fcn", "particle_net", "particle_net_lite", "pfn"]
     assert {"jet_class", "jet_net", "lhc_jets", "quark_gluon", "top_tagging"} < set(DATA)
+
+
+@pytest.mark.parametrize(
+    "overlay", [None, *sorted(path.stem for path in (CONFIGS / "generators").glob("*.yaml"))]
+)
+def test_every_generator_fits_its_pairs(overlay, capsys):
+    words = ["fit", f"--config={CONFIGS / 'w_gen_to_reco.yaml'}"]
+    words += [f"--config={CONFIGS / 'generators' / overlay}.yaml"] if overlay else []
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--print_config"])
+    assert stop.value.code == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    seen = found["data"]["train_transform"]["init_args"]["max_target"]
+    kept = found["model"]["network"]["init_args"].get("max_particles", 50 if seen else None)
+    assert seen == kept
+    assert found["early_stopping"]["monitor"] == "val/emd"
+
+
+def test_digits_are_drawn(tmp_path):
+    words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={tmp_path / 'run'}"]
+    words += [f"--data.dataset.init_args.root={tmp_path}", "--data.dataset.init_args.n_pixels=25"]
+    words += ["--data.dataset.init_args.digit=8", "--trainer.max_epochs=1"]
+    words += ["--trainer.limit_train_batches=2", "--trainer.logger=false"]
+    assert main([*words, "--trainer.enable_progress_bar=false"]) == 0
+    assert (tmp_path / "run" / "generated.parquet").exists()
