@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyg_jets import kinematics
 from pyg_jets.losses.chamfer import chamfer
 from pyg_jets.losses.jet_terms import jet_terms
 from pyg_jets.losses.kl import gaussian_kl
@@ -138,4 +139,4 @@ class VAELoss(nn.Module):
 def _momenta(x: Tensor) -> Tensor:
     """(pT, η, φ) → (px, py, pz) in GeV."""
     pt, eta, phi = x.unbind(1)
-    return torch.stack((pt * phi.cos(), pt * phi.sin(), pt * eta.sinh()), 1)
+    return torch.stack(kinematics.to_cartesian(pt, eta, phi, torch.zeros_like(pt))[:3], 1)

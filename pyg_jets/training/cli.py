@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import netrc
 import os
 import sys
 import warnings
@@ -13,7 +12,6 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import lightning
 import numpy as np
@@ -25,7 +23,6 @@ from lightning.pytorch.cli import (
     LightningCLI,
     SaveConfigCallback,
 )
-from lightning.pytorch.loggers import WandbLogger
 
 from pyg_jets.datasets import JetDataset
 from pyg_jets.files import write_aside
@@ -37,6 +34,7 @@ from pyg_jets.training.predictions import TREE
 from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
+from pyg_jets.training.tracking import finish_wandb, wandb_logger
 from pyg_jets.training.words import flatten_words, join_options
 
 __all__ = ["TASKS", "JetCLI", "check_words", "main", "make_data", "task_of"]
@@ -120,7 +118,7 @@ class JetCLI(LightningCLI):
         """The trainer, with the run folder's callback and logger."""
         config = self._sub()
         if config.trainer.logger in (None, True):
-            kwargs["logger"] = _logger(Path(config.run)) if self.subcommand == "fit" else False
+            kwargs["logger"] = wandb_logger(Path(config.run)) if self.subcommand == "fit" else False
         trainer = super().instantiate_trainer(**kwargs)
         trainer.callbacks.append(  # type: ignore[attr-defined]  # set by a connector
             RunFolder(
@@ -202,42 +200,6 @@ def _refuse_to_write_over(folder: Path, continues: bool) -> None:
         )
 
 
-def _logger(folder: Path) -> WandbLogger:
-    """W&B, offline unless there is a key or ``WANDB_MODE`` says otherwise."""
-    os.environ.setdefault("WANDB_SILENT", "true")
-    import wandb
-
-    mode = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
-    folder.mkdir(parents=True, exist_ok=True)
-    logger = WandbLogger(
-        name=folder.name,
-        save_dir=folder,
-        project=os.environ.get("WANDB_PROJECT", "pyg_jets"),
-        mode=mode,
-        settings=wandb.Settings(silent=True, console="off"),
-    )
-    # lightning 2.6 hands on an argument that wandb 0.31 only warns of
-    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
-    return logger
-
-
-def _finish_wandb(exit_code: int) -> None:
-    """End the run, so that the next one in this process is not written into it."""
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish(exit_code=exit_code)
-
-
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    server = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    try:
-        return netrc.netrc().authenticators(server or "") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
 _further_callbacks: ContextVar[Sequence[Callback]] = ContextVar("_callbacks", default=())
 
 
@@ -259,7 +221,7 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
         exit_code = 0
         return cli
     finally:
-        _finish_wandb(exit_code)
+        finish_wandb(exit_code)
 
 
 def check_words(words: Sequence[str]) -> None:

@@ -16,7 +16,9 @@ from pyg_jets.files import write_aside
 from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn import VariationalAutoencoder
+from pyg_jets.ops import counts_to_ptr
 from pyg_jets.training.means import EpochMeans
+from pyg_jets.training.optimizers import configured
 
 __all__ = ["Generator"]
 
@@ -148,19 +150,6 @@ class Generator(lightning.LightningModule):
             found["reconstructed"] = again.x, again.ptr
         return {**found, "y": y, "jet_id": batch.jet_id.flatten(), "latent": mean}
 
-    def _keep(self, batch: Batch, sort_of: str) -> dict[str, Any]:
-        with torch.no_grad():
-            made = self.make(batch)
-        terms: dict[str, Tensor] = {}
-        if sort_of == "val":
-            terms = self.loss.terms(self._reconstruct(batch))
-            total = self.loss.total(terms)
-            of_batch = {f"val/{name}": value for name, value in terms.items()}
-            self.log("val/loss", total, batch_size=batch.num_graphs, sync_dist=True, prog_bar=True)
-            self.log_dict(of_batch, batch_size=batch.num_graphs, sync_dist=True)
-        self.kept.append(made)
-        return made
-
     def on_validation_epoch_start(self) -> None:
         """Start with nothing kept."""
         self.kept = []
@@ -169,15 +158,20 @@ class Generator(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the jets made of a batch, and log its terms."""
-        self._keep(batch, "val")
+        terms = self.loss.terms(self._reconstruct(batch))
+        options: Any = {"batch_size": batch.num_graphs, "sync_dist": True}
+        self.log("val/loss", self.loss.total(terms), prog_bar=True, **options)
+        self.log_dict({f"val/{name}": value for name, value in terms.items()}, **options)
+        self.kept.append(self.make(batch))
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Keep the jets made of a batch."""
-        self._keep(batch, "test")
+        self.kept.append(self.make(batch))
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the jets made of a batch, which the run folder writes."""
-        self._keep(batch, "predict")
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """The jets made of a batch, which are kept too."""
+        self.kept.append(self.make(batch))
+        return self.kept[-1]
 
     def distances(self) -> dict[str, float]:
         """Of each feature, how far the jets kept are from their targets."""
@@ -187,8 +181,7 @@ class Generator(lightning.LightningModule):
     def joined(self, stage: str) -> tuple[Tensor, Tensor]:
         """The jets kept of a stage, ``(x, ptr)``."""
         parts = [made[stage] for made in self.kept]
-        counts = torch.cat([ptr.diff() for _, ptr in parts])
-        ptr = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
+        ptr = counts_to_ptr(torch.cat([ptr.diff() for _, ptr in parts]))
         return torch.cat([x for x, _ in parts]).detach().cpu(), ptr.cpu()
 
     def on_test_epoch_end(self) -> None:
@@ -198,8 +191,4 @@ class Generator(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the scheduler if there is one."""
-        optimizer = self.optimizer(self.parameters())
-        if self.scheduler is None:
-            return optimizer
-        schedule = {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return configured(self, self.optimizer, self.scheduler, self.scheduler_interval)

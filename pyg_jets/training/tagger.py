@@ -15,6 +15,7 @@ from pyg_jets import metrics
 from pyg_jets.columns import check_names
 from pyg_jets.losses import ClassificationLoss
 from pyg_jets.training.means import EpochMeans
+from pyg_jets.training.optimizers import configured
 from pyg_jets.training.scoring import area, gathered, several_classes, two_classes
 
 __all__ = ["Tagger"]
@@ -234,11 +235,7 @@ class Tagger(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the scheduler if there is one."""
-        optimizer = self.optimizer(self.parameters())
-        if self.scheduler is None:
-            return optimizer
-        schedule = {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return configured(self, self.optimizer, self.scheduler, self.scheduler_interval)
 
     def _refuse_nan(self, logits: Tensor) -> None:
         if wrong := int((~logits.isfinite()).any(-1).sum()):

@@ -152,12 +152,33 @@ def test_fates_are_found_and_put_together():
     np.testing.assert_allclose(made[0], [90, 40 * 0.01 / 90, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+@pytest.mark.parametrize("counts", [(0, 0, 0, 0), (0, 1, 0, 3)], ids=str)
+def test_targets_may_be_empty(kind, counts):
+    (x, ptr), (target, target_ptr) = jets(), jets(counts)
+    model = learned(kind)
+    loss = VAELoss(pt=1e-3, mass=1e-3)(model(x, ptr, target, target_ptr))
+    loss.backward()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(bool(g.isfinite().all()) for g in (loss.detach(), *gradients))
+
+
+@pytest.mark.parametrize("coordinates", ["pxpypz", "ptetaphi", "logptetaphi"])
+def test_padding_with_zeros_is_a_particle_of_zeros(coordinates):
+    x, ptr = jets((3, 12))
+    model = learned(ConvVAE, coordinates=coordinates)
+    padded = model._padded(x, ptr)
+    nothing = model.scale(torch.zeros(1, 3))
+    torch.testing.assert_close(padded[0, 3:], nothing.expand(27, 3))
+    torch.testing.assert_close(padded[1, :12], model.scale(x[3:]), rtol=1e-4, atol=1e-5)
+
+
 def test_terms_of_the_loss_are_those_of_their_functions():
     x, ptr = jets()
     made = learned(GraphVAE)(x, ptr)
     terms = VAELoss(momenta=False).terms(made)
     sets = made.points, made.points_ptr, made.wanted, made.wanted_ptr
-    assert float(terms["chamfer"]) == pytest.approx(float(chamfer(*sets)))
+    assert float(terms["chamfer"].detach()) == pytest.approx(float(chamfer(*sets).detach()))
     loss = VAELoss(kl=2.0, warmup_epochs=4)
     first, later = (float(loss.total(terms, epoch)) for epoch in (0, 4))
     assert later - first == pytest.approx(2 * float(terms["kl"]), rel=1e-4)

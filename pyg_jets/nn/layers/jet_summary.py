@@ -35,13 +35,12 @@ def jet_observables(x: Tensor, ptr: Tensor) -> Tensor:
         tensor([[8.0000, 0.8000, 0.0000, 0.0000, 0.1000, 0.7100]])
     """
     pt, eta, phi = x.double().unbind(1)
-    momenta = torch.stack(kinematics.to_cartesian(pt, eta, phi, torch.zeros_like(pt)), 1)
+    momenta = kinematics.jet_momentum(pt, eta, phi, torch.zeros_like(pt), ptr)
+    jet_pt, jet_eta, jet_phi, mass = kinematics.to_cylindrical(*momenta)
     apart = kinematics.delta_r(eta, phi, torch.zeros_like(eta), torch.zeros_like(phi))
-    columns = torch.cat((momenta, torch.stack((pt, pt * apart, pt * pt), 1)), 1)
-    summed = kinematics.jet_sum(columns, ptr)
-    jet_pt, jet_eta, jet_phi, mass = kinematics.to_cylindrical(*summed[:, :4].unbind(1))
-    total = summed[:, 4].clamp(min=1e-9)
-    width, dispersion = summed[:, 5] / total, (summed[:, 6] + 1e-18).sqrt() / total
+    summed = kinematics.jet_sum(torch.stack((pt, pt * apart, pt * pt), 1), ptr)
+    total = summed[:, 0].clamp(min=1e-9)
+    width, dispersion = summed[:, 1] / total, (summed[:, 2] + 1e-18).sqrt() / total
     return torch.stack((jet_pt, mass, jet_eta, jet_phi, width, dispersion), 1).float()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from pyg_jets import kinematics
+
 __all__ = ["COORDINATES", "ParticleScale"]
 
 #: Of particles given as pT (GeV), η and φ relative to an axis; ``plain`` takes any columns.
@@ -88,7 +90,7 @@ class ParticleScale(nn.Module):
         pt, eta, phi = x.unbind(1)
         if self.coordinates == "logptetaphi":
             return torch.stack((pt.clamp(min=_LEAST_PT).log(), eta, phi), 1)
-        return torch.stack((pt * phi.cos(), pt * phi.sin(), pt * eta.sinh()), 1)
+        return torch.stack(kinematics.to_cartesian(pt, eta, phi, torch.zeros_like(pt))[:3], 1)
 
     def particles(self, u: Tensor) -> Tensor:
         """Physical particles, as they were given to :meth:`forward`."""

@@ -17,12 +17,7 @@ from pyg_jets.nn.layers.jet_summary import jet_observables
 from pyg_jets.nn.layers.multiplicity import MultiplicityHead, MultiplicityLaw
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import ResponseDecoder, keep_most_likely
-from pyg_jets.nn.models.vae import (
-    Reconstruction,
-    VariationalAutoencoder,
-    check_finite_jets,
-    check_pairs,
-)
+from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import gather, segment_sum
 
 __all__ = ["ConditionalGraphVAE"]
@@ -143,8 +138,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         y: Tensor | None = None,
     ) -> Reconstruction:
         """A draw of RECO for each GEN jet, and how well draws agree with the target."""
-        check_pairs(ptr, target_ptr)
-        check_finite_jets(target, target_ptr, "target")
+        target, target_ptr = self.targets(x, ptr, target, target_ptr)
         known = self._know(x, ptr)
         mean, log_var = self._latent(known)
         fates = true_fates(x, ptr, target, target_ptr)

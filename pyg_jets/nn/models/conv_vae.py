@@ -7,15 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.utils import to_dense_batch
 
 from pyg_jets.columns import check_names
 from pyg_jets.nn.layers.particle_scale import ParticleScale
-from pyg_jets.nn.models.vae import (
-    Reconstruction,
-    VariationalAutoencoder,
-    check_finite_jets,
-    check_pairs,
-)
+from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr, gather, highest, ptr_to_batch
 
 __all__ = ["ConvVAE"]
@@ -120,19 +116,15 @@ class ConvVAE(VariationalAutoencoder):
 
     def _padded(self, x: Tensor, ptr: Tensor) -> Tensor:
         """Numbers of the particles and of the padding, ``[J, max_particles, rows]``."""
-        n_jets, length = len(ptr) - 1, self.max_particles
-        u = self.scale(x)
+        u, nothing = self.scale(x), self.scale(x.new_zeros(1, self.columns))
+        if self.padding == "away":
+            nothing = torch.full_like(nothing, _AWAY)
         if self.padding == "mask":
             u = torch.cat((u, u.new_ones(len(u), 1)), 1)
-        nothing = u.new_zeros(1, u.size(1))
-        if self.padding == "away":
-            nothing = nothing + _AWAY
-        elif self.scale.coordinates != "logptetaphi":  # zeros before they are scaled
-            nothing[:, : self.columns] = -self.scale.shift / self.scale.width
-        jet = ptr_to_batch(ptr)
-        place = torch.arange(len(x), device=x.device) - ptr[jet]
-        rows = nothing.expand(n_jets * length, -1).index_copy(0, jet * length + place, u)
-        return rows.view(n_jets, length, -1)
+            nothing = torch.cat((nothing, nothing.new_zeros(1, 1)), 1)
+        jet, length = ptr_to_batch(ptr), self.max_particles
+        dense, _ = to_dense_batch(u - nothing, jet, max_num_nodes=length, batch_size=len(ptr) - 1)
+        return dense + nothing
 
     def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of each jet's latent, ``[J, latent]`` each."""
@@ -156,10 +148,7 @@ class ConvVAE(VariationalAutoencoder):
         y: Tensor | None = None,
     ) -> Reconstruction:
         """The lists again, of the same length, padding and all."""
-        if target is None or target_ptr is None:
-            target, target_ptr = x, ptr
-        check_pairs(ptr, target_ptr)
-        check_finite_jets(target, target_ptr, "target")
+        target, target_ptr = self.targets(x, ptr, target, target_ptr)
         mean, log_var = self.encode(x, ptr)
         made = self.decode(self.draw(mean, log_var) if self.training else mean)
         target, target_ptr = self._cut(target, target_ptr)

@@ -14,12 +14,7 @@ from pyg_jets.nn.layers.jet_encoder import JetEncoder
 from pyg_jets.nn.layers.multiplicity import MultiplicityHead
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import SetDecoder
-from pyg_jets.nn.models.vae import (
-    Reconstruction,
-    VariationalAutoencoder,
-    check_finite_jets,
-    check_pairs,
-)
+from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr
 
 __all__ = ["GraphVAE"]
@@ -137,10 +132,7 @@ class GraphVAE(VariationalAutoencoder):
         y: Tensor | None = None,
     ) -> Reconstruction:
         """The jets again, each with as many particles as its target has."""
-        if target is None or target_ptr is None:
-            target, target_ptr = x, ptr
-        check_pairs(ptr, target_ptr)
-        check_finite_jets(target, target_ptr, "target")
+        target, target_ptr = self.targets(x, ptr, target, target_ptr)
         mean, log_var = self.encode(x, ptr, y)
         z = self.draw(mean, log_var) if self.training else mean
         law = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
@@ -159,7 +151,8 @@ class GraphVAE(VariationalAutoencoder):
         n = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1)).sample()
         made_ptr = counts_to_ptr(n)
         points = self.decode(z, made_ptr, y)
-        few = [v[torch.randint(len(v), (min(len(v), _FEW),))] for v in (points, self.scale(target))]
+        every = points, self.scale(target)
+        few = [v[torch.randperm(len(v), device=v.device)[:_FEW]] for v in every]
         terms = {"spectrum": energy_distance(*few)}
         if self.encoder.summary.physical:
             made = self.encoder.summary(self.scale.particles(points), made_ptr)

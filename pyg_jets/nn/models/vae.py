@@ -80,6 +80,25 @@ class VariationalAutoencoder(nn.Module):
         raise NotImplementedError
 
     @staticmethod
+    def targets(
+        x: Tensor, ptr: Tensor, target: Tensor | None, target_ptr: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """What is to be made of jets: the target, or without one the jets themselves.
+
+        Raises:
+            ValueError: If it has other jets, or a particle that is not finite.
+        """
+        if target is None or target_ptr is None:
+            target, target_ptr = x, ptr
+        if len(ptr) != len(target_ptr):
+            raise ValueError(
+                f"Expected input and target of the same jets, but the input has {len(ptr) - 1} and "
+                f"the target {len(target_ptr) - 1}."
+            )
+        check_finite_jets(target, target_ptr, "target")
+        return target, target_ptr
+
+    @staticmethod
     def draw(mean: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """A latent from its distribution, with a gradient to both."""
         noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
@@ -108,19 +127,6 @@ class VariationalAutoencoder(nn.Module):
                 f"Expected classes from 0 to {self.n_classes - 1}, but got {y.unique().tolist()}."
             )
         return F.one_hot(y, self.n_classes).float()
-
-
-def check_pairs(x_ptr: Tensor, target_ptr: Tensor) -> None:
-    """Refuse a target of other jets.
-
-    Raises:
-        ValueError: If it has another number of jets.
-    """
-    if len(x_ptr) != len(target_ptr):
-        raise ValueError(
-            f"Expected input and target of the same jets, but the input has {len(x_ptr) - 1} and "
-            f"the target {len(target_ptr) - 1}."
-        )
 
 
 def check_finite_jets(x: Tensor, ptr: Tensor, what: str) -> None:
