@@ -46,20 +46,35 @@ def test_every_model_and_public_set_with_labels_is_there():
     assert {"jet_class", "jet_net", "lhc_jets", "quark_gluon", "top_tagging"} < set(DATA)
 
 
-@pytest.mark.parametrize(
-    "overlay", [None, *sorted(path.stem for path in (CONFIGS / "generators").glob("*.yaml"))]
-)
-def test_every_generator_fits_its_pairs(overlay, capsys):
+PADDED = [("conv", *rest) for rest in ((), ("conv-away",), ("conv-50",), ("conv-50", "conv-mask"))]
+
+
+@pytest.mark.parametrize("overlays", [(), ("graph-50",), *PADDED], ids="+".join)
+def test_every_generator_fits_its_pairs(overlays, capsys):
     words = ["fit", f"--config={CONFIGS / 'w_gen_to_reco.yaml'}"]
-    words += [f"--config={CONFIGS / 'generators' / overlay}.yaml"] if overlay else []
+    words += [f"--config={CONFIGS / 'generators' / name}.yaml" for name in overlays]
     with pytest.raises(SystemExit) as stop:
         main([*words, "--print_config"])
     assert stop.value.code == 0
     found = yaml.safe_load(capsys.readouterr().out)
-    seen = found["data"]["train_transform"]["init_args"]["max_target"]
-    kept = found["model"]["network"]["init_args"].get("max_particles", 50 if seen else None)
-    assert seen == kept
+    pairs = found["data"]["train_transform"]["init_args"]
+    network = found["model"]["network"]["init_args"]
+    assert pairs["names"] == ["pt", "etarel", "phirel"]
+    length = None if not overlays else 50 if any("50" in name for name in overlays) else 30
+    assert pairs["max_target"] == length
+    assert network.get("max_particles") == (length if "conv" in overlays else None)
+    terms = found["model"]["loss"]["init_args"]["terms"]
+    assert terms == {} if "conv" in overlays else "response" in terms
+    padding = [n.removeprefix("conv-") for n in overlays if n in ("conv-away", "conv-mask")]
+    assert network.get("padding") == ((padding or ["zero"])[0] if "conv" in overlays else None)
     assert found["early_stopping"]["monitor"] == "val/emd"
+
+
+def test_the_sweep_of_generators_names_files_that_are_there():
+    sweep = yaml.safe_load((CONFIGS / "sweeps" / "generation.yaml").read_text())
+    for value in sweep["parameters"]["config"]["values"]:
+        for path in [value] if isinstance(value, str) else value or []:
+            assert (CONFIGS.parent.parent / path).is_file(), path
 
 
 def test_digits_are_drawn(tmp_path):
