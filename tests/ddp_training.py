@@ -98,6 +98,8 @@ def run(name, data, devices, fit=True, checkpoint=None, save=None):
     """Fit and test, and give what was seen."""
     seen = Seen()
     tagger = Tagger(network(name), optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
+    if name == "particle_net":  # in float32 the last digit decides between neighbours as near
+        tagger.double()
     trainer = lightning.Trainer(
         accelerator="cpu",
         devices=devices,

@@ -114,8 +114,10 @@ def in_threads(run: Callable[[Item], Found], items: Sequence[Item]) -> list[Foun
     if threads <= 1:
         return [run(item) for item in items]
 
+    inference = torch.is_inference_mode_enabled()
+
     def alone(item: Item) -> Found:
-        with torch.no_grad():  # which a thread does not take over
+        with torch.inference_mode(inference), torch.no_grad():  # neither passes to a thread
             return run(item)
 
     return list(_executor(threads).map(alone, items))

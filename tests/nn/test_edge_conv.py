@@ -183,3 +183,14 @@ def test_compiles_for_any_batch(training):
     for counts in (COUNTS, (8, 12), (4, 4, 4, 40)):
         x, ptr, pos = batch(counts=counts)
         torch.testing.assert_close(compiled(x, ptr, pos), model(x, ptr, pos), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_many_jets_pass_in_inference_mode(dtype, monkeypatch):
+    monkeypatch.setattr("pyg_jets.ops.kernel._default_threads", lambda: 2)
+    x, ptr = torch.randn(3000, 3, dtype=dtype), torch.arange(0, 3001, 50)
+    index = knn(x, ptr, 8)
+    block = EdgeConvBlock(3, (8, 8)).to(dtype).eval()
+    wanted = block(x, index, ptr)
+    with torch.inference_mode():
+        torch.testing.assert_close(block(x.clone(), index, ptr), wanted)
