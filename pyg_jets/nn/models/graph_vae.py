@@ -14,6 +14,7 @@ from pyg_jets.nn.layers.jet_encoder import JetEncoder
 from pyg_jets.nn.layers.multiplicity import MultiplicityHead
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import SetDecoder
+from pyg_jets.nn.layers.settle import settle
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr
 
@@ -21,6 +22,8 @@ __all__ = ["GraphVAE"]
 
 #: Particles of a batch that are compared all with all.
 _FEW = 512
+#: The least pT and mass of a jet (GeV).
+_LEAST = 1e-2
 
 
 class GraphVAE(VariationalAutoencoder):
@@ -32,6 +35,8 @@ class GraphVAE(VariationalAutoencoder):
 
     The encoder does not depend on the order of particles; the decoder makes as many as the learned
     multiplicity says, each out of its seed of noise (arXiv 1802.05384 does so with surfaces).
+    Particles made one by one do not add up to a jet: its pT, mass and axis are made of the latent
+    too, and the particles are moved, widened and scaled to them.
 
     Args:
         columns: Columns of a particle: 3, (pT, η, φ) relative to the jet's axis, unless
@@ -86,6 +91,7 @@ class GraphVAE(VariationalAutoencoder):
         self.posterior = MLP(self.encoder.jet_channels + n_classes, (hidden,), 2 * latent)
         self.multiplicity = MultiplicityHead(latent + n_classes, hidden)
         self.decoder = SetDecoder(columns, latent + n_classes + 1, hidden, layers, noise)
+        self.whole = MLP(latent + n_classes + 1, (hidden, hidden), 4) if physical else None
 
     def learn(self, batches: Iterable[Any]) -> None:
         """Learn the scale of particles and the multiplicity from PyG batches of training jets."""
@@ -111,7 +117,7 @@ class GraphVAE(VariationalAutoencoder):
         y: Tensor | None = None,
         seeds: Tensor | None = None,
     ) -> Tensor:
-        """Numbers ``[N, columns]`` of the particles of jets with these latents.
+        """Particles ``[N, columns]`` of jets with these latents.
 
         Args:
             z: Latents ``[J, latent]``.
@@ -121,7 +127,14 @@ class GraphVAE(VariationalAutoencoder):
         """
         n = (ptr.diff() - self.multiplicity.mean) / self.multiplicity.deviation
         known = torch.cat((z, self.classes(y, len(z)), n.unsqueeze(1)), 1)
-        return self.decoder(known, ptr, seeds)
+        x = self.scale.particles(self.decoder(known, ptr, seeds))
+        return x if self.whole is None else settle(x, ptr, self._as_a_whole(self.whole(known)))
+
+    def _as_a_whole(self, unit: Tensor) -> Tensor:
+        """pT, mass, η and φ of jets out of numbers of unit size."""
+        summary = self.encoder.summary
+        pt, mass, eta, phi = (unit * summary.width[:4] + summary.shift[:4]).unbind(1)
+        return torch.stack((pt.clamp(min=_LEAST), mass.clamp(min=_LEAST), eta, phi), 1)
 
     def forward(
         self,
@@ -136,10 +149,10 @@ class GraphVAE(VariationalAutoencoder):
         mean, log_var = self.encode(x, ptr, y)
         z = self.draw(mean, log_var) if self.training else mean
         law = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
-        points = self.decode(z, target_ptr, y)
+        made = self.decode(z, target_ptr, y)
         terms = {"multiplicity": -law.log_prob(target_ptr.diff()).mean()}
         terms |= self._out_of_prior(target, target_ptr, y)
-        wanted, made = self.scale(target), self.scale.particles(points)
+        points, wanted = self.scale(made), self.scale(target)
         return Reconstruction(
             points, target_ptr, wanted, target_ptr, made, target_ptr, target, target_ptr,
             mean, log_var, terms,
@@ -150,12 +163,12 @@ class GraphVAE(VariationalAutoencoder):
         z = self.prior(len(ptr) - 1)
         n = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1)).sample()
         made_ptr = counts_to_ptr(n)
-        points = self.decode(z, made_ptr, y)
-        every = points, self.scale(target)
+        x = self.decode(z, made_ptr, y)
+        every = self.scale(x), self.scale(target)
         few = [v[torch.randperm(len(v), device=v.device)[:_FEW]] for v in every]
         terms = {"spectrum": energy_distance(*few)}
         if self.encoder.summary.physical:
-            made = self.encoder.summary(self.scale.particles(points), made_ptr)
+            made = self.encoder.summary(x, made_ptr)
             true = self.encoder.summary(target, ptr)
             terms["jets"] = energy_distance(made, true) + sum(
                 energy_distance(made[:, i : i + 1], true[:, i : i + 1]) for i in range(6)
@@ -192,7 +205,7 @@ class GraphVAE(VariationalAutoencoder):
             self._check_seen(n, n_jets)
         ptr = counts_to_ptr(n)
         seeds = self.decoder.seeds(ptr, generator)
-        return self.scale.particles(self.decode(z, ptr, condition, seeds)), ptr
+        return self.decode(z, ptr, condition, seeds), ptr
 
     def _check_seen(self, n: Tensor, n_jets: int) -> None:
         least, most = self.multiplicity.ends.tolist()
