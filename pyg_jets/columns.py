@@ -22,6 +22,7 @@ __all__ = [
     "KINDS",
     "OBSERVABLES",
     "PARTICLE",
+    "STAGES",
     "Column",
     "check_names",
 ]
@@ -114,6 +115,11 @@ JET: dict[str, Column] = _table(
     ("angle", "rad", "float32", "rotation of this variant about the jet axis"),
     ("variant_of", "", "int64", "index of the jet of which this is a variant"),
 )
+
+
+#: What a generator read of a jet, should have made of it, made, and made again of its latent: a
+#: jet's ``stage`` in the files of generated jets is its place here.
+STAGES = ("input", "target", "made", "reconstructed")
 
 
 def check_names(names: Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:

@@ -62,10 +62,20 @@ def _results(args: argparse.Namespace, are_scans: bool) -> None:
 
 
 def _report_of_runs(args: argparse.Namespace) -> None:
-    from pyg_jets.report import make_report, summary_table
+    from pyg_jets.report import (
+        generated_table,
+        is_generated,
+        make_generated_report,
+        make_report,
+        summary_table,
+    )
 
     if args.out is None:
         raise ValueError("Expected --out, the folder of the page, for a report of runs.")
+    if any(map(is_generated, args.runs)):
+        print(generated_table(args.runs))
+        print(make_generated_report(args.runs, args.out, args.title, invocation()).resolve())
+        return
     print(summary_table(args.runs))
     print(make_report(args.runs, args.out, args.title, invocation()).resolve())
 

@@ -58,7 +58,7 @@ class VAELoss(nn.Module):
         >>> x, ptr = torch.rand(7, 3), torch.tensor([0, 3, 7])
         >>> loss = VAELoss(kl=0.5)
         >>> sorted(loss.terms(GraphVAE(k=2)(x, ptr)))
-        ['chamfer', 'jets', 'kl', 'multiplicity', 'spectrum']
+        ['chamfer', 'jets', 'kl', 'marginal', 'multiplicity', 'spectrum']
     """
 
     def __init__(

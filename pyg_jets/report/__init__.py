@@ -1,6 +1,14 @@
 """Run folders → tables, figures, one self-contained HTML page; reads run folders only."""
 
+from pyg_jets.report.generated import is_generated
+from pyg_jets.report.generated_page import generated_table, make_generated_report
 from pyg_jets.report.page import make_report
 from pyg_jets.report.table import summary_table
 
-__all__ = ["make_report", "summary_table"]
+__all__ = [
+    "generated_table",
+    "is_generated",
+    "make_generated_report",
+    "make_report",
+    "summary_table",
+]

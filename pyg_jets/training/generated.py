@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pyg_jets.columns import STAGES
 from pyg_jets.io import write_parquet
 from pyg_jets.jets import JetArray
-from pyg_jets.training.generator import STAGES, Generator
+from pyg_jets.training.generator import Generator
 
 __all__ = ["write_generated"]
 
@@ -17,8 +18,8 @@ __all__ = ["write_generated"]
 def write_generated(task: Generator, path: Path, stages: tuple[str, ...] = STAGES) -> None:
     """Write the jets kept by a test or a prediction.
 
-    A jet has ``stage``, its place among :data:`STAGES`, its ``jet_id`` and label, and the means
-    ``z0 …`` of the latent that it was read into.
+    A jet has ``stage``, its place among :data:`~pyg_jets.columns.STAGES`, its ``jet_id`` and label,
+    and the means ``z0 …`` of the latent that it was read into.
 
     Args:
         task: After a test or a prediction.

@@ -22,9 +22,6 @@ from pyg_jets.training.optimizers import configured
 
 __all__ = ["Generator"]
 
-#: Parts of what a test and a prediction keep of each jet.
-STAGES = ("input", "target", "made", "reconstructed")
-
 
 class Generator(lightning.LightningModule):
     """Train an autoencoder to make jets: again, out of noise, or GEN → RECO.
@@ -135,7 +132,8 @@ class Generator(lightning.LightningModule):
         """The jets of a batch: what was read, what was wanted, what is made.
 
         Returns:
-            ``{stage: (x, ptr)}`` of :data:`STAGES`, and ``y``, ``jet_id`` and the latent's mean.
+            ``{stage: (x, ptr)}`` of :data:`~pyg_jets.columns.STAGES`, and ``y``, ``jet_id`` and the
+            latent's mean.
         """
         n_jets, y = batch.num_graphs, batch.get("y")
         given = batch.x, batch.ptr

@@ -2,6 +2,7 @@ r"""A learned distribution of the number of particles of a jet."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -45,6 +46,12 @@ class MultiplicityLaw(NamedTuple):
         first, last = F.logsigmoid(above), F.logsigmoid(-below)
         of_each = torch.where(at <= self.least, first, torch.where(at >= self.most, last, inside))
         return (self.weight + of_each).logsumexp(1)
+
+    def together(self) -> MultiplicityLaw:
+        """The law of a jet that is any of these, each as likely as the others."""
+        alike = self.weight.log_softmax(1) - math.log(max(len(self.weight), 1))
+        flat = (v.reshape(1, -1) for v in (alike, self.mean, self.width))
+        return MultiplicityLaw(*flat, self.least, self.most)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """A number of each jet, ``[J]`` int64."""

@@ -57,8 +57,9 @@ class GraphVAE(VariationalAutoencoder):
           **target_ptr:** ``[J + 1]``, **y:** ``[J]``
         - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction` with the terms
           ``multiplicity``, :math:`-\ln p(n)` in nats, averaged over jets; and of jets made out of
-          the prior, as many as there are, the energy distances ``jets`` of their observables and
-          ``spectrum`` of their particles, in units of their spread in training jets
+          the prior, as many as there are, ``marginal``, the same with p averaged over their
+          latents, and the energy distances ``jets`` of their observables and ``spectrum`` of their
+          particles, in units of their spread in training jets
 
     Examples:
         >>> x, ptr = torch.rand(7, 3), torch.tensor([0, 3, 7])
@@ -161,12 +162,13 @@ class GraphVAE(VariationalAutoencoder):
     def _out_of_prior(self, target: Tensor, ptr: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """How far jets out of the prior are from the true ones, as two samples."""
         z = self.prior(len(ptr) - 1)
-        n = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1)).sample()
-        made_ptr = counts_to_ptr(n)
+        law = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
+        made_ptr = counts_to_ptr(law.sample())
         x = self.decode(z, made_ptr, y)
         every = self.scale(x), self.scale(target)
         few = [v[torch.randperm(len(v), device=v.device)[:_FEW]] for v in every]
-        terms = {"spectrum": energy_distance(*few)}
+        marginal = -law.together().log_prob(ptr.diff()).mean()
+        terms = {"marginal": marginal, "spectrum": energy_distance(*few)}
         if self.encoder.summary.physical:
             made = self.encoder.summary(x, made_ptr)
             true = self.encoder.summary(target, ptr)
