@@ -13,10 +13,11 @@ from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.energy import energy_score
 from pyg_jets.nn.layers.fates import Fates, combine, true_fates
 from pyg_jets.nn.layers.jet_encoder import JetEncoder
-from pyg_jets.nn.layers.jet_summary import jet_observables
+from pyg_jets.nn.layers.jet_summary import jet_momenta, jet_observables
 from pyg_jets.nn.layers.multiplicity import MultiplicityHead, MultiplicityLaw
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import ResponseDecoder, keep_most_likely
+from pyg_jets.nn.layers.settle import settle
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import gather, segment_sum
 
@@ -40,8 +41,9 @@ class ConditionalGraphVAE(VariationalAutoencoder):
 
     for the n particles that the detector sees, drawn by their learned chance to be seen. Others are
     lost, or merged into their nearest neighbour, as those in one cell are: :math:`b_i` is what
-    comes of a particle with these, :math:`h_i` are features of an edge convolution. Each draw is
-    another response.
+    comes of a particle with these, :math:`h_i` are features of an edge convolution. What the jet is
+    as a whole is drawn too, about the sum of these particles, and they are settled to it. Each draw
+    is another response.
 
     It learns its distribution, not only its mean, by the energy score
     :math:`\operatorname{E}|\hat y - y| - \tfrac12 \operatorname{E}|\hat y - \hat y'|` of two draws
@@ -101,6 +103,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         self.posterior = MLP(of_jet, (hidden,), 2 * latent)
         self.multiplicity = MultiplicityHead(latent + of_jet, hidden)
         self.decoder = ResponseDecoder(columns, of_particle, latent + of_jet, hidden, layers, noise)
+        self.whole = MLP(latent + of_jet + 4 + noise, (hidden,), 4)
         self.register_buffer("spread", torch.ones(6))
 
     def learn(self, batches: Iterable[Any]) -> None:
@@ -151,8 +154,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
             law = self._law(jet, logits[:, 0], ptr)
             made.append(self._make(x, known, jet, logits, law.sample()))
             matched.append(self.decoder(base, known.h[fates.seen], jet, base_ptr))
-        pairs = [(self.scale.particles(points), made_ptr) for points, made_ptr in made]
-        of_jets = [jet_observables(*one) / self.spread for one in (*pairs, (target, target_ptr))]
+        of_jets = [jet_observables(*one) / self.spread for one in (*made, (target, target_ptr))]
         terms = {
             "multiplicity": -law.log_prob(target_ptr.diff()).mean(),
             "fates": _surprise(logits, fates),
@@ -160,8 +162,9 @@ class ConditionalGraphVAE(VariationalAutoencoder):
             "jet": energy_score(*of_jets)
             + sum(energy_score(*(v[:, i : i + 1] for v in of_jets)) for i in range(6)),
         }
+        x, ptr = made[0]
         return Reconstruction(
-            *made[0], wanted, target_ptr, *pairs[0], target, target_ptr, mean, log_var, terms
+            self.scale(x), ptr, wanted, target_ptr, x, ptr, target, target_ptr, mean, log_var, terms
         )
 
     def _make(
@@ -178,7 +181,28 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         drawn = torch.rand(len(x), generator=generator, device=x.device)
         merged = (drawn < logits[:, 1].sigmoid()).index_fill(0, seen, False)
         base, ptr = combine(x, known.ptr, seen, merged)
-        return self.decoder(self.scale(base), known.h[seen], jet, ptr, generator), ptr
+        points = self.decoder(self.scale(base), known.h[seen], jet, ptr, generator)
+        return self._settled(x, known, jet, self.scale.particles(points), ptr, generator), ptr
+
+    def _settled(
+        self,
+        x: Tensor,
+        known: _Known,
+        jet: Tensor,
+        made: Tensor,
+        ptr: Tensor,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Particles whose sum is a draw of what the jet is as a whole."""
+        now = jet_momenta(made, ptr).to(x.dtype)
+        away = (now - jet_momenta(x, known.ptr).to(x.dtype)) / self.spread[:4]
+        shape = len(now), self.decoder.noise
+        drawn = torch.randn(shape, generator=generator, device=x.device)
+        change = self.whole(torch.cat((jet, away.clamp(-10, 10), drawn.to(x.dtype)), 1))
+        pt, mass, eta, phi = (now + 0.3 * change * self.spread[:4]).unbind(1)
+        pt = torch.maximum(pt, 0.1 * now[:, 0]).clamp(min=1e-2)
+        mass = torch.maximum(mass, 0.1 * now[:, 1]).clamp(min=1e-3)
+        return settle(made, ptr, torch.stack((pt, mass, eta, phi), 1))
 
     @torch.no_grad()
     def sample(
@@ -214,8 +238,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         jet = torch.cat((self.draw(mean, log_var, generator), known.g), 1)
         logits = self.decoder.fates(known.h, jet, ptr)
         n = self._law(jet, logits[:, 0], ptr).sample(generator) if n is None else n
-        points, made_ptr = self._make(x, known, jet, logits, n, generator)
-        return self.scale.particles(points), made_ptr
+        return self._make(x, known, jet, logits, n, generator)
 
 
 def _surprise(logits: Tensor, fates: Fates) -> Tensor:

@@ -46,12 +46,9 @@ def draw_clouds(
             _draw_cloud(ax, jets[i], physical, network_colour(line), half)
             if words and line == len(rows) - 1:
                 ax.set_title(words[i], fontsize=8.5)
-        axes[line, 0].set_ylabel(name)
-    if physical:
-        for ax in axes[-1]:
-            ax.set_xlabel(LABELS[0])
-        axes[0, -1].yaxis.set_label_position("right")
-        axes[0, -1].set_ylabel(LABELS[1])
+        axes[line, 0].set_ylabel(f"{name}: {LABELS[1]}" if physical else name, loc="center")
+    for ax in axes[-1] if physical else ():
+        ax.set_xlabel(LABELS[0])
 
 
 def _half(sets: Sequence[JetArray]) -> float:

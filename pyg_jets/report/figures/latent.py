@@ -33,11 +33,11 @@ def draw_latent(figure: Figure, latent: np.ndarray, colour: np.ndarray, name: st
     low, high = np.quantile(colour[:_MOST], (0.01, 0.99))
     found = left.scatter(*place.T, c=colour[:_MOST], s=6, cmap="viridis", vmin=low, vmax=high,
                          linewidths=0, alpha=0.7)  # fmt: skip
-    figure.colorbar(found, ax=left, label=name)
+    figure.colorbar(found, ax=left).set_label(name, loc="center", labelpad=8)
     left.set(xlabel="first principal component", ylabel="second")
     deviation = np.sort(latent.std(0))[::-1]
     right.bar(np.arange(1, len(deviation) + 1), deviation, color=network_colour(0), alpha=0.8)
     right.axhline(1, color="black", linewidth=0.7, linestyle=":")
-    right.set(xlabel="latent, by its deviation", ylabel="deviation of its means over jets")
+    right.set(xlabel="latent, by its deviation", ylabel="deviation of means")
     right.xaxis.get_major_locator().set_params(integer=True)
     right.tick_params(which="minor", axis="x", bottom=False, top=False)

@@ -37,6 +37,8 @@ def draw_progress(figure: Figure, run: Run) -> None:
         _plot(right, run, f"val/emd_{name}", color=colour, linewidth=1.3, label=name)
     _plot(right, run, "val/emd", color="black", label="sum")
     right.set_yscale("log")
+    low, high = right.get_ylim()
+    right.set_ylim(low, high * (high / low) ** 0.25)  # leaves room for the legend
     right.set_ylabel("EMD")
     best = best_epoch(run)
     for ax in (left, right):
@@ -46,7 +48,7 @@ def draw_progress(figure: Figure, run: Run) -> None:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.tick_params(which="minor", axis="x", bottom=False, top=False)
         if ax.lines:
-            ax.legend(loc="upper right", fontsize=8.5, ncols=2)
+            ax.legend(loc="upper right", fontsize=8, ncols=4 if ax is right else 2)
 
 
 def _plot(ax: Any, run: Run, name: str, **look: Any) -> None:
