@@ -77,6 +77,13 @@ def test_the_sweep_of_generators_names_files_that_are_there():
             assert (CONFIGS.parent.parent / path).is_file(), path
 
 
+def test_the_sweep_of_coefficients_is_read(capsys):
+    assert main(["scan", str(CONFIGS / "sweeps" / "vae.yaml"), "--dry-run", "--count", "2"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("terms.spectrum=") == 2
+    assert told.count("network.init_args.latent=") == 2
+
+
 def test_digits_are_drawn(tmp_path):
     words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={tmp_path / 'run'}"]
     words += [f"--data.dataset.init_args.root={tmp_path}", "--data.dataset.init_args.n_pixels=25"]
