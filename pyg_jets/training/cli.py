@@ -63,7 +63,7 @@ class SaveRunConfig(SaveConfigCallback):
         """Write it once, from the first process, when a fit begins."""
         if stage != "fit" or not trainer.is_global_zero:
             return
-        text = self.parser.dump(self.config)
+        text = self.parser.dump(self.config, skip_none=False)
         with write_aside(Path(trainer.default_root_dir) / "config.yaml") as part:
             part.write_text(text)
 

@@ -1,5 +1,6 @@
 """The configurations of models and data sets fit together."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,18 @@ def test_digits_are_drawn(tmp_path):
     words += ["--trainer.limit_train_batches=2", "--trainer.logger=false"]
     assert main([*words, "--trainer.enable_progress_bar=false"]) == 0
     assert (tmp_path / "run" / "generated.parquet").exists()
+
+
+def test_a_run_keeps_what_was_set_to_nothing(tmp_path):
+    words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={tmp_path / 'run'}"]
+    words += [f"--data.dataset.init_args.root={tmp_path}", "--trainer.max_epochs=1"]
+    words += ["--data.dataset.init_args.n_pixels=null", "--data.dataset.init_args.digit=8"]
+    words += ["--trainer.limit_train_batches=1", "--trainer.enable_progress_bar=false"]
+    assert main([*words, "--trainer.logger=false"]) == 0
+    kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert kept["data"]["dataset"]["init_args"]["n_pixels"] is None
+    again = ["test", f"--config={tmp_path / 'run' / 'config.yaml'}", f"--run={tmp_path / 'again'}"]
+    assert main([*again, f"--ckpt_path={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}"]) == 0
+    one, other = (json.loads((tmp_path / n / "provenance.json").read_text())["data_hash"]
+                  for n in ("run", "again"))  # fmt: skip
+    assert one == other
