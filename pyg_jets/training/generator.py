@@ -17,6 +17,7 @@ from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn import VariationalAutoencoder
 from pyg_jets.ops import counts_to_ptr
+from pyg_jets.training.checkpoints import check_fit
 from pyg_jets.training.means import EpochMeans
 from pyg_jets.training.optimizers import configured
 
@@ -186,6 +187,10 @@ class Generator(lightning.LightningModule):
         """Log ``test/emd_…`` of each feature."""
         for name, value in self.distances().items():
             self.log(f"test/emd_{name}", torch.as_tensor(value, dtype=torch.float64))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another network."""
+        check_fit(self, checkpoint["state_dict"])
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the scheduler if there is one."""

@@ -35,19 +35,37 @@ def table(rows: list[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def add(rows: list[Row], names: list[str]) -> None:
+    """Put rows into the page: in the place of those of the same name, new ones at the end."""
+    lines = PAGE.read_text().splitlines()
+    for line in table(rows).splitlines()[2:]:
+        what = line.split(" | ")[0]
+        at = [i for i, old in enumerate(lines) if old.split(" | ")[0] == what]
+        last = max(i for i, old in enumerate(lines) if old.startswith("| "))
+        lines[at[0] if at else last + 1 : (at[0] if at else last) + 1] = [line]
+    lines += ["", f"Measured anew on {datetime.date.today()}: {', '.join(names)}."]
+    PAGE.write_text("\n".join(lines) + "\n")
+    print(f"wrote {PAGE.relative_to(HERE.parent.parent)}")
+
+
 def main() -> None:
     """Run the benchmarks that are named, or all, and write the page if all ran."""
     known = sorted(p.stem.removeprefix("bench_") for p in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(known)}")
-    names = parser.parse_args().names
+    parser.add_argument("--add", action="store_true", help="put the rows of the named ones into "
+                        "the page, in the place of their old ones")  # fmt: skip
+    asked = parser.parse_args()
+    names = asked.names
     rows: list[Row] = []
     for name in names or known:
         module = importlib.import_module(f"tests.benchmarks.bench_{name}")
         new = module.run()
         print(table(new), flush=True)
         rows += new
-    if names:
+    if asked.add:
+        add(rows, names)
+    if names or asked.add:
         return
     PAGE.write_text(
         "# Benchmarks\n\n"

@@ -74,6 +74,13 @@ def test_a_prediction_is_a_table_of_jets(run):
     assert (made.column("pt") > 0).all()
 
 
+def test_a_checkpoint_of_another_configuration_is_named(run, tmp_path, capsys):
+    words = [f"--config={run}/config.yaml", f"--run={tmp_path / 'other'}"]
+    words += [f"--ckpt_path={run}/checkpoints/best.ckpt", "--model.network.init_args.latent=3"]
+    assert main(["test", *words]) == 2
+    assert "of another configuration: network.decoder" in capsys.readouterr().err
+
+
 def test_the_task_is_checked(tmp_path, capsys):
     path = config(tmp_path)
     path.write_text(path.read_text().replace("task: generate", "task: draw"))
