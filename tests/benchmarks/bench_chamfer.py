@@ -9,9 +9,11 @@ from torch import Tensor
 
 from pyg_jets.losses import chamfer
 from tests.benchmarks.bench_pfn import padded
-from tests.benchmarks.harness import Row, alternate, batch_of
+from tests.benchmarks.harness import Row, alternate, batch_of, memory
 
 BATCH, WIDTH = 512, 3
+#: Jets, and particles of each, whose memory is compared.
+MANY, FEWER, MORE = 2048, 100, 400
 
 
 def sets() -> tuple[Tensor, Tensor, Tensor]:
@@ -50,6 +52,27 @@ def slope(loss: Callable[[], Tensor], *points: Tensor) -> Callable[[], Tensor]:
     return run
 
 
+def one_step(n_particles: int, n_jets: int = MANY) -> Callable[[], Tensor]:
+    """Forward and backward of jets of one size, for a process of its own."""
+    x = torch.randn(n_jets * n_particles, WIDTH, requires_grad=True)
+    y = torch.randn(n_jets * n_particles, WIDTH, requires_grad=True)
+    ptr = torch.arange(n_jets + 1) * n_particles
+    return slope(lambda: chamfer(x, ptr, y, ptr), x, y)
+
+
+def growth() -> Row:
+    """Memory of large jets, a particle, against that of small ones."""
+    few, many = (memory(__name__, (n,), (n, 4)) * 2**20 / (MANY * n) for n in (FEWER, MORE))
+    note = (
+        f"two sets of each jet; {few:.0f} in jets of {FEWER}, {many / few:.2f} times as much; "
+        f"all distances would take {MORE / FEWER:g} times as much"
+    )
+    return Row(
+        f"memory of Chamfer forward and backward, {MANY} jets of {MORE}", many,
+        unit="bytes/particle", note=note, asked="linear in particles", fulfilled=many < 1.3 * few,
+    )  # fmt: skip
+
+
 def run(repeats: int = 7) -> list[Row]:
     """Milliseconds a batch."""
     x, y, ptr = sets()
@@ -63,4 +86,4 @@ def run(repeats: int = 7) -> list[Row]:
     mine, theirs = alternate(ours, peer, repeats)
     note = f"{len(x) / BATCH:.0f} particles a jet, padded to {longest}; three coordinates"
     what = f"Chamfer forward and backward, {BATCH} jets, against padded `cdist`"
-    return [Row(what, 1e3 * mine, 1e3 * theirs, theirs / mine, 40.0, 80.0, "ms", note)]
+    return [Row(what, 1e3 * mine, 1e3 * theirs, theirs / mine, 40.0, 80.0, "ms", note), growth()]

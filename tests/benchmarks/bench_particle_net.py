@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -15,30 +12,10 @@ from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
 
 from pyg_jets.nn import ParticleNet
 from tests.benchmarks.bench_pfn import padded
-from tests.benchmarks.harness import Row, alternate, batch_of
+from tests.benchmarks.harness import Row, alternate, batch_of, memory
 
 BATCH, LENGTH, FEATURES = 64, 128, 7
 BLOCKS = ((64, 64, 64), (128, 128, 128), (256, 256, 256))
-MEMORY = """
-import json, sys, threading, time
-from tests.benchmarks.bench_particle_net import one_step
-def resident():
-    lines = open("/proc/self/status").read().splitlines()
-    return next(int(l.split()[1]) for l in lines if l.startswith("RssAnon")) / 1024
-one_step(sys.argv[1], 4)()  # what is loaded once is no part of a step
-run = one_step(sys.argv[1])
-before, peak, done = resident(), [], False
-def watch():
-    while not done:
-        peak.append(resident())
-        time.sleep(0.001)
-thread = threading.Thread(target=watch)
-thread.start()
-run()
-done = True
-thread.join()
-print(json.dumps(max(peak) - before))
-"""
 
 
 def weaver(features: int = FEATURES, dropout: float = 0.1) -> nn.Module:
@@ -102,13 +79,6 @@ def matrix_rate(rows: int, repeats: int = 7) -> float:
     return 2 * rows * 256**2 / seconds
 
 
-def memory(whose: str) -> float:
-    """Megabytes of anonymous memory that a step takes, at its height."""
-    words = [sys.executable, "-c", MEMORY, whose]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
 def scaling() -> list[Row]:
     """Cost against multiplicity and batch size, of ours."""
     rows = []
@@ -153,7 +123,7 @@ def run(repeats: int = 5) -> list[Row]:
     both = BATCH / mine, BATCH / peer
     what = f"ParticleNet inference, batch {BATCH}, against weaver's"
     rows.append(Row(what, *both, both[0] / both[1], 5.0, 12.0, "jets/s", note))
-    little, much = memory("ours"), memory("weaver")
+    little, much = (memory(__name__, (whose,), (whose, 4)) for whose in ("ours", "weaver"))
     rows.append(
         Row(
             "memory of a ParticleNet step", little, much, much / little, 2.5, 4.0, "MB",

@@ -1,9 +1,12 @@
-"""What every benchmark shares: alternating timing, the table's row, real jets, copy bandwidth."""
+"""What every benchmark shares: timing in turn, memory, the table's row, real jets, bandwidth."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +19,29 @@ from torch import Tensor
 from pyg_jets import JetArray
 from pyg_jets.io import read_parquet, write_parquet
 
-__all__ = ["Row", "alternate", "batch_of", "copy_bandwidth", "pythia_jets"]
+__all__ = ["Row", "alternate", "batch_of", "copy_bandwidth", "memory", "pythia_jets"]
+
+MEMORY = """
+import importlib, json, sys, threading, time
+module, large, small = json.loads(sys.argv[1])
+one_step = importlib.import_module(module).one_step
+def resident():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(l.split()[1]) for l in lines if l.startswith("RssAnon")) / 1024
+one_step(*small)()  # what is loaded once is no part of a step
+run = one_step(*large)
+before, peak, done = resident(), [], False
+def watch():
+    while not done:
+        peak.append(resident())
+        time.sleep(0.001)
+thread = threading.Thread(target=watch)
+thread.start()
+run()
+done = True
+thread.join()
+print(json.dumps(max(peak) - before))
+"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +80,19 @@ def alternate(
             run()
             taken.append(time.perf_counter() - start)
     return median(seconds[0]), median(seconds[1])
+
+
+def memory(module: str, large: Sequence[object], small: Sequence[object]) -> float:
+    """Megabytes of anonymous memory that a step takes at its height, in a process of its own.
+
+    Args:
+        module: Has ``one_step``, which prepares a step and returns it.
+        large: Its arguments.
+        small: Those of another step, made before, for what is loaded once.
+    """
+    words = [sys.executable, "-c", MEMORY, json.dumps([module, large, small])]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 @cache

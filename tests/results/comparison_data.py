@@ -44,9 +44,9 @@ class Jets(NamedTuple):
             yield self.take(rows)
 
 
-def kept(name: str, make: Callable[[], Any]) -> Any:
+def kept(name: str, make: Callable[[], Any], folder: Path = FOLDER) -> Any:
     """What ``make`` gives, made once and kept as JSON."""
-    path = FOLDER / f"{name}.json"
+    path = folder / f"{name}.json"
     if not path.exists():
         print(f"measuring {path.stem}", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)

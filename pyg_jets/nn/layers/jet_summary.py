@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from pyg_jets import kinematics
 from pyg_jets.ops import segment_sum
+from pyg_jets.ops.expand_relu import without_gradient
+from pyg_jets.ops.settle import momenta_by_kernel
 
 __all__ = ["JetSummary", "jet_momenta", "jet_observables", "pooled"]
 
@@ -49,6 +51,8 @@ def jet_momenta(x: Tensor, ptr: Tensor) -> Tensor:
         x: Massless particles (pT, η, φ) relative to the jets' axes, ``[N, 3]``.
         ptr: Ragged pointer ``[J + 1]`` int64.
     """
+    if without_gradient(x):
+        return momenta_by_kernel(x, ptr)
     pt, eta, phi = x.double().unbind(1)
     momenta = kinematics.jet_momentum(pt, eta, phi, torch.zeros_like(pt), ptr)
     jet_pt, jet_eta, jet_phi, mass = kinematics.to_cylindrical(*momenta)

@@ -50,8 +50,8 @@ class MultiplicityLaw(NamedTuple):
     def together(self) -> MultiplicityLaw:
         """The law of a jet that is any of these, each as likely as the others."""
         alike = self.weight.log_softmax(1) - math.log(max(len(self.weight), 1))
-        flat = (v.reshape(1, -1) for v in (alike, self.mean, self.width))
-        return MultiplicityLaw(*flat, self.least, self.most)
+        weight, mean, width = (v.reshape(1, -1) for v in (alike, self.mean, self.width))
+        return MultiplicityLaw(weight, mean, width, self.least, self.most)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """A number of each jet, ``[J]`` int64."""

@@ -6,9 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pyg_jets.ops import highest, ptr_to_batch, segment_expand
+from pyg_jets.ops import check_rising, highest, ptr_to_batch, segment_expand
+from pyg_jets.ops.expand_relu import cut_jets, expand_relu_, without_gradient
+from pyg_jets.ops.kernel import in_threads
 
 __all__ = ["ResponseDecoder", "SetDecoder", "keep_most_likely"]
+
+#: Particles that are worked on at once without a gradient, so that what is made of them stays in a
+#: cache; with fewer, the calls take longer than the work.
+_PARTICLES = 1 << 13
 
 
 class _Lines(nn.Module):
@@ -21,11 +27,28 @@ class _Lines(nn.Module):
         self.jet = nn.ModuleList(nn.Linear(jet, hidden, bias=False) for _ in widths)
         self.out = nn.Linear(hidden, out)
 
-    def forward(self, first: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
-        h = first
-        for i, (own, shared) in enumerate(zip(self.particle, self.jet, strict=True)):
-            h = F.relu((own(h) if i else h) + segment_expand(shared(jet), ptr, len(first)))
-        return self.out(h)
+    def forward(self, x: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
+        shared = [line(jet) for line in self.jet]
+        if without_gradient(x, *shared):
+            return self._in_parts(x, shared, ptr)
+        for own, known in zip(self.particle, shared, strict=True):
+            x = F.relu(own(x) + segment_expand(known, ptr, len(x)))
+        return self.out(x)
+
+    def _in_parts(self, x: Tensor, shared: list[Tensor], ptr: Tensor) -> Tensor:
+        """The same for some jets after the other, on threads."""
+        check_rising(ptr, len(x))
+        out = x.new_empty(len(x), self.out.out_features)
+
+        def run(jets: tuple[int, int]) -> None:
+            rows = slice(*ptr[list(jets)].tolist())
+            h = x[rows]
+            for own, known in zip(self.particle, shared, strict=True):
+                h = expand_relu_(own(h), known, ptr, *jets)
+            torch.addmm(self.out.bias, h, self.out.weight.t(), out=out[rows])
+
+        in_threads(run, cut_jets(ptr, _PARTICLES))
+        return out
 
 
 class SetDecoder(nn.Module):
@@ -78,7 +101,7 @@ class SetDecoder(nn.Module):
     def forward(self, jet: Tensor, ptr: Tensor, seeds: Tensor | None = None) -> Tensor:
         """Particles of each jet."""
         seeds = self.seeds(ptr) if seeds is None else seeds
-        return self.lines(self.lines.particle[0](seeds), jet, ptr)
+        return self.lines(seeds, jet, ptr)
 
 
 class ResponseDecoder(nn.Module):
@@ -130,7 +153,7 @@ class ResponseDecoder(nn.Module):
 
     def fates(self, h: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
         """Logits that a particle is seen, and that it is merged if not, ``[N, 2]``."""
-        return self.fate(self.fate.particle[0](h), jet, ptr)
+        return self.fate(h, jet, ptr)
 
     def forward(
         self,
@@ -142,8 +165,7 @@ class ResponseDecoder(nn.Module):
     ) -> Tensor:
         """What is seen of each particle; another draw at each call."""
         drawn = torch.randn(len(h), self.noise, generator=generator, device=h.device)
-        first = self.lines.particle[0](torch.cat((base, h, drawn.to(h.dtype)), 1))
-        return base + self.lines(first, jet, ptr)
+        return base + self.lines(torch.cat((base, h, drawn.to(h.dtype)), 1), jet, ptr)
 
 
 def keep_most_likely(

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from pyg_jets.nn.layers.jet_summary import jet_momenta
 from pyg_jets.ops import segment_expand
+from pyg_jets.ops.expand_relu import without_gradient
+from pyg_jets.ops.settle import settle_by_kernel
 
 __all__ = ["settle"]
 
@@ -32,11 +34,13 @@ def settle(x: Tensor, ptr: Tensor, jet: Tensor) -> Tensor:
 
     Examples:
         >>> x = torch.tensor([[4.0, 0.1, 0.0], [4.0, -0.1, 0.0]])
-        >>> ptr, jet = torch.tensor([0, 2]), torch.tensor([[100.0, 20.0, 0.5, 0.0]])
+        >>> ptr, jet = torch.tensor([0, 2]), torch.tensor([[100.0, 20.0, 0.5, 0.3]])
         >>> settle(x, ptr, jet).round(decimals=2)
-        tensor([[50.0000,  0.7000,  0.0000],
-                [50.0000,  0.3000, -0.0000]])
+        tensor([[50.0000,  0.7000,  0.3000],
+                [50.0000,  0.3000,  0.3000]])
     """
+    if without_gradient(x, jet):
+        return settle_by_kernel(x, ptr, jet, _ROUNDS, _MOST)
     pt, place = x[:, 0], x[:, 1:]
     ratio = jet[:, 1] / jet[:, 0]
     for _ in range(_ROUNDS):

@@ -120,10 +120,11 @@ def draw_resolution(
     """
     axes = figure.subplots(1, len(shifts), squeeze=False)[0]
     for ax, (name, found) in zip(axes, shifts.items(), strict=True):
-        ends = np.quantile(np.concatenate(list(found.values())), (0.005, 0.995))
-        edges = np.linspace(*(ends if ends[1] > ends[0] else (ends[0] - 1, ends[0] + 1)), _BINS + 1)
+        low, high = np.quantile(np.concatenate(list(found.values())), (0.005, 0.995))
+        low, high = (low, high) if high > low else (low - 1, low + 1)
+        edges = np.linspace(low, high, _BINS + 1)
         for stage, values in found.items():
-            height = np.histogram(np.clip(values, *edges[[0, -1]]), edges)[0] / max(len(values), 1)
+            height = np.histogram(np.clip(values, low, high), edges)[0] / max(len(values), 1)
             words = f"{names[stage]}: {values.mean():+.3f} ± {values.std():.3f}".replace("-", "−")
             if stage == "target":
                 ax.stairs(height, edges, fill=True, color=BACKGROUND, alpha=0.55, label=words)

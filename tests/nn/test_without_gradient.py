@@ -1,0 +1,72 @@
+"""What kernels make of jets without a gradient is what torch makes of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from pyg_jets.nn.layers.jet_summary import jet_momenta
+from pyg_jets.nn.layers.set_decoder import ResponseDecoder, SetDecoder
+from pyg_jets.nn.layers.settle import settle
+from pyg_jets.ops import counts_to_ptr, expand_relu
+from pyg_jets.ops import settle as settle_ops
+
+CASES = [[3, 0, 1, 40], [0], [], [9000, 1, 9000, 0]]
+
+
+def jets(counts):
+    torch.manual_seed(0)
+    ptr = counts_to_ptr(torch.tensor(counts, dtype=torch.int64))
+    n, n_jets = int(ptr[-1]), len(counts)
+    x = torch.cat((20 * torch.rand(n, 1) + 0.01, 0.3 * torch.randn(n, 2)), 1)
+    jet = torch.rand(n_jets, 4) + torch.tensor([500.0, 80.0, 0.0, 0.0])
+    return x, ptr, jet
+
+
+@pytest.mark.parametrize("counts", CASES)
+def test_kernels_against_torch(counts, monkeypatch):
+    x, ptr, jet = jets(counts)
+    decoder, response = SetDecoder(3, 4), ResponseDecoder(3, 3, 4)
+    seeds, drawn = decoder.seeds(ptr), torch.Generator()
+    made = {}
+    for kernels in ("1", "0"):
+        monkeypatch.setenv("PYG_JETS_KERNELS", kernels)
+        with torch.no_grad():
+            made[kernels] = (
+                settle(x, ptr, jet), jet_momenta(x, ptr)[:, [0, 2, 3]],
+                decoder(jet, ptr, seeds), response(x, x, jet, ptr, drawn.manual_seed(1)),
+            )  # fmt: skip
+    for one, other in zip(*made.values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_gradient_is_there_when_it_is_asked_for():
+    x, ptr, jet = jets([3, 2])
+    assert settle(x.requires_grad_(), ptr, jet).requires_grad
+    assert jet_momenta(x, ptr).requires_grad
+    assert SetDecoder(3, 4)(jet, ptr).requires_grad
+    with torch.inference_mode():
+        assert not settle(x, ptr, jet).requires_grad
+
+
+def test_unjitted_and_nan(monkeypatch):
+    x, ptr, jet = jets([3, 0, 2])
+    x[0, 1] = float("nan")
+    monkeypatch.setattr(settle_ops, "momentum", settle_ops.momentum.py_func)
+    monkeypatch.setattr(settle_ops, "cylindrical", settle_ops.cylindrical.py_func)
+    out = x.numpy().copy()
+    settle_ops.settle_kernel.py_func(jet.numpy(), ptr.numpy(), 2, 4.0, out, 0, 3)
+    torch.testing.assert_close(torch.from_numpy(out), settle(x, ptr, jet), equal_nan=True)
+    assert np.isnan(out[:3]).all()
+    assert np.isfinite(out[3:]).all()
+    h = torch.tensor([[float("nan")], [-2.0], [1.0], [0.0], [5.0]])
+    expand_relu.expand_relu_kernel.py_func(h.numpy(), np.ones((3, 1), "f4"), ptr.numpy(), 0, 3)
+    assert h.flatten()[1:].tolist() == [0, 2, 1, 6]
+    assert h[0].isnan()
+
+
+def test_a_pointer_that_does_not_fit_is_named():
+    x, ptr, jet = jets([3, 2])
+    with torch.no_grad():
+        for run in (lambda: settle(x, ptr + 1, jet), lambda: SetDecoder(3, 4)(jet, ptr, x[:4, :1])):
+            with pytest.raises(ValueError, match="ptr to rise"):
+                run()

@@ -1,0 +1,97 @@
+"""The figures of the generators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.report.figures.style import GREY, network_colour, png
+
+__all__ = ["bins", "digits", "response"]
+
+QUANTITIES = {"pt": "$p_T$", "mass": "mass"}
+
+
+def response(responses: dict[str, Any], titles: Sequence[str]) -> bytes:
+    """Mean and width of each jet's response: a network's beside the detector's."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(2, 2)
+        for row, (name, label) in enumerate(QUANTITIES.items()):
+            for column, what in enumerate(("mean", "width")):
+                axis = axes[row, column]
+                _points(axis, responses["lines"], titles, name, what)
+                axis.set_xlabel(f"detector: {what} of the {label} response")
+                axis.set_ylabel("network")
+        names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(*names, loc="outside upper center", ncols=len(titles), markerscale=2)
+
+    return png(draw, 7.5, 6.5)
+
+
+def _points(axis: Any, lines: dict[str, Any], titles: Sequence[str], name: str, what: str) -> None:
+    seen = []
+    for number, title in enumerate(titles):
+        ours, theirs, _ = lines[title]
+        x, y = theirs[name][what], ours[name][what]
+        axis.plot(x, y, ".", color=network_colour(number), markersize=3, label=title)
+        seen += [*x, *y]
+    low, high = np.quantile(seen, (0.005, 0.995))
+    margin = 0.08 * (high - low)
+    span = low - margin, high + margin
+    axis.plot(span, span, color=GREY, linewidth=1, zorder=0)
+    axis.set_xlim(*span)
+    axis.set_ylim(*span)
+
+
+def bins(lines: Sequence[dict[str, Any]]) -> bytes:
+    """Histograms of mass and pT with the ratio of each network to the target below."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(2, 2, sharex="col", height_ratios=(2, 1))
+        for column, (name, label) in enumerate(reversed(QUANTITIES.items())):
+            above, below = axes[:, column]
+            real = lines[0]["bins"][name]
+            above.stairs(real["real"], real["edges"], color="black", label="target", linewidth=1.2)
+            for number, line in enumerate(lines):
+                one, colour = line["bins"][name], network_colour(number)
+                edges = np.array(one["edges"])
+                above.stairs(one["made"], edges, color=colour, label=line["title"])
+                middle = (edges[1:] + edges[:-1]) / 2
+                below.errorbar(middle, one["ratio"], one["error"], fmt=".", color=colour,
+                               linewidth=1, markersize=5)  # fmt: skip
+            above.set_ylim(bottom=0)
+            below.axhspan(0.9, 1.1, color=GREY, alpha=0.2, linewidth=0)
+            below.axhline(1, color=GREY, linewidth=1)
+            below.set_ylim(0.45, 1.55)
+            below.set_xlabel(f"{label} (GeV)")
+        axes[0, 0].set_ylabel("jets a bin")
+        axes[1, 0].set_ylabel("network / target")
+        axes[0, 0].legend(frameon=False)
+
+    return png(draw, 10, 5.5)
+
+
+def digits(shown: dict[str, list[np.ndarray]]) -> bytes:
+    """Rows of digits: what they are, made again, and made out of noise."""
+    n = len(shown["target"])
+    pixels = np.concatenate(shown["target"])
+    low, high = pixels[:, :2].min(0), pixels[:, :2].max(0)
+    top = pixels[:, 2].max()
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(len(shown), n, squeeze=False)
+        for row, (name, clouds) in zip(axes, shown.items(), strict=True):
+            for axis, (x, y, shade) in zip(row, (cloud.T for cloud in clouds), strict=True):
+                axis.scatter(x, y, c=shade, s=3, cmap="Greys", vmin=-0.2 * top, vmax=top)
+                axis.set_xlim(low[0] - 1e-2, high[0] + 1e-2)
+                axis.set_ylim(low[1] - 1e-2, high[1] + 1e-2)
+                axis.set_aspect("equal")
+                axis.set_xticks([])
+                axis.set_yticks([])
+                axis.minorticks_off()
+            row[0].set_ylabel(name, loc="center", fontsize=7)
+
+    return png(draw, 0.8 * n, 0.8 * len(shown) + 0.1)
