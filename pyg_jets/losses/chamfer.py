@@ -69,13 +69,17 @@ def chamfer(
         to_y, to_x = nearest(x[:, :match], x_ptr, y[:, :match], y_ptr)
         of_x = matched_distance(x, x_ptr, y, y_ptr, to_y)
         of_y = matched_distance(y, y_ptr, x, x_ptr, to_x)
-    options = (particles, squared, unmatched)
-    one = _direction(of_x, x_ptr, to_y, x_weight, *options)
-    other = _direction(of_y, y_ptr, to_x, y_weight, *options)
-    total = one + other
-    if reduction == "none":
-        return total
-    return total.sum() if reduction == "sum" else total.sum() / max(len(total), 1)
+    sets = (
+        (_away(of_x, to_y, x_weight, squared, unmatched), x_ptr),
+        (_away(of_y, to_x, y_weight, squared, unmatched), y_ptr),
+    )
+    if particles == "sum" and reduction != "none":  # no need to know the sum of each jet
+        total = sets[0][0].sum() + sets[1][0].sum()
+    else:
+        reduce = segment_sum if particles == "sum" else segment_mean
+        one, other = (reduce(away.unsqueeze(1), ptr).squeeze(1) for away, ptr in sets)
+        total = one + other if reduction == "none" else (one + other).sum()
+    return total / max(len(x_ptr) - 1, 1) if reduction == "mean" else total
 
 
 def _check(reduction: str, particles: str, match: int | None, width: int, unmatched: float) -> None:
@@ -91,16 +95,10 @@ def _check(reduction: str, particles: str, match: int | None, width: int, unmatc
         raise ValueError(f"Expected unmatched as a number of at least 0, but got {unmatched}.")
 
 
-def _direction(
-    away: Tensor,
-    ptr: Tensor,
-    index: Tensor,
-    weight: Tensor | None,
-    particles: str,
-    squared: bool,
-    unmatched: float,
+def _away(
+    away: Tensor, index: Tensor, weight: Tensor | None, squared: bool, unmatched: float
 ) -> Tensor:
-    """What particles are away from their matches, jet by jet."""
+    """What each particle is away from its match, as it counts."""
     if not squared:  # a root has no slope at 0, where two particles agree
         away = torch.where(away > 0, away, 1).sqrt() * (away > 0)
     if unmatched > 0:
@@ -109,8 +107,7 @@ def _direction(
         if weight.shape != away.shape:
             raise ValueError(f"Expected {len(away)} weights, but got {list(weight.shape)}.")
         away = away * weight
-    reduce = segment_sum if particles == "sum" else segment_mean
-    return reduce(away.unsqueeze(1), ptr).squeeze(1)
+    return away
 
 
 def masked_chamfer(
