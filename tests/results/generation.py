@@ -97,10 +97,14 @@ def responses(given: Given, found: list[Generated], few: int | None) -> dict[str
         name = f"detector-{most or 'all'}-{seed}"
         return of(name, lambda: measures.detector_draws(given, n_jets, most, seed))
 
-    blind = of("blind", lambda: measures.detector_draws(given, n_jets, None, AGAIN, blind=True))
+    def blind(what: int) -> Any:
+        draw = lambda: measures.detector_draws(given, n_jets, None, AGAIN, what)  # noqa: E731
+        return of(f"blind-{what}", draw)
+
     lines = {
         "detector again": [detector(None, AGAIN), detector(None, DRAWN), "all"],
-        "detector that does not know kinds": [blind, detector(None, DRAWN), "all"],
+        "blind to kinds": [blind(1), detector(None, DRAWN), "all"],
+        "blind to kinds and η": [blind(2), detector(None, DRAWN), "all"],
     }
     for one in found:
         drawn = of(one.key, lambda one=one: measures.network_draws(given, one, n_jets))

@@ -110,21 +110,25 @@ def bins(made: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> dict[str, 
 Draw = Callable[[int], Jets]
 
 
-def detector_draws(
-    given: Given, n_jets: int, most: int | None, seed: int, blind: bool = False
-) -> Draw:
+def detector_draws(given: Given, n_jets: int, most: int | None, seed: int, blind: int = 0) -> Draw:
     """Draws of the detector of the first jets, cut as the target of a network is.
 
-    A blind one takes other particles' masses, charges and kinds: it knows what a network reads.
+    A blind one takes other particles' masses, charges and kinds; with 2 the η of another jet too,
+    so that it knows what a network reads.
     """
     (batch,) = given.canonical(n_jets, n_jets)
     shuffle = torch.Generator().manual_seed(seed)
-    kinds = batch.x[:, 3:].clone()
+    kinds, eta, jet = batch.x[:, 3:].clone(), batch.x[:, 1].clone(), batch.batch
+    axis = torch.zeros(n_jets).index_add(0, jet, eta * batch.x[:, 0])
+    axis = axis / torch.zeros(n_jets).index_add(0, jet, batch.x[:, 0])
     detect = Detect("cms-like", ["pt", "etarel", "phirel"], seed, max_target=most)
 
     def draw(number: int) -> Jets:
         if blind:
             batch.x[:, 3:] = kinds[torch.randperm(len(kinds), generator=shuffle)]
+        if blind > 1:
+            other = axis[torch.randperm(n_jets, generator=shuffle)]
+            batch.x[:, 1] = eta + (other - axis)[jet]
         seen = detect(batch, epoch=number)
         return Jets(seen.x_target, seen.x_target_ptr)
 
