@@ -142,7 +142,8 @@ def load_runs(folders: Iterable[str | Path]) -> list[Run]:
     if not any(run.predictions for run in runs):
         what = ", ".join(str(run.folder) for run in runs) or "no folder"
         raise ValueError(
-            f"Expected at least one finished run, with a predictions.parquet, but got {what}: "
+            f"Expected at least one finished run, with a predictions.parquet (or, of "
+            f"generators, a generated.parquet), but got {what}: "
             "train and test a run first."
         )
     return runs

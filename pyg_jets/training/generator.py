@@ -141,13 +141,20 @@ class Generator(lightning.LightningModule):
         pairs = "x_target" in batch
         target = (batch.x_target, batch.x_target_ptr) if pairs else given
         by_gen = pairs or self.network.from_gen
-        made = self.network.sample(n_jets, given if by_gen else y)
+        made = self._possible(*self.network.sample(n_jets, given if by_gen else y))
         mean, _ = self.network.encode(*given, y)
         found: dict[str, Any] = {"input": given, "target": target, "made": made}
         if not pairs:
             again = self.network(*given, *target, y)
-            found["reconstructed"] = again.x, again.ptr
+            found["reconstructed"] = self._possible(again.x, again.ptr)
         return {**found, "y": y, "jet_id": batch.jet_id.flatten(), "latent": mean}
+
+    def _possible(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+        """Without a pT, or an intensity, below zero, which plain coordinates allow."""
+        if "pt" in self.columns:
+            x = x.clone()
+            x[:, self.columns.index("pt")].clamp_(min=0)
+        return x, ptr
 
     def on_validation_epoch_start(self) -> None:
         """Start with nothing kept."""

@@ -74,7 +74,8 @@ def _how(found: Sequence[Generated], given: Given, noise: dict[str, Any]) -> str
     set_to = "--data.dataset.init_args."
     extra = {
         "top": f" {set_to}processes=[top]",
-        "digits-8": f" {set_to}n_pixels=25 {set_to}digit=8",
+        "digits-8": f" {set_to}n_pixels=25 {set_to}digit=8 --trainer.max_epochs=250 "
+        "--model.scheduler.init_args.T_max=250",
     }
     more = "".join(
         f"pyg-jets fit --config pyg_jets/configs/{configs[name]}.yaml "

@@ -10,6 +10,7 @@ import yaml
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
 from pyg_jets.io import read_parquet
+from pyg_jets.loader import JetLoader
 from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances, jet_features
 from pyg_jets.nn import ConditionalGraphVAE
@@ -79,6 +80,22 @@ def test_a_checkpoint_of_another_configuration_is_named(run, tmp_path, capsys):
     words += [f"--ckpt_path={run}/checkpoints/best.ckpt", "--model.network.init_args.latent=3"]
     assert main(["test", *words]) == 2
     assert "of another configuration: network.decoder" in capsys.readouterr().err
+
+
+def test_intensities_are_never_below_zero(tmp_path):
+    from pyg_jets.nn import GraphVAE
+
+    task = Generator(GraphVAE(coordinates="plain"))
+    task.columns = ("eta", "phi", "pt")
+    batch = next(iter(JetLoader(ToyJets(str(tmp_path), n_jets=60).get_split("train"), 20)))
+    batch.x = batch.x[:, [1, 2, 0]]
+    task.network.learn([batch])
+    with torch.no_grad():
+        task.network.decoder.lines.out.bias.fill_(-9.0)
+        made = task.eval().make(batch)
+    for stage in ("made", "reconstructed"):
+        assert (made[stage][0][:, 2] == 0).all()
+        assert (made[stage][0][:, :2] < 0).any()
 
 
 def test_the_task_is_checked(tmp_path, capsys):
