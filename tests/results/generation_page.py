@@ -145,8 +145,8 @@ def _costs(
 
 {tables_of.costs(lines)}
 
-Seconds of an epoch include validation, in the scan's own processes side by side; µs of sampling on
-batches of 1,024, the median. The detector itself takes {detector["us"]:.0f} µs a jet, the fastest
+Seconds of an epoch include validation, on one thread beside the scan's other processes and at times
+further work, so that they compare only roughly; µs of sampling on batches of 1,024, the median. The detector itself takes {detector["us"]:.0f} µs a jet, the fastest
 network {fastest / detector["us"]:.1f} times as much: no speed-up is claimed.
 
 One training step of 100 jets, random weights (the median of four):
@@ -169,7 +169,7 @@ mean ratio of the deviations (network over detector) and the correlation of the 
 The detector's jets are cut as the network's target is. “Detector again” is the
 detector with another seed, as far as so few draws can agree. Networks read (pT, η, φ) relative to
 the jet's axis: a detector that is shown particles of shuffled kinds, and jets of shuffled η too,
-knows no more than they do, and no network can follow single jets more closely than that.
+knows no more than they do, and about as closely as that can a network follow single jets.
 
 {tables_of.responses(found)}
 
