@@ -146,8 +146,9 @@ def _costs(
 {tables_of.costs(lines)}
 
 Seconds of an epoch include validation, on one thread beside the scan's other processes and at times
-further work, so that they compare only roughly; µs of sampling on batches of 1,024, the median. The detector itself takes {detector["us"]:.0f} µs a jet, the fastest
-network {fastest / detector["us"]:.1f} times as much: no speed-up is claimed.
+further work, so that they compare only roughly; µs of sampling on batches of 1,024, the median.
+The detector itself takes {detector["us"]:.0f} µs a jet, the fastest network
+{fastest / detector["us"]:.1f} times as much: no speed-up is claimed.
 
 One training step of 100 jets, random weights (the median of four):
 
