@@ -67,6 +67,9 @@ def test_unjitted_and_nan(monkeypatch):
 def test_a_pointer_that_does_not_fit_is_named():
     x, ptr, jet = jets([3, 2])
     with torch.no_grad():
-        for run in (lambda: settle(x, ptr + 1, jet), lambda: SetDecoder(3, 4)(jet, ptr, x[:4, :1])):
+        for run in (
+            lambda: settle(x, ptr + 1, jet),
+            lambda: SetDecoder(3, 4)(jet, ptr, torch.zeros(4, 8)),
+        ):
             with pytest.raises(ValueError, match="ptr to rise"):
                 run()
