@@ -10,7 +10,16 @@ from pyg_jets.report.compare import Comparison, Contender
 from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, count, duration, listed
 
-__all__ = ["default_title", "inconsistencies", "is_toy", "lead", "physics", "provenance", "radius"]
+__all__ = [
+    "default_title",
+    "details",
+    "inconsistencies",
+    "is_toy",
+    "lead",
+    "physics",
+    "provenance",
+    "radius",
+]
 
 #: Titles name at most so many classes.
 _NAMED = 5
@@ -102,6 +111,19 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         "versions": ", ".join(f"{k} {v}" for k, v in (known.get("versions") or {}).items()),
     }
     return [(name, str(value)) for name, value in given.items() if value not in (None, "")]
+
+
+def details(run: Run) -> dict[str, Any]:
+    """What the page's provenance says of a run."""
+    import yaml
+
+    config = yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True)
+    return {
+        "title": run.title,
+        "provenance": provenance(run),
+        "config": config if run.config else "",
+        "lacks": run.lacks,
+    }
 
 
 def _machine(machine: dict[str, Any]) -> str:

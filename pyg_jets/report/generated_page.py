@@ -64,7 +64,8 @@ def _context(
     features = _features(loaded)
     groups = [
         {
-            "title": one.run.title,
+            **describe.details(one.run),
+            "lacks": (),  # what taggers have and generators do not
             "colour": network_colour(number),
             "lead": _lead(one),
             "figures": figures,
@@ -74,8 +75,6 @@ def _context(
             "texts": [_number(one.distances.get(name)) for name in features],
             "costs": _costs(one),
             "empty": _empty(one),
-            "provenance": describe.provenance(one.run),
-            "config": _config(one),
         }
         for number, (one, figures) in enumerate(zip(loaded, drawn, strict=True))
     ]
@@ -103,13 +102,6 @@ def _costs(one: Generated) -> list[str]:
         count(known.get("epochs")),
         duration(known.get("wall_time_s")),
     ]
-
-
-def _config(one: Generated) -> str:
-    import yaml
-
-    config = dict(one.run.config)
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else ""
 
 
 def _title(one: Generated) -> str:

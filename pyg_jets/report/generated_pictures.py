@@ -60,8 +60,7 @@ def _axis(name: str, physical: bool) -> str:
 def _features(one: Generated) -> Picture:
     shown = [
         Feature(_axis(name, one.physical), _samples(one, name), log=name == "particle_pt")
-        for name in one.features["target"]
-        if one.features["target"][name].std() > 0
+        for name in one.distances  # without those in which targets do not differ
     ]
     draw = partial(draw_features, features=shown, names=stage_names(one))
     told = "; ".join(f"{name} {value:.3f}" for name, value in one.distances.items())

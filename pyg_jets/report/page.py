@@ -90,7 +90,7 @@ def _context(
     return {
         "title": title,
         "groups": [_group(one, figures) for one, figures in zip(compared, drawn, strict=True)],
-        "runs": [_run(run) for run in runs if run.predictions],
+        "runs": [describe.details(run) for run in runs if run.predictions],
         "unfinished": [run.name for run in runs if run.predictions is None],
         "efficiencies": EFFICIENCIES,
         "bootstrap": {"draws": DRAWS, "seed": SEED},
@@ -169,16 +169,4 @@ def _difference(pair: Difference | ClassDifference, measured: Iterable[Estimate]
             {"text": estimate(found, signed=True), "apart": beyond_two_errors(found)}
             for found in measured
         ],
-    }
-
-
-def _run(run: Run) -> dict[str, Any]:
-    import yaml
-
-    config = yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True)
-    return {
-        "title": run.title,
-        "provenance": describe.provenance(run),
-        "config": config if run.config else "",
-        "lacks": run.lacks,
     }

@@ -30,7 +30,8 @@ generator and one fast detector: nothing here says how either would do on anothe
 The losses of ConvVAE are the sources' (Chamfer distance, pT, mass, divergence), its learning rate
 is larger than theirs and falls, as it has 30 epochs. Chamfer distances say what a set should
 be near, not how a response is spread, so ConvVAE draws nearly the same RECO each time; GraphVAE
-learns by energy scores of two draws. What was tried for GraphVAE: with particles drawn one by one
+learns by energy scores of two draws. What was tried for GraphVAE, by trainings of development
+whose jets are not kept: with particles drawn one by one
 alone, the pT of jets was spread by a quarter too much (distance 0.097 instead of what stands
 below); drawing the jet as a whole too, and settling the particles to it, brought it there. Out of
 noise the same took the distance in pT from 2.2 to below 0.1, in short trainings. A heavier

@@ -85,21 +85,22 @@ def test_the_sweep_of_coefficients_is_read(capsys):
     assert told.count("network.init_args.latent=") == 2
 
 
+def draw_digits(folder, n_pixels):
+    words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={folder / 'run'}"]
+    set_to = "--data.dataset.init_args."
+    words += [f"{set_to}root={folder}", f"{set_to}n_pixels={n_pixels}", f"{set_to}digit=8"]
+    words += ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2"]
+    words += ["--trainer.logger=false", "--trainer.enable_progress_bar=false"]
+    assert main(words) == 0
+    return folder / "run"
+
+
 def test_digits_are_drawn(tmp_path):
-    words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={tmp_path / 'run'}"]
-    words += [f"--data.dataset.init_args.root={tmp_path}", "--data.dataset.init_args.n_pixels=25"]
-    words += ["--data.dataset.init_args.digit=8", "--trainer.max_epochs=1"]
-    words += ["--trainer.limit_train_batches=2", "--trainer.logger=false"]
-    assert main([*words, "--trainer.enable_progress_bar=false"]) == 0
-    assert (tmp_path / "run" / "generated.parquet").exists()
+    assert (draw_digits(tmp_path, 25) / "generated.parquet").exists()
 
 
 def test_a_run_keeps_what_was_set_to_nothing(tmp_path):
-    words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={tmp_path / 'run'}"]
-    words += [f"--data.dataset.init_args.root={tmp_path}", "--trainer.max_epochs=1"]
-    words += ["--data.dataset.init_args.n_pixels=null", "--data.dataset.init_args.digit=8"]
-    words += ["--trainer.limit_train_batches=1", "--trainer.enable_progress_bar=false"]
-    assert main([*words, "--trainer.logger=false"]) == 0
+    draw_digits(tmp_path, "null")
     kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert kept["data"]["dataset"]["init_args"]["n_pixels"] is None
     again = ["test", f"--config={tmp_path / 'run' / 'config.yaml'}", f"--run={tmp_path / 'again'}"]
