@@ -56,8 +56,10 @@ def sweep(tmp_path, data):
 
 def start(path: Path, out: Path, *words: str) -> subprocess.Popen:
     command = [*COMMAND, str(path), "--out", str(out), "--workers", "1", "--no-report", *words]
+    # a shell ignores Ctrl-C for what it runs in the background, and so would all that it starts
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            start_new_session=True)  # fmt: skip
+                            start_new_session=True, preexec_fn=listen)  # fmt: skip
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:
