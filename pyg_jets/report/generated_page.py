@@ -109,7 +109,8 @@ def _title(one: Generated) -> str:
         return "Digits out of noise"
     classes = [str(name) for name in one.run.provenance.get("classes") or []]
     of = f"{listed([class_name(name) for name in classes])} jets" if classes else "Jets"
-    return f"{of}: GEN to RECO" if one.pairs else f"{of} out of noise"
+    title = f"{of}: GEN to RECO" if one.pairs else f"{of} out of noise"
+    return f"{title[0].upper()}{title[1:]}"
 
 
 def _lead(one: Generated) -> str:
