@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pyg_jets.errors import InputError
+
 __all__ = [
     "CANONICAL",
     "GENERATED",
@@ -133,9 +135,9 @@ def check_names(names: Iterable[str], known: Iterable[str], what: str) -> tuple[
     names, known = tuple(names), tuple(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"Unknown {what} {', '.join(map(repr, unknown))}: choose from {', '.join(known)}."
         )
     if len(set(names)) < len(names):
-        raise ValueError(f"Each {what} may be named once, but got {', '.join(names)}.")
+        raise InputError(f"Each {what} may be named once, but got {', '.join(names)}.")
     return names

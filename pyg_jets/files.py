@@ -25,6 +25,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pyg_jets.errors import FolderInUseError, InputError, MissingExtraError, UnreachableError
+
 __all__ = [
     "claim_folder",
     "content_hash",
@@ -128,7 +130,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not a JSON file ({error}): remove it, or give another folder."
         ) from None
 
@@ -146,12 +148,12 @@ def claim_folder(folder: str | Path, marker: str, what: str) -> Path:
     """
     folder = Path(folder)
     if folder.is_file():
-        raise FileExistsError(f"{folder} is a file, but {what} needs a folder: give another path.")
+        raise FolderInUseError(f"{folder} is a file, but {what} needs a folder: give another path.")
     if folder.is_dir() and not (folder / marker).exists():
         others = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
         if others:
             found = ", ".join(others[:3]) + ", …" * (len(others) > 3)
-            raise FileExistsError(
+            raise FolderInUseError(
                 f"{folder} holds something else ({found}) and no {marker}: "
                 f"give a new or empty folder for {what}."
             )
@@ -176,7 +178,7 @@ def require(module: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise ModuleNotFoundError(
+        raise MissingExtraError(
             f"{module} is not installed, but is needed here: pip install 'pyg-jets[{extra}]'.",
             name=error.name,
         ) from None
@@ -223,7 +225,7 @@ def _connected(distributed: Any, scheduler: str) -> Any:
     try:
         return distributed.Client(scheduler)
     except (OSError, ValueError) as error:
-        raise ConnectionError(
+        raise UnreachableError(
             f"No Dask scheduler answers at {scheduler} ({error}): start one, or give none for a "
             "local cluster."
         ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.io.cards import card_files, card_names, card_text, read_card
 from pyg_jets.io.remote import RemoteFile
 
@@ -150,7 +151,7 @@ def _chosen(args: argparse.Namespace) -> list[RemoteFile]:
     """The files that the arguments select."""
     files = card_files(args.name, **{key: getattr(args, key) for key in _KEYS})
     if not card_files(args.name):
-        raise ValueError(
+        raise InputError(
             f"{args.name} has no files to fetch or verify: it is generated, or made of your own "
             f"files, see pyg-jets datasets show {args.name}."
         )
@@ -180,7 +181,7 @@ def _fetch(args: argparse.Namespace) -> int:
     except OSError as error:
         if error.errno is not None or isinstance(error, ConnectionError | FileNotFoundError):
             raise
-        raise ValueError(str(error)) from None  # a full disk, in a sentence of ours
+        raise InputError(str(error)) from None  # a full disk, in a sentence of ours
     print(f"{_files(len(files))} there.")
     return 0
 

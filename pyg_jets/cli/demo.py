@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from pyg_jets.errors import FolderInUseError
 from pyg_jets.files import read_json
 
 __all__ = ["demo"]
@@ -53,7 +54,7 @@ def _is_finished(run: Path, args: argparse.Namespace) -> bool:
     made = read_json(run / "provenance.json")
     there, asked = (made["seed"], made["content"]["n_jets"]), (args.seed, args.jets)
     if there != asked:
-        raise FileExistsError(
+        raise FolderInUseError(
             f"{run} was made with (seed, jets) = {there}, not {asked}: give another --out, "
             "or --fresh to train again."
         )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.provenance import invocation
 
 __all__ = ["VERBS"]
@@ -38,16 +39,16 @@ def _generate(args: argparse.Namespace) -> None:
 def _report(args: argparse.Namespace) -> None:
     scans = [(folder / "scan.json").exists() for folder in args.runs]
     if any(scans) and not all(scans):
-        raise ValueError("Expected runs or scans, but got both: report them one after the other.")
+        raise InputError("Expected runs or scans, but got both: report them one after the other.")
     if args.results is None and args.notes is not None:
-        raise ValueError("--notes goes with --results: give both, or neither.")
+        raise InputError("--notes goes with --results: give both, or neither.")
     if args.results is not None and args.out is not None:
-        raise ValueError("Expected --out, a folder, or --results, a file's stem, but got both.")
+        raise InputError("Expected --out, a folder, or --results, a file's stem, but got both.")
     if args.results is not None:
         _results(args, all(scans))
     elif all(scans):
         if len(scans) > 1:
-            raise ValueError(f"Expected one scan, but got {len(scans)}: several need --results.")
+            raise InputError(f"Expected one scan, but got {len(scans)}: several need --results.")
         _report_of_scan(args.runs[0], args.out, args.title)
     else:
         _report_of_runs(args)
@@ -57,7 +58,7 @@ def _results(args: argparse.Namespace, are_scans: bool) -> None:
     from pyg_jets.report.scan import write_results
 
     if not are_scans:
-        raise ValueError("--results is for scans: give --out for a report of runs.")
+        raise InputError("--results is for scans: give --out for a report of runs.")
     print(write_results(args.runs, args.results, args.title, invocation(), args.notes).resolve())
 
 
@@ -71,7 +72,7 @@ def _report_of_runs(args: argparse.Namespace) -> None:
     )
 
     if args.out is None:
-        raise ValueError("Expected --out, the folder of the page, for a report of runs.")
+        raise InputError("Expected --out, the folder of the page, for a report of runs.")
     if any(map(is_generated, args.runs)):
         print(generated_table(args.runs))
         print(make_generated_report(args.runs, args.out, args.title, invocation()).resolve())

@@ -14,6 +14,7 @@ from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.hdf5_rows import rows_in_step
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
 from pyg_jets.datasets.splits import jet_keys
+from pyg_jets.errors import InputError
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5
 from pyg_jets.io.padded import unpad
@@ -113,7 +114,7 @@ class AspenOpenJets(FileDataset):
             None if files is None else check_names(map(str, files), map(str, files), "file")
         )
         if self.files == ():
-            raise ValueError("Expected at least one file, but got none: leave files= out for all.")
+            raise InputError("Expected at least one file, but got none: leave files= out for all.")
         super().__init__(root, split, **options)
 
     def reader(self) -> Reader:

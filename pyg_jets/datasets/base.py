@@ -18,6 +18,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.splits import SPLITS, assign_splits
+from pyg_jets.errors import InputError
 from pyg_jets.files import content_hash, locked
 from pyg_jets.io.flat import FlatWriter, open_flat
 from pyg_jets.jets import JetArray
@@ -152,7 +153,7 @@ class JetDataset(InMemoryDataset):
         try:
             table = open_flat(self.processed_dir)
         except (ValueError, FileNotFoundError) as error:
-            raise ValueError(f"{str(error).rstrip('.')}: use force_reload=True.") from None
+            raise InputError(f"{str(error).rstrip('.')}: use force_reload=True.") from None
         each = torch.arange(len(table) + 1)
         ptrs = {id(s): torch.from_numpy(s) for s in table.slices.values() if s is not None}
         self._data = Data(**{n: torch.from_numpy(v) for n, v in table.columns.items()})
@@ -176,7 +177,7 @@ class JetDataset(InMemoryDataset):
             part._indices = self.split_indices(split)
             return part
         if split != self.split:
-            raise ValueError(
+            raise InputError(
                 f"This data set holds the split {self.split!r} only, but {split!r} is wanted: "
                 "make it with split=None."
             )
@@ -234,7 +235,7 @@ class GeneratedDataset(JetDataset):
         shared = {name: s.numpy() if s is ptr else None for name, s in slices.items()}
         Hooks(self.pre_filter, self.pre_transform).append(writer, data.to_dict(), shared)
         if not writer.rows:
-            raise ValueError("pre_filter leaves no jet: give one that keeps some.")
+            raise InputError("pre_filter leaves no jet: give one that keeps some.")
         writer.finish({"columns": jets.columns, "jet_columns": jets.float_jet_columns})
 
 

@@ -14,6 +14,7 @@ from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import assign_splits, jet_keys
+from pyg_jets.errors import InputError
 from pyg_jets.io.flat import FlatWriter
 from pyg_jets.jets import JetArray
 from pyg_jets.transforms.derive import Derived, derivable, requirements
@@ -96,7 +97,7 @@ class Conversion:
             check_names(self.coordinates, known, f"coordinate of {what}")
             for name in self.selection.needs:
                 if not derivable(name, at_hand, self.axis):
-                    raise ValueError(
+                    raise InputError(
                         f"{what} has no {name.replace('_', ' ')} to cut at: its columns are "
                         f"{', '.join(columns)}."
                     )

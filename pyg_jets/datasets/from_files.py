@@ -18,6 +18,7 @@ from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.reading import Part, Reader
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
 
@@ -104,7 +105,7 @@ class FileDataset(JetDataset):
             Hooks(pre_filter, pre_transform),
         )
         if not self.conversion.features:
-            raise ValueError("Expected at least one feature, but got none: leave features= out.")
+            raise InputError("Expected at least one feature, but got none: leave features= out.")
         content = self.shaping() | {
             "features": list(self.conversion.features),
             "coordinates": list(self.conversion.coordinates),
@@ -144,7 +145,7 @@ class FileDataset(JetDataset):
         known = {file.name: file for file in (card_files(self.card) if self.card else ())}
         for path in missing:
             if path.name not in known:
-                raise FileNotFoundError(
+                raise MissingFileError(
                     f"There is no file {path}, and nothing says where to fetch it: put it there, "
                     f"or give another root than {self.root}."
                 )
@@ -156,7 +157,7 @@ class FileDataset(JetDataset):
             check_names((splits,), known, f"kind of splits of {type(self).__name__}")
         by_hash = splits == "hash" or not self.published_splits
         if not by_hash and self.split is not None and self.split not in self.published_splits:
-            raise ValueError(
+            raise InputError(
                 f"The publisher of {type(self).__name__} made the splits "
                 f"{', '.join(self.published_splits)}, but {self.split!r} is wanted: choose one of "
                 "them, or splits='hash'."
@@ -194,7 +195,7 @@ class FileDataset(JetDataset):
         writer = convert_files(self.conversion, parts, folder, type(self).__name__, self._workers)
         if not writer.rows:
             named = ", ".join(part.path.name for part in parts[:3])
-            raise ValueError(
+            raise InputError(
                 f"{self.conversion.selection} and pre_filter leaves no jet of {named}: widen them."
             )
         writer.finish(

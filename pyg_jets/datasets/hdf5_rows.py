@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.hdf5 import read_rows
 
 __all__ = ["rows_in_step"]
@@ -36,7 +37,7 @@ def rows_in_step(
     if len(set(counts.values())) > 1:
         file = next(iter(datasets.values())).file.filename
         found = ", ".join(f"{name!r} {count}" for name, count in counts.items())
-        raise ValueError(
+        raise InputError(
             f"{file} has different numbers of rows ({found}), expected one row a jet in each: "
             "delete the file and fetch it again."
         )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data, InMemoryDataset
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.flat import FlatWriter
 
 __all__ = ["Hooks"]
@@ -72,7 +73,7 @@ def _joined(
     across = set()
     for name, value in data.to_dict().items():
         if not isinstance(value, torch.Tensor):
-            raise ValueError(
+            raise InputError(
                 f"pre_transform gives {name} as {type(value).__name__}, but only tensors are "
                 "stored: use transform= for it."
             )

@@ -16,6 +16,7 @@ from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.jet_class_files import below, numbers, root_files, split_of
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import locked, read_json
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
@@ -85,7 +86,7 @@ def _check_counts(block: Block, counts: np.ndarray, start: int) -> None:
     said = block.numbers(_COUNT)
     if not np.array_equal(said, counts):
         j = int(np.flatnonzero(said != counts)[0])
-        raise ValueError(
+        raise InputError(
             f"{block.path}: jet {start + j} has {counts[j]} particles, but {_COUNT} says "
             f"{said[j]:g}: the file is broken; delete it and fetch it again."
         )
@@ -97,7 +98,7 @@ def _labels(block: Block, start: int) -> np.ndarray:
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
         found = ", ".join(f"{n} = {f:g}" for n, f in zip(_LABELS, flags[j] + 0, strict=True) if f)
-        raise ValueError(
+        raise InputError(
             f"{block.path}: jet {start + j} has the labels {found or 'none'}, expected one of "
             f"{len(_LABELS)} to be 1: the file is broken; delete it and fetch it again."
         )
@@ -221,7 +222,7 @@ class JetClass(FileDataset):
         split = self._wanted or "train, val or test"
         hides = self._of_user() or (self.files and there)
         if hides and not self._note.exists():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{raw} holds {len(there)} .root files ({', '.join(p.name for p in there[:3])}), "
                 f"but none of the split {split} that matches {', '.join(self.files or '*')}: put "
                 "the files into train_100M, val_5M or test_20M there, name others, or use "

@@ -11,6 +11,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.reading import Part, Reader
 from pyg_jets.datasets.user_reader import UserReader, Where
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.io.tables import open_table
 
 __all__ = ["JetFiles"]
@@ -103,9 +104,9 @@ class JetFiles(FileDataset):
         if columns is None:
             columns, jets, label = self._own(tree, jets, None if by_file else label)
         if by_file and (label is not None or classes):
-            raise ValueError("Expected classes by file or by label=, but got both: leave one out.")
+            raise InputError("Expected classes by file or by label=, but got both: leave one out.")
         if label is not None and not self.classes:
-            raise ValueError(
+            raise InputError(
                 f"Expected classes= with label={label!r}, but got none: name the classes in the "
                 "order of their labels."
             )
@@ -136,7 +137,7 @@ class JetFiles(FileDataset):
             name.removeprefix(_PARTICLES): name for name in names if name.startswith(_PARTICLES)
         }
         if not columns:
-            raise ValueError(
+            raise InputError(
                 f"{path} was not written by pyg_jets, it holds {', '.join(names[:30])}: give "
                 "columns=, as {'pt': the name of its pt, …}."
             )
@@ -178,9 +179,9 @@ def _found(files: Files | Mapping[str, Files], raw: Path) -> list[tuple[Path, in
         for pattern in [group] if isinstance(group, str | Path) else group:
             for path in _matching(Path(pattern).expanduser(), raw):
                 if found.setdefault(path, label if labelled else None) not in (None, label):
-                    raise ValueError(f"{path} is named for two classes: leave one of them out.")
+                    raise InputError(f"{path} is named for two classes: leave one of them out.")
     if not found:
-        raise ValueError("Expected at least one file, but got none: name one in files=.")
+        raise InputError("Expected at least one file, but got none: name one in files=.")
     return list(found.items())
 
 
@@ -191,7 +192,7 @@ def _matching(path: Path, raw: Path) -> list[Path]:
         matching = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]
         if matching := [match for match in matching if match.is_file()]:
             return matching
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"There is no file {path}, neither here nor in {raw}: give the path of one, or a pattern."
     )
 
@@ -200,7 +201,7 @@ def _check_columns(columns: Places) -> None:
     wrong = [name for name in columns if name.startswith("jet_")]
     if wrong or not columns:
         found = ", ".join(wrong) if wrong else "none"
-        raise ValueError(
+        raise InputError(
             f"Expected particle columns whose names do not begin with jet_, but got {found}: what "
             "belongs to a whole jet goes into jets=."
         )
@@ -224,7 +225,7 @@ def _place(place: Any) -> Any:
         name, at = place
         if isinstance(name, str) and isinstance(at, str | int) and not isinstance(at, bool):
             return name, at
-    raise ValueError(
+    raise InputError(
         f"Expected the name of a column, or (name, number or field), but got {place!r}: see "
         "columns= of JetFiles."
     )

@@ -13,6 +13,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.hdf5_rows import rows_in_step
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
+from pyg_jets.errors import InputError
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5
 from pyg_jets.io.padded import unpad
 
@@ -70,7 +71,7 @@ def _check_mask(path: Path, mask: np.ndarray, start: int) -> None:
     wrong = (mask != 0) & (mask != 1)
     if wrong.any():
         j, p = np.argwhere(wrong)[0]
-        raise ValueError(
+        raise InputError(
             f"{path}: the mask of particle {p} of jet {start + j} is {mask[j, p]:g}, expected 0 or "
             "1: the file is none of JetNet; delete it and fetch it again."
         )
@@ -80,7 +81,7 @@ def _check_counts(path: Path, counts: np.ndarray, declared: np.ndarray, start: i
     wrong = ~((counts <= declared) & np.isfinite(declared))
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
+        raise InputError(
             f"{path}: the mask of jet {start + j} counts {counts[j]} particles, but jet_features "
             f"declares {declared[j]:g}: the file is none of JetNet; delete it and fetch it again."
         )
@@ -128,11 +129,11 @@ class JetNet(FileDataset):
         jet_types = (jet_types,) if isinstance(jet_types, str) else jet_types
         self.classes = check_names(jet_types, _TYPES, "jet type of JetNet")
         if not self.classes:
-            raise ValueError(
+            raise InputError(
                 f"Expected at least one jet type of {', '.join(_TYPES)}, but got none."
             )
         if num_particles not in (30, 150):
-            raise ValueError(
+            raise InputError(
                 f"Expected num_particles of 30 or 150, as published, but got {num_particles!r}: "
                 "use max_particles= for fewer of them."
             )

@@ -13,6 +13,7 @@ from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.hdf5_rows import rows_in_step
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
@@ -84,7 +85,7 @@ def _places(file: Any, dataset: Any, key: str, wanted: Any) -> list[int]:
     known = [name.lower() for name in names_of(file, key)][: dataset.shape[-1]]
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{file.filename}: {key} has no {', '.join(missing)} among the names of the "
             f"{dataset.shape[-1]} columns of {dataset.name.strip('/')}, but {', '.join(known)}: "
             "the file is none of the hls4ml jets; delete it and fetch it again."
@@ -97,7 +98,7 @@ def _labels(path: Path, flags: np.ndarray, start: int) -> np.ndarray:
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
         found = ", ".join(f"{n} = {v:g}" for n, v in zip(_FLAGS, flags[j], strict=True))
-        raise ValueError(
+        raise InputError(
             f"{path}: the class flags of jet {start + j} are {found}, expected a single 1 among "
             "them: the file is none of the hls4ml jets, or is broken; delete it and fetch it again."
         )
@@ -136,7 +137,7 @@ class LHCJets(FileDataset):
         self, root: str | Path, split: str | None = None, num_particles: int = 30, **options: Any
     ):
         if num_particles not in _LENGTHS:
-            raise ValueError(
+            raise InputError(
                 f"Expected num_particles of {', '.join(map(str, _LENGTHS))}, as published, but got "
                 f"{num_particles!r}: use max_particles= for fewer of them."
             )
@@ -170,7 +171,7 @@ class LHCJets(FileDataset):
             check_file(archive, "a tar.gz archive", _GZIP)
             unpack(archive, self._folder(name), (".h5",))
             if not self._unpacked(name):
-                raise ValueError(
+                raise InputError(
                     f"{archive} holds no file of {self.num_particles} particles, expected "
                     f"jetImage_…_{self.num_particles}p_….h5: delete it and fetch it again."
                 )

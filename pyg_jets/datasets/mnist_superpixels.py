@@ -17,6 +17,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.datasets.base import JetDataset
 from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
@@ -131,7 +132,7 @@ class MNISTSuperpixels(JetDataset):
                 first += len(chunk)
         if not writer.rows:
             writer.close()
-            raise ValueError("pre_filter leaves no jet: give one that keeps some.")
+            raise InputError("pre_filter leaves no jet: give one that keeps some.")
         writer.finish({"columns": self.columns, "jet_columns": ()})
 
 
@@ -203,7 +204,7 @@ def _check_array(
 
 
 def _wrong(where: str, found: str, expected: str) -> ValueError:
-    return ValueError(f"{where} {found}, expected {expected}: delete the file and fetch it again.")
+    return InputError(f"{where} {found}, expected {expected}: delete the file and fetch it again.")
 
 
 def _joined(

@@ -11,6 +11,7 @@ from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.pf_nano_reader import PFNanoReader
 from pyg_jets.datasets.reading import Part, Reader
+from pyg_jets.errors import MissingFileError
 
 __all__ = ["PFNano"]
 
@@ -102,14 +103,14 @@ def _found(raw: Path, files: Sequence[str | Path] | str | Path | None) -> list[P
     if files is None:
         found = sorted(raw.glob("*.root"))
         if not found:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"There is no .root file in {raw}: put your PFNano files there, or name them with "
                 "files=."
             )
         return found
     names = [files] if isinstance(files, str | Path) else list(files)
     if not names:
-        raise FileNotFoundError("Expected at least one PFNano file, but files=[] names none.")
+        raise MissingFileError("Expected at least one PFNano file, but files=[] names none.")
     paths = [path for name in names for path in _of_name(raw, str(name))]
     return list({path.resolve(): path for path in paths}.values())
 
@@ -122,7 +123,7 @@ def _of_name(raw: Path, name: str) -> list[Path]:
     for pattern in (Path(name).expanduser(), raw / name):
         if found := [Path(one) for one in sorted(glob(str(pattern), recursive=True))]:
             return found
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"There is no file {name}, neither in the working directory {Path.cwd()} nor in {raw}: "
         "give the path of a PFNano file, or a pattern."
     )

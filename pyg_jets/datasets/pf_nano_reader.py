@@ -13,6 +13,7 @@ import numpy as np
 from pyg_jets.datasets.aspen_open_jets import event_numbers
 from pyg_jets.datasets.pf_nano_tables import MATCHES, Source, find_source, link, missing
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
+from pyg_jets.errors import InputError
 from pyg_jets.io.jagged import Block
 from pyg_jets.io.root import open_tree
 from pyg_jets.jets import JetArray
@@ -68,7 +69,7 @@ def find_sources(path: Path, jets: str, pairs: bool | None = None) -> Sources:
         with open_tree(path, _TREE) as tree:
             raise missing(path, tree, jets, "gen")
     if pairs and found.match is None:
-        raise ValueError(
+        raise InputError(
             f"{path}: tree 'Events' has no branch {MATCHES[jets]!r}, expected it for GEN/RECO "
             "pairs: use pairs=False."
         )
@@ -125,7 +126,7 @@ class PFNanoReader(Reader):
                 if source for name in names if name not in source.jets]  # fmt: skip
         lost += ["event"] * (self.has_event and not found.event)
         if lost:
-            raise ValueError(
+            raise InputError(
                 f"{path} has no {', '.join(lost)}, but the first file has: give files of one "
                 "version only."
             )
@@ -181,7 +182,7 @@ class _Events:
         counts, _ = self.block.lists(source.jets["pt"])
         if counts.max(initial=0) >= _ROOM:
             most = int(counts.argmax())
-            raise ValueError(
+            raise InputError(
                 f"{self.block.path}: {self._name(most)} has {counts[most]} jets, expected fewer "
                 f"than {_ROOM}: the file is broken."
             )
@@ -208,7 +209,7 @@ class _Events:
     ) -> tuple[JetArray, JetArray]:
         """The generator's jets that match, and the jets that they match, with the same ids."""
         if found.gen is None or found.match is None:
-            raise ValueError(f"{self.block.path} has no generator jets: use pairs=False.")
+            raise InputError(f"{self.block.path} has no generator jets: use pairs=False.")
         gen = self.jets(found.gen, columns)
         gen = gen[gen.counts > 0]
         ids = self._ids(found.reco)

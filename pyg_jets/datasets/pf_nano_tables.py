@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.jagged import Block
 from pyg_jets.io.root import TreeReader
 
@@ -100,7 +101,7 @@ def missing(path: Path, tree: TreeReader, kind: str, level: str) -> ValueError:
     others = sorted(
         {name.rpartition("_")[0] for name in tree.names if name.lower().endswith("idx")}
     )
-    return ValueError(
+    return InputError(
         f"{path}: tree 'Events' has no {level} {kind} jets with particles: there is no "
         f"{', '.join(lost)}, nor what other versions have instead; its tables with indices are "
         f"{', '.join(others[:20]) or 'none'}. Give a PFNano file, or choose other jets= or pairs=."
@@ -148,7 +149,7 @@ def link(
     beyond = index >= n_particles[event]
     if beyond.any() and not drop:
         i = int(np.flatnonzero(beyond)[0])
-        raise ValueError(
+        raise InputError(
             f"{block.path}: {name_of(event[i])}, jet {owner[i]}: {source.index} is {index[i]}, but "
             f"there are {n_particles[event[i]]} particles: use bad_jets='drop' to leave such jets "
             "out, or mend the file."

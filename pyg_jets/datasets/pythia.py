@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.base import GeneratedDataset
 from pyg_jets.detector import Detector
+from pyg_jets.errors import InputError
 from pyg_jets.events import generation
 from pyg_jets.events.substructure import substructure
 from pyg_jets.files import content_hash
@@ -147,7 +148,7 @@ class PythiaJets(GeneratedDataset):
         pt = jets.jets[f"{self.level}_pt"]
         inside = (pt >= self.pt[0]) & (pt < self.pt[1])
         if not inside.any():
-            raise ValueError(
+            raise InputError(
                 f"No jet has {self.level}_pt in {self.pt} GeV: generate more jets, or widen it."
             )
         return jets[np.flatnonzero(inside)]

@@ -13,6 +13,7 @@ import numpy as np
 from pyg_jets.columns import check_names
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.npz import NpzReader
@@ -34,7 +35,7 @@ def _properties(pdgid: int) -> tuple[float, float]:
     try:
         found = particle.Particle.from_pdgid(pdgid)
     except (particle.ParticleNotFound, particle.InvalidParticle):
-        raise ValueError(f"{pdgid} is no PDG id of a known particle") from None
+        raise InputError(f"{pdgid} is no PDG id of a known particle") from None
     return float(found.mass or 0.0) / 1000, float(found.charge or 0.0)
 
 
@@ -65,12 +66,12 @@ class QuarkGluonReader(Reader):
 def _check(file: NpzReader, path: Path) -> None:
     shape, kind = file.shape("X"), file.dtype("X").kind
     if len(shape) != 3 or shape[2] != len(_STORED) or kind not in "fiu":
-        raise ValueError(
+        raise InputError(
             f"{path}: X has shape {shape} and dtype {file.dtype('X')}, expected numbers "
             "[N, M, 4] = (pt, rapidity, phi, pdgid): delete the file and fetch it again."
         )
     if len(file.shape("y")) != 1 or file.dtype("y").kind not in "fiu":
-        raise ValueError(
+        raise InputError(
             f"{path}: y has shape {file.shape('y')} and dtype {file.dtype('y')}, expected one "
             "number a jet: delete the file and fetch it again."
         )
@@ -84,7 +85,7 @@ def _add_properties(path: Path, particles: np.ndarray, names: Sequence[str]) -> 
     try:
         table, which = _table(particles[:, next(iter(places.values()))].astype(np.int64))
     except (ValueError, OverflowError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: {error}: the file is broken, fetch it again; or ask for features that "
             "need neither mass nor charge."
         ) from None
@@ -147,7 +148,7 @@ class QuarkGluon(FileDataset):
             for file in card_files("quark_gluon", part=generator + "_withbc" * bool(heavy))
         ]
         if n_files is not None and not 1 <= n_files <= len(self.files):
-            raise ValueError(f"Expected n_files from 1 to {len(self.files)}, but got {n_files}.")
+            raise InputError(f"Expected n_files from 1 to {len(self.files)}, but got {n_files}.")
         self.generator, self.heavy = generator, bool(heavy)
         self.files = self.files[:n_files]
         super().__init__(root, split, **options)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.jets.checks import are_fine, describe_row, wrong_particles
 
@@ -135,7 +136,7 @@ def make_jets(
         return JetArray(particles, tuple(names), ptr, labels, columns, ids)
     if not drop:
         j = int(np.flatnonzero(bad)[0])
-        raise ValueError(
+        raise InputError(
             f"{path}: jet {ids[j]} has a NaN, an infinite or a negative energy "
             f"({_what(j, particles, names, ptr, wrong, columns, wrong_jets)}): use "
             "bad_jets='drop' to leave such jets out, or mend the file."
@@ -179,7 +180,7 @@ def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -
     wrong = (whole != labels) | (whole < 0) | (whole >= n_classes)
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
+        raise InputError(
             f"{path}: jet {start + j} has the label {labels[j]}, but there are {n_classes} "
             "classes, numbered from 0: the file is none of this data set, or is broken; fetch it "
             "again."

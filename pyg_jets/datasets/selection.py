@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 
 __all__ = ["Selection"]
 
@@ -38,15 +39,15 @@ class Selection:
     def __post_init__(self) -> None:
         count = self.max_particles
         if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
-            raise ValueError(f"Expected max_particles of at least 1, or None, but got {count!r}.")
+            raise InputError(f"Expected max_particles of at least 1, or None, but got {count!r}.")
         if not self.min_pt >= 0:
-            raise ValueError(f"Expected min_pt of at least 0 GeV, but got {self.min_pt!r}.")
+            raise InputError(f"Expected min_pt of at least 0 GeV, but got {self.min_pt!r}.")
         if self.order is not None:
             check_names((self.order,), _ORDERS, "order")
         for name in ("pt", "mass"):
             window = getattr(self, name)
             if window is not None and not (len(window) == 2 and window[0] < window[1]):
-                raise ValueError(
+                raise InputError(
                     f"Expected {name} as a window (low, high) in GeV, but got {window!r}."
                 )
 

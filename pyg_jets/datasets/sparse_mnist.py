@@ -14,6 +14,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError
 from pyg_jets.io.cards import sample_path
 from pyg_jets.io.idx import IdxReader
 from pyg_jets.io.npz import NpzReader
@@ -82,7 +83,7 @@ def _pairs(path: Path, start: int, size: int) -> Iterator[Iterator[tuple[np.ndar
     with IdxReader(path, 3) as images, IdxReader(beside, 1) as labels:
         _check_side(path, images.shape)
         if images.shape[0] != labels.shape[0]:
-            raise ValueError(
+            raise InputError(
                 f"{beside} has {labels.shape[0]:,} labels, but {path.name} has "
                 f"{images.shape[0]:,} images, expected one each: delete both and fetch them again."
             )
@@ -91,7 +92,7 @@ def _pairs(path: Path, start: int, size: int) -> Iterator[Iterator[tuple[np.ndar
 
 def _check_side(path: Path, shape: tuple[int, ...]) -> None:
     if shape[1:] != (_SIDE, _SIDE):
-        raise ValueError(
+        raise InputError(
             f"{path} has images of shape {list(shape[1:])}, expected {[_SIDE, _SIDE]}: it is none "
             "of MNIST; delete it and fetch it again."
         )
@@ -161,9 +162,9 @@ class SparseMNIST(FileDataset):
     ):
         (self.source,) = check_names((source,), _SOURCES, "source of SparseMNIST")
         if digit is not None and (isinstance(digit, bool) or digit not in range(10)):
-            raise ValueError(f"Expected digit from 0 to 9, or None, but got {digit!r}.")
+            raise InputError(f"Expected digit from 0 to 9, or None, but got {digit!r}.")
         if n_pixels is not None and n_pixels < 1:
-            raise ValueError(f"Expected n_pixels of at least 1, or None, but got {n_pixels!r}.")
+            raise InputError(f"Expected n_pixels of at least 1, or None, but got {n_pixels!r}.")
         self.digit = None if digit is None else int(digit)
         self.published_splits = () if source == "sample" else tuple(_NAMES)
         if options.get("features") is None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.ops.kernel import kernel
 
 __all__ = ["SPLITS", "assign_splits", "jet_keys"]
@@ -34,7 +35,7 @@ def assign_splits(events: np.ndarray, fractions: Sequence[float]) -> np.ndarray:
     """
     fractions = tuple(float(f) for f in fractions)
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(
+        raise InputError(
             f"Expected three fractions (train, val, test) that sum to 1, but got {fractions}."
         )
     mixed = _mix(events.astype(np.uint64) + np.uint64(_GOLDEN))

@@ -10,6 +10,7 @@ from typing import Any
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError
 from pyg_jets.io.padded import unpad
 from pyg_jets.io.pandas_table import PandasTable
 
@@ -60,7 +61,7 @@ def _check_numbers(table: PandasTable, names: Sequence[str]) -> None:
     for name in names:
         dtype = table.dtype[table.block_of(name)[0]].base
         if dtype.kind not in "fiu":
-            raise ValueError(
+            raise InputError(
                 f"{table.path}: column {name} holds {dtype}, expected numbers: the file is none of "
                 "the top-tagging set; delete it and fetch it again."
             )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.errors import InputError
 from pyg_jets.io.padded import unpad
 from pyg_jets.io.table import Lists
 from pyg_jets.io.tables import open_table
@@ -92,7 +93,7 @@ class UserReader(Reader):
             tell = tell if self.always or self.mask is not None else ()
             return _from_lists(path, found, places, names, tell, first)
         if not tell:
-            raise ValueError(
+            raise InputError(
                 f"{path} has padded arrays, and nothing tells which rows are padding: give key= "
                 "(the columns that are zero there), or mask=."
             )
@@ -136,7 +137,7 @@ def _from_padded(
                 f"{_words(places[n])}: {'lists' if isinstance(v, Lists) else list(v.shape)}"
                 for n, v in found.items()
             )
-            raise ValueError(
+            raise InputError(
                 f"{path}: {_words(places[name])} does not fit to the others, expected arrays of "
                 f"one shape [jets, particles], but got {shapes}: mend the file, or name other ones."
             )
@@ -158,7 +159,7 @@ def _from_lists(
     for name, value in found.items():
         if not np.array_equal(value.counts, counts):
             j = int(np.flatnonzero(value.counts != counts)[0])
-            raise ValueError(
+            raise InputError(
                 f"{path}: jet {first + j} has {counts[j]} of {_words(places[names[0]])}, "
                 f"but {value.counts[j]} of {_words(places[name])}, expected lists of one length: "
                 "mend the file, or name other columns."
@@ -183,7 +184,7 @@ def _pick(path: Path, values: Values, place: Where) -> np.ndarray | Lists:
         fields = tuple(numbers) if isinstance(numbers, Mapping) else getattr(dtype, "names", None)
         found = f"records of {', '.join(fields)}" if fields else str(dtype)
         remedy = f"give ({_source(place)!r}, one of them)" if fields else "name another column"
-        raise ValueError(f"{path}: {_words(place)} holds {found}, expected numbers: {remedy}.")
+        raise InputError(f"{path}: {_words(place)} holds {found}, expected numbers: {remedy}.")
     return value
 
 
@@ -201,7 +202,7 @@ def _inside(path: Path, value: Any, place: tuple[str, int | str]) -> Any:
         return value[..., at]
     else:
         found = f"columns 0 to {value.shape[-1] - 1} (its shape is {list(value.shape)})"
-    raise ValueError(f"{path}: {name!r} has {found}, but {at!r} is wanted of it: name another.")
+    raise InputError(f"{path}: {name!r} has {found}, but {at!r} is wanted of it: name another.")
 
 
 def _per_jet(path: Path, values: Values, place: Where, n_jets: int) -> np.ndarray:
@@ -209,7 +210,7 @@ def _per_jet(path: Path, values: Values, place: Where, n_jets: int) -> np.ndarra
     if isinstance(value, np.ndarray) and value.size == n_jets:
         return value.reshape(n_jets)
     found = "lists" if isinstance(value, Lists) else f"an array of shape {list(value.shape)}"
-    raise ValueError(
+    raise InputError(
         f"{path}: {_words(place)} holds {found}, expected one number a jet: name another column."
     )
 
@@ -220,7 +221,7 @@ def _jet_column(path: Path, values: Values, name: str, place: Where, n_jets: int
         return value.astype(np.float32)
     whole = value.astype(np.int64) if np.isfinite(value).all() else np.zeros(0, np.int64)
     if not np.array_equal(whole, value):
-        raise ValueError(
+        raise InputError(
             f"{path}: {_words(place)} stands for {name}, but holds other than whole numbers: name "
             "another column."
         )

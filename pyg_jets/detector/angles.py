@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.columns import CANONICAL
+from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.jets import JetArray
 
 __all__ = ["canonical", "parse_angles", "variants"]
@@ -37,17 +38,17 @@ def parse_angles(angles: Any, n_jets: int) -> np.ndarray:
         table = _as_floats(angles)
     else:
         if n_variants < 1:
-            raise ValueError(f"Expected at least 1 variant, but got angles={n_variants}.")
+            raise InputError(f"Expected at least 1 variant, but got angles={n_variants}.")
         table = np.arange(n_variants) * (2 * math.pi / n_variants)
     if table.ndim == 1:
         table = np.broadcast_to(table, (n_jets, len(table)))
     if table.ndim != 2 or len(table) != n_jets or table.shape[1] < 1:
-        raise ValueError(
+        raise InputError(
             f"Expected angles as a number of variants, a list of V angles, or an array of shape "
             f"[{n_jets}, V], but got shape {list(np.shape(angles))}."
         )
     if not np.isfinite(table).all():
-        raise ValueError("Expected finite angles in radians, but some are NaN or infinite.")
+        raise InputError("Expected finite angles in radians, but some are NaN or infinite.")
     return table
 
 
@@ -55,7 +56,7 @@ def _as_floats(angles: Any) -> np.ndarray:
     try:
         return np.asarray(angles, np.float64)
     except (TypeError, ValueError):
-        raise ValueError(
+        raise InputError(
             f"Expected angles as a number of variants or as numbers in radians, but got {angles!r}."
         ) from None
 
@@ -63,10 +64,10 @@ def _as_floats(angles: Any) -> np.ndarray:
 def canonical(jets: JetArray) -> np.ndarray:
     """The columns that the detector needs, ``[N, 6]``, or a ``ValueError`` that names them."""
     if not isinstance(jets, JetArray):
-        raise TypeError(f"Expected a JetArray, but got {type(jets).__name__}.")
+        raise InputTypeError(f"Expected a JetArray, but got {type(jets).__name__}.")
     missing = [name for name in CANONICAL if name not in jets.columns]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"The detector needs the particle columns {', '.join(CANONICAL)}, but "
             f"{', '.join(missing)} is missing from {', '.join(jets.columns)}: add it, with zeros "
             "where it is not known."

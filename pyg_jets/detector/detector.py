@@ -18,6 +18,7 @@ from pyg_jets.detector.grid import Calorimeter, grid_table
 from pyg_jets.detector.random import CELLS, PARTICLES, mix
 from pyg_jets.detector.response import KINDS, Response, response_table
 from pyg_jets.detector.rotate_image import check_shape
+from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import use_kernels
 
@@ -77,7 +78,7 @@ class Detector:
         absorbed = {kind for c in self.calorimeters for kind in c.kinds}
         twice = [kind for kind in KINDS if kind in absorbed and getattr(self, kind) is not None]
         if twice:
-            raise ValueError(
+            raise InputError(
                 f"{', '.join(twice)} would be measured twice: drop the response, or take it out "
                 "of the calorimeter's kinds."
             )
@@ -200,13 +201,13 @@ class Detector:
             ValueError: For tensors that do not fit together.
         """
         if x.dim() != 2 or x.shape[1] != len(CANONICAL) or x.dtype != torch.float32:
-            raise ValueError(
+            raise InputError(
                 f"Expected x [N, 6] float32 with the columns {', '.join(CANONICAL)}, but got "
                 f"{list(x.shape)} {x.dtype}."
             )
         n_jets = len(ptr) - 1
         if angles.dim() != 2 or angles.shape[0] != n_jets or ids.shape != (n_jets,):
-            raise ValueError(
+            raise InputError(
                 f"Expected ids [{n_jets}] and angles [{n_jets}, V] for {n_jets} jets, but got "
                 f"{list(ids.shape)} and {list(angles.shape)}."
             )

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyg_jets.columns import check_names
 from pyg_jets.detector.response import KINDS, Response, ResponseTable, response_table, rising
+from pyg_jets.errors import InputError
 
 __all__ = ["Calorimeter", "Grid", "GridTable", "grid_table"]
 
@@ -53,14 +54,14 @@ class Grid:
             if isinstance(value, Sequence | np.ndarray):
                 edges = rising(value, f"the edges in {name}")
                 if len(edges) < 2:
-                    raise ValueError(f"Expected at least 2 edges in {name}, but got {edges}.")
+                    raise InputError(f"Expected at least 2 edges in {name}, but got {edges}.")
                 object.__setattr__(self, name, edges)
             elif not 0 < value < math.inf:
-                raise ValueError(f"Expected a positive size of cells in {name}, but got {value}.")
+                raise InputError(f"Expected a positive size of cells in {name}, but got {value}.")
         if not 0 < self.eta_max < 20:
-            raise ValueError(f"Expected eta_max between 0 and 20, but got {self.eta_max}.")
+            raise InputError(f"Expected eta_max between 0 and 20, but got {self.eta_max}.")
         if isinstance(self.phi, tuple) and self.phi[-1] - self.phi[0] > 2 * math.pi + 1e-9:
-            raise ValueError(
+            raise InputError(
                 f"Expected the edges in phi to span 2π at most, but got {self.phi[0]} to "
                 f"{self.phi[-1]}: leave out the cells that come twice."
             )
@@ -71,13 +72,13 @@ class Grid:
             object.__setattr__(self, "merge", tuple(int(m) for m in self.merge))
         rows, columns = self.shape
         if rows * columns > _MAX_CELLS:
-            raise ValueError(
+            raise InputError(
                 f"Expected at most {_MAX_CELLS} cells, but got {rows} × {columns}: take larger "
                 "cells or a smaller range."
             )
         merge = (self.merge,) if isinstance(self.merge, int) else self.merge
         if len(merge) not in (1, rows) or any(m < 1 or columns % m for m in merge):
-            raise ValueError(
+            raise InputError(
                 f"Expected merge as divisors of the {columns} cells in phi, 1 or {rows} of them, "
                 f"but got {merge}."
             )
@@ -157,7 +158,7 @@ response=None, pdgid=0)
             or r.sigma_phi
             or any(e != 1 for row in r.efficiency for e in row)
         ):
-            raise ValueError(
+            raise InputError(
                 f"Expected a response of cells that measures {self.sums!r}, with full efficiency "
                 f"and no angles, but got {r!r}: these belong to the response of particles."
             )

@@ -20,6 +20,8 @@ import torch
 from numba.extending import register_jitable
 from torch import Tensor
 
+from pyg_jets.errors import InputError
+
 __all__ = ["ANGLES", "CELLS", "PARTICLES", "Key", "mix", "philox", "uniforms"]
 
 #: The two 32-bit words of a key.
@@ -88,7 +90,7 @@ def mix(seed: int, epoch: int, draw: int) -> Key:
         try:
             part = operator.index(value)
         except TypeError:
-            raise ValueError(f"Expected {name} as a whole number, but got {value!r}.") from None
+            raise InputError(f"Expected {name} as a whole number, but got {value!r}.") from None
         word = _finalise(word ^ _finalise(part & 0xFFFFFFFFFFFFFFFF))
     return word & 0xFFFFFFFF, word >> 32
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 
 __all__ = ["KINDS", "Response", "ResponseTable", "response_table"]
 
@@ -90,7 +91,7 @@ class Response:
         self._check_rows("shape", 3)
         self._check_rows("efficiency", len(self.pt_edges) + 1)
         if any(not 0 <= e <= 1 for row in self.efficiency for e in row):
-            raise ValueError(
+            raise InputError(
                 f"Expected an efficiency between 0 and 1, but got {self.efficiency}: "
                 "give fractions, not per cent."
             )
@@ -103,7 +104,7 @@ class Response:
     def _check_rows(self, name: str, length: int) -> None:
         rows = tuple(tuple(row) for row in getattr(self, name))
         if len(rows) not in (1, self.regions) or any(len(row) != length for row in rows):
-            raise ValueError(
+            raise InputError(
                 f"Expected {name} as 1 or {self.regions} rows of {length} numbers, but got {rows}."
             )
         object.__setattr__(self, name, rows)
@@ -118,18 +119,18 @@ def rising(values: Any, name: str) -> tuple[float, ...]:
     """``values`` as a tuple of finite floats, or a ``ValueError`` if they do not rise."""
     edges = tuple(float(v) for v in values)
     if not all(map(math.isfinite, edges)) or any(b <= a for a, b in itertools.pairwise(edges)):
-        raise ValueError(f"Expected {name} to be finite and to rise, but got {edges}: sort them.")
+        raise InputError(f"Expected {name} to be finite and to rise, but got {edges}: sort them.")
     return edges
 
 
 def _check_figures(values: tuple[Any, ...], name: str, regions: int) -> None:
     if len(values) not in (1, regions):
-        raise ValueError(
+        raise InputError(
             f"Expected 1 or {regions} values of {name}, one for each region of eta, but got "
             f"{len(values)}."
         )
     if any(not isinstance(v, int | float) or not 0 <= v < math.inf for v in values):
-        raise ValueError(f"Expected {name} to be finite and not negative, but got {values}.")
+        raise InputError(f"Expected {name} to be finite and not negative, but got {values}.")
 
 
 class ResponseTable(NamedTuple):

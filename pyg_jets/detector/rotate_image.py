@@ -12,6 +12,7 @@ from pyg_jets import kinematics
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector.angles import canonical, parse_angles, variants
 from pyg_jets.detector.elementary import fast
+from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import over_jets
 
@@ -94,7 +95,7 @@ def check_shape(shape: Sequence[int]) -> int:
         ValueError: For an image without pixels, or one with too many.
     """
     if len(shape) != 2 or any(n < 1 for n in shape) or math.lcm(*shape) > 512:
-        raise ValueError(
+        raise InputError(
             f"Expected shape as two positive numbers of pixels whose least common multiple is at "
             f"most 512, but got {tuple(shape)}."
         )
@@ -104,7 +105,7 @@ def check_shape(shape: Sequence[int]) -> int:
 def _check(shape: tuple[int, int], radius: float, axis: str) -> int:
     check_names((axis,), ("jet", "origin"), "axis")
     if not 0 < radius < math.inf:
-        raise ValueError(f"Expected a positive radius of the image, but got {radius}.")
+        raise InputError(f"Expected a positive radius of the image, but got {radius}.")
     return check_shape(shape)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pyg_jets import kinematics
 from pyg_jets.columns import GENERATED
+from pyg_jets.errors import InputError
 from pyg_jets.events.options import Options
 from pyg_jets.events.processes import PROCESSES
 from pyg_jets.events.substructure import substructure
@@ -52,7 +53,7 @@ def _configured(process: str, options: Options) -> Any:
     pythia = check_installed()[0].Pythia("", False)
     for line in options.pythia_settings(process):
         if not pythia.readString(line, False):
-            raise ValueError(
+            raise InputError(
                 f"Pythia rejects the setting {line!r}: look up its name and range in the manual "
                 "(https://pythia.org/latest-manual)."
             )
@@ -66,7 +67,7 @@ def _initialised(process: str, options: Options) -> Any:
     # The start draws random numbers too, so it has a seed that all chunks share.
     pythia.readString(f"Random:seed = {_seed(options.seed, process)}")
     if not pythia.init():
-        raise ValueError(
+        raise InputError(
             f"Pythia could not start process {process!r} with pTHat in {options.pthat_range} GeV, "
             f"shower {options.shower!r} and settings {list(options.settings)}: change these."
         )

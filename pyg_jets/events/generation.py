@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.events.chunk import check_settings
 from pyg_jets.events.options import Options, check_count
 from pyg_jets.events.processes import PROCESSES
@@ -79,7 +80,7 @@ def generate_folder(
     names = (processes,) if isinstance(processes, str) else tuple(processes)
     names = check_names(names, PROCESSES, "process")
     if not names:
-        raise ValueError(f"Expected a process: choose from {', '.join(PROCESSES)}.")
+        raise InputError(f"Expected a process: choose from {', '.join(PROCESSES)}.")
     n_jets = check_count("n_jets", n_jets)
     if workers is not None:
         workers = check_count("workers", workers, least=0)
@@ -135,7 +136,7 @@ class Folder:
             return {}
         head = read_json(marker)
         if not isinstance(head, dict) or head.get("format") != _FORMAT:
-            raise FileExistsError(f"{marker} is of another format: give another folder.")
+            raise FolderInUseError(f"{marker} is of another format: give another folder.")
         return head
 
     def claim(self) -> None:
@@ -157,7 +158,7 @@ class Folder:
             if there.get(name) != asked[name]
         ]
         if different:
-            raise FileExistsError(
+            raise FolderInUseError(
                 f"{self.path} holds jets made with {'; '.join(different)}: give another folder, "
                 "or the same arguments."
             )
@@ -205,7 +206,7 @@ class Folder:
         there, here = self._head()["versions"], _versions()
         different = [f"{k} {there[k]}, not {here[k]}" for k in _DECIDING if there[k] != here[k]]
         if different:
-            raise FileExistsError(
+            raise FolderInUseError(
                 f"{self.path} holds jets made with {' and '.join(different)}, which would give "
                 "other events: install that version, or give another folder."
             )
@@ -225,7 +226,7 @@ class _Files:
         try:
             summary = Summary(**read_json(self._file(chunk, "json")))
             if len(self.load(chunk)) != summary.kept:
-                raise ValueError("another number of jets")
+                raise InputError("another number of jets")
         except (ValueError, TypeError, KeyError, OSError):
             self._before_first()
             return None

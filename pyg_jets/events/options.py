@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.events.processes import COMMON, PROCESSES, SHOWERS
 
 __all__ = ["MARGIN", "Options", "check_count"]
@@ -81,11 +82,11 @@ class Options:
 
     def _check_reach(self) -> None:
         if self.events_per_chunk > 1 << 16:
-            raise ValueError(
+            raise InputError(
                 f"Expected events_per_chunk of at most 65536, but got {self.events_per_chunk}."
             )
         if self.pt[0] >= _MAX_PT:
-            raise ValueError(
+            raise InputError(
                 f"The pT window starts at {self.pt[0]:g} GeV, but a beam of 6500 GeV gives no such "
                 "jet: give a lower window."
             )
@@ -93,7 +94,7 @@ class Options:
             name = line.lower().replace(" ", "")
             for start, remedy in _GOVERNED.items():
                 if name.startswith(start):
-                    raise ValueError(f"The setting {line!r} cannot be given here: {remedy}.")
+                    raise InputError(f"The setting {line!r} cannot be given here: {remedy}.")
 
     @property
     def margin(self) -> tuple[float, float]:
@@ -126,7 +127,7 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     """Return ``value`` as an int; a ``ValueError`` if it is no whole number from ``least`` on."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < least:
-        raise ValueError(f"Expected {name} as a whole number, {least} or more, but got {value!r}.")
+        raise InputError(f"Expected {name} as a whole number, {least} or more, but got {value!r}.")
     return int(value)
 
 
@@ -137,14 +138,14 @@ def _number(value: Any) -> bool:
 
 def _positive(name: str, value: Any, most: float) -> float:
     if not _number(value) or not 0 < value <= most:
-        raise ValueError(f"Expected {name} as a number above 0, up to {most}, but got {value!r}.")
+        raise InputError(f"Expected {name} as a number above 0, up to {most}, but got {value!r}.")
     return float(value)
 
 
 def _pair(name: str, value: Any, unit: str) -> tuple[float, float]:
     two = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
     if not two or not all(map(_number, value)) or not 0 < value[0] < value[1]:
-        raise ValueError(
+        raise InputError(
             f"Expected {name} as (lowest, highest) in {unit} with 0 < lowest < highest, "
             f"but got {value!r}."
         )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm.auto import tqdm
 
+from pyg_jets.errors import InputError
 from pyg_jets.events.chunk import check_installed, generate_chunk
 from pyg_jets.events.options import Options
 from pyg_jets.events.summary import Summary
@@ -206,7 +207,7 @@ def _wants_more(
 
 def _check_yield(done: dict[int, int], process: str, options: Options) -> None:
     if len(done) >= MAX_EMPTY_CHUNKS and not any(done.values()):
-        raise ValueError(
+        raise InputError(
             f"{len(done) * options.events_per_chunk} events of process {process!r} gave no jet "
             f"with {options.pt[0]:g} ≤ pT < {options.pt[1]:g} GeV and |η| < {options.eta_max:g}: "
             "widen the window, raise the radius or eta_max, or set pthat nearer to it."

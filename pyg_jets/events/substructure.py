@@ -6,6 +6,7 @@ import numpy as np
 
 from pyg_jets import kinematics
 from pyg_jets.columns import JET, OBSERVABLES
+from pyg_jets.errors import InputError
 from pyg_jets.events import clustering
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import over_jets
@@ -50,7 +51,7 @@ def substructure(
         ([100.0, 0.0], [0.2..., 0.0], [0.0, 0.0])
     """
     if not radius > 0:
-        raise ValueError(f"Expected a radius above 0, but got {radius!r}.")
+        raise InputError(f"Expected a radius above 0, but got {radius!r}.")
     momenta = _momenta(jets)
     summed = kinematics.jet_sum(momenta, jets.ptr)
     pt, eta, phi, mass = kinematics.to_cylindrical(*summed.T)

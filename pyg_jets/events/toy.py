@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyg_jets.columns import CANONICAL
+from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 
 __all__ = ["DEPOSITS", "FRAGMENTS", "FRAGMENT_WIDTH", "PAIR_WIDTH", "generate"]
@@ -120,11 +121,11 @@ def _check(
     n_jets: int, seed: int, signal_fraction: float, pair_width: float, fragment_width: float
 ) -> None:
     if isinstance(n_jets, bool) or not isinstance(n_jets, int | np.integer) or n_jets < 1:
-        raise ValueError(f"Expected n_jets as a whole number above 0, but got {n_jets!r}.")
+        raise InputError(f"Expected n_jets as a whole number above 0, but got {n_jets!r}.")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"Expected seed as a whole number, 0 or more, but got {seed!r}.")
+        raise InputError(f"Expected seed as a whole number, 0 or more, but got {seed!r}.")
     if not 0 <= signal_fraction <= 1:
-        raise ValueError(f"Expected signal_fraction between 0 and 1, but got {signal_fraction!r}.")
+        raise InputError(f"Expected signal_fraction between 0 and 1, but got {signal_fraction!r}.")
     for name, width in (("pair_width", pair_width), ("fragment_width", fragment_width)):
         if not 0 <= width <= 10:
-            raise ValueError(f"Expected {name} between 0 and 10 disk radii, but got {width!r}.")
+            raise InputError(f"Expected {name} between 0 and 10 disk radii, but got {width!r}.")

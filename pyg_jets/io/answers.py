@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from pyg_jets.errors import InputError, MissingFileError, UnreachableError
 from pyg_jets.io.remote import MIRROR
 
 __all__ = ["Later", "Patience", "check_kind", "check_status", "validator"]
@@ -49,17 +50,17 @@ def check_status(url: str, answer: Any, kept: int, patience: Patience) -> None:
     if status in (408, 416, 425, 429) or status >= 500:
         wait = _ordered_wait(answer.headers.get("Retry-After", ""))
         if wait is not None and wait > patience.longest_order:
-            raise ConnectionError(
+            raise UnreachableError(
                 f"{url} answers {status} and asks to come back in {wait:.0f} s: run it again then; "
                 f"{kept:,} bytes are kept."
             )
         raise Later(f"the server answers {status} {answer.reason}", wait)
     if status in (404, 410):
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{url} is not there (the server answers {status}): look at the data set's homepage, "
             f"or set {MIRROR} to a copy."
         )
-    raise ConnectionError(
+    raise UnreachableError(
         f"{url} answers {status} {answer.reason}, expected 200: fetch it by hand, or set {MIRROR} "
         "to a copy."
     )
@@ -81,7 +82,7 @@ def check_kind(url: str, name: str, kind: str = "", start: bytes = b"") -> None:
         return
     page = start.lstrip()[:20].lower().startswith((b"<!doctype html", b"<html"))
     if page or kind.lower().startswith("text/html"):
-        raise ValueError(
+        raise InputError(
             f"{url} sends a web page (HTML) instead of {name}: open it in a browser to see what it "
             f"asks for, fetch the file by hand, or set {MIRROR} to a copy."
         )

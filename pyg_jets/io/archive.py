@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from tqdm.auto import tqdm
 
+from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
 from pyg_jets.files import locked, read_json, write_aside, write_json
 
 __all__ = ["unpack"]
@@ -54,7 +55,7 @@ def unpack(
     """
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
-        raise FileNotFoundError(f"{archive} is not there: fetch the data set first.")
+        raise MissingFileError(f"{archive} is not there: fetch the data set first.")
     made_of = {
         "archive": archive.name,
         "bytes": archive.stat().st_size,
@@ -73,7 +74,7 @@ def _is_unpacked(folder: Path, made_of: dict[str, Any]) -> bool:
     marker = folder / _MARKER
     there = read_json(marker) if marker.is_file() else "no note of where it is from"
     if there != made_of:
-        raise FileExistsError(
+        raise FolderInUseError(
             f"{folder} is there, with {there}, expected {made_of}: move it away to unpack again."
         )
     return True
@@ -100,7 +101,7 @@ def _unpack(archive: Path, folder: Path, made_of: dict[str, Any], progress: bool
                         count += 1
         if not count:
             what = "a file" if wanted is None else f"a file that ends in {' or '.join(wanted)}"
-            raise ValueError(f"{archive} holds nothing to unpack, expected {what}: fetch it again.")
+            raise InputError(f"{archive} holds nothing to unpack, expected {what}: fetch it again.")
         write_json(part / _MARKER, made_of)
 
 
@@ -114,7 +115,7 @@ def _reading(archive: Path) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise ValueError(
+        raise InputError(
             f"{archive} is cut short or broken ({type(error).__name__}: {error}): remove it, and "
             "fetch it again."
         ) from None
@@ -123,7 +124,7 @@ def _reading(archive: Path) -> Iterator[None]:
             raise OSError(
                 f"The disk is full: make room to unpack {archive}; nothing of it was left."
             ) from None
-        raise ValueError(
+        raise InputError(
             f"{archive} cannot be unpacked ({type(error).__name__}: {error}): remove it, and fetch "
             "it again."
         ) from None
@@ -192,12 +193,12 @@ def _check_place(member: _Member, archive: Path) -> None:
         plain = name.replace("\\", "/")
         outside = plain.startswith("/") or plain[1:2] == ":"
         if outside or posixpath.normpath(plain).split("/")[0] == ".." or ".." in _parts(member):
-            raise ValueError(
+            raise InputError(
                 f"{archive} is not safe: its member {member.name!r} {what} {name!r}, outside the "
                 "folder. Nothing was unpacked: fetch it from its publisher."
             )
     if member.kind not in ("file", "folder"):
-        raise ValueError(
+        raise InputError(
             f"{archive} is not safe: its member {member.name!r} is {member.kind}, expected a file. "
             "Nothing was unpacked: fetch it from its publisher."
         )

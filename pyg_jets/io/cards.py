@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.io.remote import RemoteFile
 
 __all__ = ["card_files", "card_names", "card_path", "card_text", "read_card", "sample_path"]
@@ -21,7 +22,7 @@ def _folder() -> Path:
     for folder in (package / "_cards", package.parent / "datasets"):
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"{package} has lost the cards of its data sets: install it again.")
+    raise MissingFileError(f"{package} has lost the cards of its data sets: install it again.")
 
 
 def card_names() -> tuple[str, ...]:
@@ -69,7 +70,7 @@ def _halves(name: str) -> tuple[str, str]:
     path = card_path(name)
     parts = path.read_text(encoding="utf-8").split("---\n", 2)
     if len(parts) < 3 or parts[0].strip():
-        raise ValueError(f"{path} has no YAML head between two lines of ---: mend it.")
+        raise InputError(f"{path} has no YAML head between two lines of ---: mend it.")
     return parts[1], parts[2]
 
 
@@ -106,7 +107,7 @@ def _having(entries: list[dict[str, Any]], key: str, wanted: Any, name: str) -> 
 def _remote(entry: dict[str, Any], name: str) -> RemoteFile:
     algorithm = next((a for a in _ALGORITHMS if a in entry), None)
     if algorithm is None and not entry.get("unverified"):
-        raise ValueError(
+        raise InputError(
             f"{card_path(name)}: {entry['name']} has no {' or '.join(_ALGORITHMS)}: give it one, "
             "or say `unverified: true`."
         )
@@ -131,8 +132,8 @@ def sample_path(name: str) -> Path:
     """
     named = read_card(name).get("sample")
     if not named:
-        raise ValueError(f"{card_path(name)} names no sample: its data set has to be fetched.")
+        raise InputError(f"{card_path(name)} names no sample: its data set has to be fetched.")
     path = card_path(name).parent / named[0]["name"]
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: install the package again.")
+        raise MissingFileError(f"{path} is missing: install the package again.")
     return path

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import locked, read_json, require, write_json
 from pyg_jets.io.answers import Patience
 from pyg_jets.io.remote import RemoteFile, address
@@ -65,7 +66,7 @@ def _check_size(file: RemoteFile, path: Path, remedy: str) -> None:
     size = path.stat().st_size
     if not size or (file.bytes is not None and size != file.bytes):
         expected = "some" if file.bytes is None else f"{file.bytes:,}"
-        raise ValueError(f"{path} has {size:,} bytes, expected {expected}: {remedy}.")
+        raise InputError(f"{path} has {size:,} bytes, expected {expected}: {remedy}.")
 
 
 def _bring(file: RemoteFile, target: Path, progress: bool, patience: Patience | None) -> None:
@@ -85,7 +86,7 @@ def _bring(file: RemoteFile, target: Path, progress: bool, patience: Patience | 
             keeper.fetch(file.name, downloader=_hand_over(part))
     except ValueError as error:
         discard_part(part)
-        raise ValueError(f"{source}: {error} {_remedy(file)}") from None
+        raise InputError(f"{source}: {error} {_remedy(file)}") from None
     discard_part(part)
 
 

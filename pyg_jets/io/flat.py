@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import read_json, write_json
 
 __all__ = ["FlatTable", "FlatWriter", "join_flat", "open_flat"]
@@ -68,7 +69,7 @@ class _Column:
 
     def append(self, values: np.ndarray) -> None:
         if values.shape[1:] != self.tail:
-            raise ValueError(
+            raise InputError(
                 f"{self.path.stem} has rows of shape {list(self.tail)} so far, "
                 f"but now of {list(values.shape[1:])}: give the same columns in every chunk."
             )
@@ -155,7 +156,7 @@ class FlatWriter:
     def _check(self, columns: Mapping[str, Any]) -> None:
         if self.groups and set(columns) != set(self.groups):
             odd = ", ".join(sorted(set(columns) ^ set(self.groups)))
-            raise ValueError(
+            raise InputError(
                 f"Expected the columns of the chunks before ({', '.join(self.groups)}), but "
                 f"{odd} is in only one of them: give jets that have the same columns."
             )
@@ -219,7 +220,7 @@ def _map(path: Path) -> np.ndarray:
         expected = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     found = path.stat().st_size
     if found != expected:
-        raise ValueError(f"{path.name} has {found} bytes, not {expected}")
+        raise InputError(f"{path.name} has {found} bytes, not {expected}")
     return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
@@ -257,14 +258,14 @@ def open_flat(folder: str | Path) -> FlatTable:
     """
     folder = Path(folder)
     if not (folder / _META).is_file():
-        raise FileNotFoundError(f"{folder} holds no finished table: make it again.")
+        raise MissingFileError(f"{folder} holds no finished table: make it again.")
     meta = read_json(folder / _META)
     try:
         groups, across = meta.pop("groups"), tuple(meta.pop("across"))
         columns = {name: _map(folder / f"{name}.npy") for name in groups}
         ptrs = {g: _map(folder / f"{g}.ptr.npy") for g in {g for g in groups.values() if g}}
     except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
-        raise ValueError(f"{folder} is cut short or not ours ({error})") from None
+        raise InputError(f"{folder} is cut short or not ours ({error})") from None
     return FlatTable(columns, {n: g and ptrs[g] for n, g in groups.items()}, across, meta)
 
 

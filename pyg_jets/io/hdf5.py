@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.hdf5_chunks import read_chunked
 from pyg_jets.io.sniff import check_file, refusal
@@ -91,19 +92,19 @@ def dataset_of(
     data = _get(file, key)
     if data is None:
         held = ", ".join(_held(file)) or "nothing"
-        raise ValueError(
+        raise InputError(
             f"{name} has no dataset {key!r}, it holds {held}: give a file of this layout, or the "
             "name that it has there."
         )
     if shape is not None and not _fits(data.shape, shape):
-        raise ValueError(
+        raise InputError(
             f"{name}: dataset {key!r} has shape {data.shape}, expected "
             f"({', '.join('any' if n is None else str(n) for n in shape)}): give a file of this "
             "layout."
         )
     if kind is not None and data.dtype.kind not in kind:
         kinds = " or ".join(_KINDS.get(letter, f"kind {letter!r}") for letter in kind)
-        raise ValueError(
+        raise InputError(
             f"{name}: dataset {key!r} has dtype {data.dtype}, expected {kinds}: give a file of "
             "this layout."
         )
@@ -162,12 +163,12 @@ def _read_error(dataset: Any, start: int, stop: int, error: Exception) -> ValueE
         remedy = "pip install hdf5plugin"
         if _has_plugins():  # it lacks a few, lzo among them
             remedy = "write the file again with zlib: ptrepack --complib=zlib OLD NEW"
-        return ValueError(
+        return InputError(
             f"{name} is packed with {' and '.join(missing)}, expected a filter that is installed: "
             f"{remedy}."
         )
     reason = " ".join(str(error).split())
-    return ValueError(
+    return InputError(
         f"{name} is damaged between rows {start} and {stop} ({reason}), expected "
         f"{dataset.shape[0]} whole rows: delete the file and fetch it again."
     )
@@ -193,7 +194,7 @@ def names_of(file: Any, key: str) -> list[str]:
     data = dataset_of(file, key, kind="SOU")
     values = np.ravel(read_rows(data, 0, data.shape[0]) if data.shape else data[()])
     if not all(isinstance(value, bytes | str) for value in values):
-        raise ValueError(
+        raise InputError(
             f"{file.file.filename}: dataset {key!r} holds {data.dtype}, expected names: give a "
             "file of this layout."
         )

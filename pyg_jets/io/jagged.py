@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.sniff import refusal
 
@@ -101,7 +102,7 @@ class Block:
         return values
 
     def _wrong(self, name: str, expected: str) -> ValueError:
-        return ValueError(
+        return InputError(
             f"{self.path}: branch {name!r} holds {self._array[name].type.content}, expected "
             f"{expected}: give a file of this layout, or the name that the branch has there."
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.inflate import data_offset, open_member
 from pyg_jets.io.sniff import check_file, describe, refusal
 
@@ -94,7 +95,7 @@ class NpzReader:
         """
         array = self._array(name)
         if not array.shape:
-            raise ValueError(
+            raise InputError(
                 f"{self.path}: array {name!r} is a single value, expected one row a jet: give the "
                 "name of another."
             )
@@ -120,7 +121,7 @@ class NpzReader:
         counts = {name: self.shape(name)[:1] for name in names}
         if len(set(counts.values())) > 1:
             found = ", ".join(f"{name}: {n[0] if n else 'no'}" for name, n in counts.items())
-            raise ValueError(
+            raise InputError(
                 f"{self.path} has arrays of different numbers of rows ({found}), expected one row "
                 "a jet in each: delete it and fetch it again."
             )
@@ -130,7 +131,7 @@ class NpzReader:
 
     def _array(self, name: str) -> _Mapped | _Packed:
         if name not in self._infos:
-            raise ValueError(
+            raise InputError(
                 f"{self.path} has no array {name!r}, it holds {', '.join(self.names) or 'nothing'}"
                 ": give a file of this layout, or the name that it has there."
             )
@@ -139,7 +140,7 @@ class NpzReader:
                 array = _open(self.path, self._infos[name])
             if array.dtype.hasobject:
                 array.close()
-                raise ValueError(
+                raise InputError(
                     f"{self.path}: array {name!r} holds Python objects ({array.dtype}), expected "
                     "numbers: to read it would run a pickle; save it again with a plain dtype."
                 )
@@ -201,7 +202,7 @@ class _Packed:
         self._row = 0
         self.shape, fortran, self.dtype = _read_header(self._stream)
         if fortran:
-            raise ValueError("it is packed column by column: save it again in C order")
+            raise InputError("it is packed column by column: save it again in C order")
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         if start < self._row:
@@ -218,7 +219,7 @@ class _Packed:
         self._fill(out.reshape(-1).view(np.uint8) if row else bytearray())
         self._row = stop
         if stop == self.shape[0] and self._stream.read(1):  # meets the end, where the CRC stands
-            raise ValueError(f"more follows after its {stop} rows")
+            raise InputError(f"more follows after its {stop} rows")
         return out
 
     def _fill(self, buffer: Any) -> None:
@@ -244,10 +245,10 @@ def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
         return np.lib.format.read_array_header_1_0(file)
     if version == (2, 0):
         return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"its format has version {version}, expected (1, 0) or (2, 0)")
+    raise InputError(f"its format has version {version}, expected (1, 0) or (2, 0)")
 
 
 def _check_size(array: _Mapped | _Packed, found: int) -> None:
     needed = math.prod(array.shape) * array.dtype.itemsize
     if found != needed and not array.dtype.hasobject:
-        raise ValueError(f"shape {array.shape} needs {needed} bytes, there are {found}")
+        raise InputError(f"shape {array.shape} needs {needed} bytes, there are {found}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5, read_rows
 
 __all__ = ["PandasTable", "pickled_names"]
@@ -118,7 +119,7 @@ class PandasTable:
         """
         if name not in self._where:
             held = ", ".join(self.columns[:20]) + ", …" * (len(self.columns) > 20)
-            raise ValueError(
+            raise InputError(
                 f"{self.path}: table {self.key!r} has no column {name!r}, it has {held}: give a "
                 "file of this layout, or the name that it has there."
             )
@@ -175,7 +176,7 @@ class PandasTable:
             if found is None:
                 found, spare = spare[:width], spare[width:]
             if len(set(found)) != width or not where.keys().isdisjoint(found):
-                raise ValueError(
+                raise InputError(
                     f"{self.path}: table {self.key!r} does not name the {width} columns of its "
                     f"{block}, and order= leaves {len(found)} names for them, expected {width} "
                     "different ones: give all names of the published layout as order=."
@@ -196,7 +197,7 @@ class PandasTable:
 
 def _table_of(file: Any, key: str) -> Any:
     if f"{key}/axis0" in file and f"{key}/table" not in file:
-        raise ValueError(
+        raise InputError(
             f"{file.filename}: frame {key!r} is in pandas' fixed format, expected a table: write "
             'it again with DataFrame.to_hdf(..., format="table").'
         )
@@ -204,7 +205,7 @@ def _table_of(file: Any, key: str) -> Any:
         dataset_of(file, key)  # says what is there
     data = dataset_of(file, f"{key}/table", shape=(None,), kind="V")
     if not data.dtype.names:
-        raise ValueError(
+        raise InputError(
             f"{file.filename}: dataset {key + '/table'!r} has dtype {data.dtype}, expected rows of "
             "columns: give a table that pandas wrote."
         )

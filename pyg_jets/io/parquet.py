@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import write_aside
 from pyg_jets.jets import JetArray
 
@@ -59,18 +60,16 @@ def read_parquet(path: str | Path) -> JetArray:
 
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {path}: give the path of a parquet file of jets."
-        )
+        raise MissingFileError(f"There is no file {path}: give the path of a parquet file of jets.")
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise InputError(
             f"{path} is cut short or no parquet file ({reason}): make or fetch it again."
         ) from None
     if _KEY not in (table.schema.metadata or {}):
-        raise ValueError(
+        raise InputError(
             f"{path} is a parquet file, but not one of jets that pyg_jets wrote (columns "
             f"{', '.join(table.column_names[:5])}): read it with awkward and JetArray.from_awkward."
         )

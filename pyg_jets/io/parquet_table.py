@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.sniff import check_file, refusal
 from pyg_jets.io.table import Lists, Table
 
@@ -52,7 +53,7 @@ def _from_arrow(array: Any, path: Path, name: str) -> np.ndarray | Lists:
         values = _values(array.flatten(), path, name)
         if isinstance(values, np.ndarray) and len(values) == len(array) * array.type.list_size:
             return values.reshape(len(array), -1)
-        raise ValueError(
+        raise InputError(
             f"{path}: {name!r} holds {array.type} with gaps, expected plain lists: write it again."
         )
     return array.to_numpy(zero_copy_only=False)
@@ -66,7 +67,7 @@ def _values(array: Any, path: Path, name: str) -> np.ndarray | Mapping[str, np.n
         columns = dict(zip(fields, array.flatten(), strict=True))
         return {f: column.to_numpy(zero_copy_only=False) for f, column in columns.items()}
     if types.is_nested(array.type):
-        raise ValueError(
+        raise InputError(
             f"{path}: {name!r} holds lists of {array.type}, expected lists of numbers."
         )
     return array.to_numpy(zero_copy_only=False)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pyg_jets.errors import InputError
+
 __all__ = ["MIRROR", "RemoteFile", "address"]
 
 #: The environment variable that replaces the host of every address.
@@ -35,12 +37,12 @@ class RemoteFile:
 
     def __post_init__(self) -> None:
         if (self.algorithm is None) != (self.hash is None):
-            raise ValueError(
+            raise InputError(
                 f"Expected {self.name} with an algorithm and a hash, or with neither, but got "
                 f"{self.algorithm} and {self.hash}."
             )
         if self.name in ("", ".", "..") or set(self.name) & set("/\\"):
-            raise ValueError(f"Expected the name of a file, but got {self.name!r}.")
+            raise InputError(f"Expected the name of a file, but got {self.name!r}.")
 
     @property
     def hashes(self) -> tuple[str, ...]:

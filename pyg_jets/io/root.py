@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.sniff import check_file, refusal
 
@@ -87,12 +88,12 @@ def _tree_of(path: Path, file: Any, tree: str | None) -> Any:
     same = exact or [name for name in trees if name.partition(";")[0].lower() == wanted.lower()]
     same = [name for name in same if cycle in ("", name.partition(";")[2])]
     if not same:
-        raise ValueError(
+        raise InputError(
             f"{path} has no tree {tree!r}, its trees are {_list(trees)}: give the name of one."
         )
     bare = {name.partition(";")[0] for name in same}
     if len(bare) > 1:
-        raise ValueError(
+        raise InputError(
             f"{path} has several trees like {tree!r} ({_list(sorted(bare))}), expected one: give "
             "the exact name."
         )
@@ -104,7 +105,7 @@ def _tree_of(path: Path, file: Any, tree: str | None) -> Any:
 def _only(path: Path, trees: Sequence[str]) -> str:
     bare = sorted({name.partition(";")[0] for name in trees})
     if len(bare) != 1:
-        raise ValueError(
+        raise InputError(
             f"{path} has the trees {_list(bare)}, expected one: say which of them with tree=."
         )
     return bare[0]
@@ -162,14 +163,14 @@ class TreeReader:
             return found[0]
         where = f"{self.path}: tree {self.name!r}"
         if found:
-            raise ValueError(
+            raise InputError(
                 f"{where} has several branches like {name!r} ({', '.join(found)}), expected one: "
                 "give the exact name."
             )
         close = difflib.get_close_matches(name.lower(), self._folded, n=5, cutoff=0.5)
         near = [branch for folded in close for branch in self._folded[folded]]
         found_words = f"the closest are {_list(near)}" if near else f"it has {_list(self._names)}"
-        raise ValueError(
+        raise InputError(
             f"{where} has no branch {name!r}, {found_words}: give a file of this layout, or the "
             "name that it has there."
         )

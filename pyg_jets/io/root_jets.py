@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.io.jagged import Block
 from pyg_jets.io.root import TreeReader, open_tree
 from pyg_jets.jets import JetArray
@@ -55,7 +56,7 @@ def read_root(
     """
     particles, of_jets = _named(columns), _named(jets)
     if not particles:
-        raise ValueError("Expected at least one particle column, but got none: name its branch.")
+        raise InputError("Expected at least one particle column, but got none: name its branch.")
     flat = [*of_jets.values(), *((label,) if isinstance(label, str) else ())]
     with open_tree(path, tree) as reader:
         block = _entries(reader, [*particles.values(), *flat], start, stop)
@@ -76,7 +77,7 @@ def read_root(
             np.arange(start, start + len(block)),
         )
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def _named(names: Names) -> dict[str, str]:
@@ -91,7 +92,7 @@ def _entries(
     n = reader.num_entries
     stop = n if stop is None else stop
     if not 0 <= start <= stop:
-        raise ValueError(f"Expected 0 <= start <= stop, but got start={start}, stop={stop}.")
+        raise InputError(f"Expected 0 <= start <= stop, but got start={start}, stop={stop}.")
     found = {name: reader.find(name) for name in names}
     if start >= min(stop, n):
         return None

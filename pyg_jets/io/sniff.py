@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pyg_jets.errors import InputError, MissingFileError
+
 __all__ = ["check_file", "describe", "refusal"]
 
 _HEAD = 4096
@@ -77,7 +79,7 @@ def refusal(path: str | Path, found: str, expected: str, remedy: str | None = No
         test.h5 is an empty file, expected an HDF5 file: delete it and fetch it again.
     """
     remedy = remedy or "delete it and fetch it again"
-    return ValueError(f"{path} is {found}, expected {expected}: {remedy}.")
+    return InputError(f"{path} is {found}, expected {expected}: {remedy}.")
 
 
 def check_file(
@@ -99,7 +101,7 @@ def check_file(
     if path.is_dir():
         raise refusal(path, "a folder", expected, "give the path of one file")
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"There is no file {path}: fetch it, or give the path of {expected}."
         )
     with path.open("rb") as stream:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pyg_jets.errors import InputError
+
 __all__ = ["Lists", "Table"]
 
 _LISTED = 30
@@ -39,7 +41,7 @@ class Table(ABC):
         missing = [name for name in wanted if name not in self.names]
         if missing:
             held = ", ".join(self.names[:_LISTED]) + ", …" * (len(self.names) > _LISTED)
-            raise ValueError(
+            raise InputError(
                 f"{self.path} has no {' and no '.join(map(repr, missing))}, it holds "
                 f"{held or 'nothing'}: give the name that it has there."
             )

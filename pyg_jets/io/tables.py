@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5, read_rows
 from pyg_jets.io.jagged import Block
@@ -79,7 +80,7 @@ class _Arrays(Table):
         counts = {name: (self.shape(name) or ("no",))[0] for name in names}
         if len(set(counts.values())) > 1 or "no" in counts.values():
             found = ", ".join(f"{name} has {n}" for name, n in counts.items())
-            raise ValueError(
+            raise InputError(
                 f"{self.path} has arrays of different numbers of rows ({found}), expected one row "
                 "a jet in each: mend the file."
             )

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from tqdm.auto import tqdm
 
+from pyg_jets.errors import InputError, MissingFileError, UnreachableError
 from pyg_jets.files import read_json, require, write_json
 from pyg_jets.io.answers import Later, Patience, check_kind, check_status, validator
 from pyg_jets.io.remote import MIRROR
@@ -83,7 +84,7 @@ def _insist(url: str, part: Path, name: str, progress: bool, patience: Patience)
         except Later as later:
             failures, reached = _count(failures, reached, part)
             if failures >= patience.attempts:
-                raise ConnectionError(
+                raise UnreachableError(
                     f"{url} could not be fetched after {failures} attempts in a row without "
                     f"progress: {later}. {_size(part):,} bytes are kept: run it again to continue, "
                     f"or set {MIRROR} to a copy."
@@ -121,7 +122,7 @@ def _attempt(url: str, part: Path, name: str, progress: bool, patience: Patience
             _receive(url, answer, part, name, progress)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema,
             requests.exceptions.MissingSchema) as error:  # fmt: skip
-        raise ValueError(f"{url} is no address ({error}): check {MIRROR}.") from None
+        raise InputError(f"{url} is no address ({error}): check {MIRROR}.") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Later(f"{type(error).__name__}: {error}") from None
 
@@ -180,7 +181,7 @@ def _copy(source: Path, part: Path, name: str, progress: bool) -> None:
     """Copy from a mirror that is a folder."""
     discard_part(part)
     if not source.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{source} is not there, where {MIRROR} says that {name} is: copy it there, or unset "
             f"{MIRROR}."
         )

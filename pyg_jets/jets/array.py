@@ -13,6 +13,7 @@ import torch
 
 from pyg_jets import kinematics
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.jets import convert
 from pyg_jets.jets.checks import as_array, as_pointer, check_values, frozen, per_jet
 
@@ -141,12 +142,12 @@ class JetArray:
             ValueError: If there is nothing to join, or the columns differ.
         """
         if not parts:
-            raise ValueError("Expected at least one JetArray to concatenate, but got none.")
+            raise InputError("Expected at least one JetArray to concatenate, but got none.")
         first = parts[0]
         for part in parts[1:]:
             layout = (part.columns, set(part.jets), part.labels is None)
             if layout != (first.columns, set(first.jets), first.labels is None):
-                raise ValueError(
+                raise InputError(
                     f"Expected jets with the same columns, but got {first!r} and {part!r}: "
                     "use select(…), with_jets(…) and with_labels(…) first."
                 )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 
 if TYPE_CHECKING:
     import awkward
@@ -75,7 +76,7 @@ def _pointer(batch: Data, attribute: str) -> torch.Tensor:
         return batch[name]
     if "ptr" not in batch:
         return torch.tensor([0, len(batch[attribute])])
-    raise ValueError(
+    raise InputError(
         f"The batch has no {name}, expected it for the jets of {attribute}: load it with "
         f"follow_batch=[{attribute!r}]."
     )
@@ -91,7 +92,7 @@ def _float_columns(batch: Data, names: Sequence[str]) -> dict[str, np.ndarray]:
         return {}
     shape = list(batch.jet.shape) if "jet" in batch else None
     if shape is None or shape[-1] != len(names):
-        raise ValueError(
+        raise InputError(
             f"Expected jet of shape [J, {len(names)}] for the columns {', '.join(names)}, but got "
             f"{'none' if shape is None else shape}: give the jet_columns of the data set."
         )

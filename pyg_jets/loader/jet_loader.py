@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset, Subset
 from torch_geometric.loader.dataloader import Collater
 
+from pyg_jets.errors import InputTypeError
 from pyg_jets.loader.assemble import Assembler
 from pyg_jets.loader.sampling import (
     EpochBatches,
@@ -189,12 +190,12 @@ def _followed(dataset: Any) -> Sequence[str] | None:
 
 def _check(dataset: Any, batch_transform: Any) -> None:
     if isinstance(dataset, IterableDataset):
-        raise TypeError(
+        raise InputTypeError(
             f"Expected a data set with a length and an index, but got the IterableDataset "
             f"{type(dataset).__name__}: use torch_geometric.loader.DataLoader for it."
         )
     if batch_transform is not None and not callable(batch_transform):
-        raise TypeError(
+        raise InputTypeError(
             f"Expected batch_transform as a function of a batch, "
             f"but got {type(batch_transform).__name__}: give a callable, or None."
         )

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
 from pyg_jets.ops import (
     counts_to_ptr,
     matched_distance,
@@ -88,11 +89,11 @@ def _check(reduction: str, particles: str, match: int | None, width: int, unmatc
         ("particles", particles, _PARTICLES),
     ):
         if value not in known:
-            raise ValueError(f"Unknown {name} {value!r}: choose from {', '.join(known)}.")
+            raise InputError(f"Unknown {name} {value!r}: choose from {', '.join(known)}.")
     if match is not None and not 1 <= match <= width:
-        raise ValueError(f"Expected match from 1 to the {width} columns of x, but got {match}.")
+        raise InputError(f"Expected match from 1 to the {width} columns of x, but got {match}.")
     if not 0 <= unmatched < math.inf:
-        raise ValueError(f"Expected unmatched as a number of at least 0, but got {unmatched}.")
+        raise InputError(f"Expected unmatched as a number of at least 0, but got {unmatched}.")
 
 
 def _away(
@@ -105,7 +106,7 @@ def _away(
         away = torch.where(index >= 0, away, unmatched)
     if weight is not None:
         if weight.shape != away.shape:
-            raise ValueError(f"Expected {len(away)} weights, but got {list(weight.shape)}.")
+            raise InputError(f"Expected {len(away)} weights, but got {list(weight.shape)}.")
         away = away * weight
     return away
 
@@ -130,7 +131,7 @@ def masked_chamfer(
     sets = []
     for name, points, mask in (("x", x, x_mask), ("y", y, y_mask)):
         if points.dim() != 3 or mask.shape != points.shape[:2]:
-            raise ValueError(
+            raise InputError(
                 f"Expected {name} [J, P, D] and its mask [J, P], but got {list(points.shape)} and "
                 f"{list(mask.shape)}."
             )

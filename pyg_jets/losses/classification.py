@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
+
 __all__ = ["ClassificationLoss", "classification_loss"]
 
 
@@ -18,11 +20,11 @@ def check_logits(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     if logits.dim() == 2 and logits.size(1) == 1:
         logits = logits.squeeze(1)
     if logits.dim() not in (1, 2):
-        raise ValueError(f"Expected logits [M], [M, 1] or [M, C], but got {list(logits.shape)}.")
+        raise InputError(f"Expected logits [M], [M, 1] or [M, C], but got {list(logits.shape)}.")
     if y.dim() == 2 and y.size(1) == 1:
         y = y.squeeze(1)
     if y.shape != logits.shape[:1]:
-        raise ValueError(
+        raise InputError(
             f"Expected a label for each of the {len(logits)} rows of logits, "
             f"but got y of shape {list(y.shape)}."
         )
@@ -36,7 +38,7 @@ def _check_labels(y: Tensor, n_classes: int) -> None:
     # A float label of a binary classifier may be a probability.
     whole = n_classes == 2 or not y.is_floating_point() or bool((y == y.round()).all())
     if not (low >= 0 and high <= n_classes - 1 and whole):
-        raise ValueError(
+        raise InputError(
             f"Expected labels from 0 to {n_classes - 1} for {n_classes} classes, but y goes from "
             f"{low:g} to {high:g}: give the model as many outputs as there are classes."
         )
@@ -66,7 +68,7 @@ def classification_loss(logits: Tensor, y: Tensor, weight: Tensor | None = None)
 def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
     weight = weight.flatten().to(loss.dtype)
     if weight.shape != loss.shape:
-        raise ValueError(f"Expected {len(loss)} weights, one a jet, but got {len(weight)}.")
+        raise InputError(f"Expected {len(loss)} weights, one a jet, but got {len(weight)}.")
     return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(loss.dtype).tiny)
 
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
 from pyg_jets.losses.classification import check_logits, classification_loss
 
 __all__ = ["InvarianceLoss", "invariance_loss", "variant_variance"]
@@ -63,7 +64,7 @@ def _terms(
 ) -> dict[str, Tensor]:
     logits, y = check_logits(logits, y)
     if variant_of.shape != y.shape or variant_of.is_floating_point():
-        raise ValueError(
+        raise InputError(
             f"Expected variant_of as {len(y)} integers, the jet of each variant, but got "
             f"{variant_of.dtype} of shape {list(variant_of.shape)}."
         )
@@ -110,7 +111,7 @@ class InvarianceLoss(nn.Module):
         super().__init__()
         for name, value in (("a", a), ("b", b)):
             if not (0 <= value < math.inf):
-                raise ValueError(f"Expected {name} as a number of at least 0, but got {value}.")
+                raise InputError(f"Expected {name} as a number of at least 0, but got {value}.")
         self.a, self.b = float(a), float(b)
 
     def forward(

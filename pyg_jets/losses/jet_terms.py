@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyg_jets import kinematics
+from pyg_jets.errors import InputError
 
 __all__ = ["JET_COORDINATES", "jet_pt_mass", "jet_terms"]
 
@@ -35,11 +36,11 @@ def jet_pt_mass(x: Tensor, ptr: Tensor, coordinates: str = "pxpypz") -> tuple[Te
         (5.0, 4.899)
     """
     if coordinates not in JET_COORDINATES:
-        raise ValueError(
+        raise InputError(
             f"Unknown coordinates {coordinates!r}: choose from {', '.join(JET_COORDINATES)}."
         )
     if x.dim() != 2 or x.size(1) != 3:
-        raise ValueError(f"Expected x [N, 3] as {coordinates}, but got {list(x.shape)}.")
+        raise InputError(f"Expected x [N, 3] as {coordinates}, but got {list(x.shape)}.")
     first, second, third = x.double().unbind(1)
     zero = torch.zeros_like(first)
     if coordinates == "ptetaphi":
@@ -77,7 +78,7 @@ def jet_terms(
         [9.0, 0.0]
     """
     if len(x_ptr) != len(y_ptr):
-        raise ValueError(
+        raise InputError(
             f"Expected x and y of the same jets, but x has {len(x_ptr) - 1} and y {len(y_ptr) - 1}."
         )
     ours, theirs = jet_pt_mass(x, x_ptr, coordinates), jet_pt_mass(y, y_ptr, coordinates)

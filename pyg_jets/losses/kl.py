@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pyg_jets.errors import InputError
+
 __all__ = ["gaussian_kl"]
 
 
@@ -33,12 +35,12 @@ def gaussian_kl(mean: Tensor, log_var: Tensor, free_bits: float = 0.0) -> Tensor
         tensor(0.6000)
     """
     if mean.shape != log_var.shape or mean.dim() != 2:
-        raise ValueError(
+        raise InputError(
             f"Expected mean and log_var of one shape [J, L], but got {list(mean.shape)} and "
             f"{list(log_var.shape)}."
         )
     if not free_bits >= 0:
-        raise ValueError(f"Expected free_bits of at least 0, but got {free_bits}.")
+        raise InputError(f"Expected free_bits of at least 0, but got {free_bits}.")
     each = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
     of_latent = each.sum(0) / max(len(mean), 1)
     return of_latent.clamp(min=free_bits).sum() if free_bits else of_latent.sum()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets import kinematics
+from pyg_jets.errors import InputError
 from pyg_jets.losses.chamfer import chamfer
 from pyg_jets.losses.jet_terms import jet_terms
 from pyg_jets.losses.kl import gaussian_kl
@@ -83,9 +84,9 @@ class VAELoss(nn.Module):
             **(terms or {}),
         }.items():
             if not 0 <= value < float("inf"):
-                raise ValueError(f"Expected the coefficient {name} of at least 0, but got {value}.")
+                raise InputError(f"Expected the coefficient {name} of at least 0, but got {value}.")
         if warmup_epochs < 0:
-            raise ValueError(f"Expected warmup_epochs of at least 0, but got {warmup_epochs}.")
+            raise InputError(f"Expected warmup_epochs of at least 0, but got {warmup_epochs}.")
         self.coefficients = {"chamfer": chamfer, "pt": pt, "mass": mass, "kl": kl}
         self.of_network = dict(terms or {})
         self.warmup_epochs, self.free_bits, self.momenta = warmup_epochs, free_bits, momenta
@@ -102,7 +103,7 @@ class VAELoss(nn.Module):
         found["kl"] = gaussian_kl(made.mean, made.log_var, self.free_bits)
         unknown = set(self.of_network) - set(made.terms)
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"The network has no term {', '.join(sorted(unknown))}: it has "
                 f"{', '.join(sorted(made.terms)) or 'none'}."
             )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
 
 __all__ = ["tree_scores"]
@@ -63,14 +64,14 @@ def _table(jets: Mapping[str, Any], columns: Sequence[str], what: str) -> np.nda
     names = check_names(columns, jets, f"observable of the {what} jets")
     values = [as_numpy(jets[name]).astype(np.float64).reshape(-1) for name in names]
     if len({len(value) for value in values}) != 1:
-        raise ValueError(
+        raise InputError(
             f"Expected observables of one length, but got "
             f"{', '.join(f'{n} {len(v)}' for n, v in zip(names, values, strict=True))}."
         )
     for name, value in zip(names, values, strict=True):
         if not np.isfinite(value).all():
             wrong = int(np.flatnonzero(~np.isfinite(value))[0])
-            raise ValueError(
+            raise InputError(
                 f"{name} of the {what} jet {wrong} is {value[wrong]}: give each jet a finite value."
             )
     return np.stack(values, -1)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_jets.errors import InputError
 from pyg_jets.kinematics import delta_phi
 from pyg_jets.metrics.inputs import as_numpy
 
@@ -30,7 +31,7 @@ def primes(d: int) -> tuple[nx.MultiGraph, ...]:
         [1, 2, 5, 12]
     """
     if d < 1:
-        raise ValueError(f"Expected at least 1 edge, but got {d}.")
+        raise InputError(f"Expected at least 1 edge, but got {d}.")
     if d == 1:
         return (nx.MultiGraph([(0, 1)]),)
     found: list[nx.MultiGraph] = []
@@ -112,7 +113,7 @@ def energy_flow(x: Any, ptr: Any, graphs: Sequence[nx.MultiGraph], beta: float =
     particles = torch.from_numpy(np.array(as_numpy(x), np.float64))
     pointer = as_numpy(ptr).astype(np.int64)
     if particles.dim() != 2 or particles.size(1) != 3 or pointer[-1] != len(particles):
-        raise ValueError(
+        raise InputError(
             f"Expected x [N, 3] = (pt, eta, phi) and ptr from 0 to N, but got "
             f"{list(particles.shape)} and ptr to {pointer[-1]}."
         )
@@ -145,7 +146,7 @@ def _plan(graph: nx.MultiGraph) -> tuple[dict[frozenset[int], int], list[int]]:
         vertex = min(left, key=left.degree)
         ends = list(left[vertex])
         if not 1 <= len(ends) <= 2:
-            raise ValueError(
+            raise InputError(
                 f"Expected a connected multigraph in which vertices can be summed out two "
                 f"neighbours at a time, but got {sorted(graph.edges())}."
             )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.kinematics import delta_phi
 from pyg_jets.metrics.generation import Jets
@@ -81,7 +82,7 @@ def coverage(
         COV and MMD, each as mean and deviation over the batches.
     """
     if batch < 1 or batches < 2:
-        raise ValueError(
+        raise InputError(
             f"Expected batch of at least 1 and batches of at least 2, but got {batch}, {batches}."
         )
     rng, covered, matched = np.random.default_rng(seed), [], []

@@ -16,6 +16,7 @@ from scipy.linalg import sqrtm
 from scipy.stats import wasserstein_distance
 
 from pyg_jets import kinematics
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.energy_flow import energy_flow, multigraphs, primes
 from pyg_jets.metrics.inputs import as_numpy
 from pyg_jets.metrics.resampling import Estimate
@@ -45,19 +46,19 @@ class Jets:
     def __init__(self, x: Any, ptr: Any) -> None:
         self.x, self.ptr = as_numpy(x).astype(np.float64), as_numpy(ptr).astype(np.int64)
         if self.x.ndim != 2 or self.x.shape[1] != 3 or self.ptr.ndim != 1:
-            raise ValueError(
+            raise InputError(
                 f"Expected x [N, 3] = (pt, eta, phi) and ptr [J + 1], but got "
                 f"{list(self.x.shape)} and {list(self.ptr.shape)}."
             )
         if len(self.ptr) < 2 or self.ptr[0] != 0 or self.ptr[-1] != len(self.x):
-            raise ValueError(
+            raise InputError(
                 f"Expected jets whose ptr rises from 0 to the {len(self.x)} particles, but got "
                 f"{len(self.ptr) - 1} jets up to {self.ptr[-1] if len(self.ptr) else '-'}."
             )
         wrong = np.flatnonzero(~np.isfinite(self.x).all(1))
         if wrong.size:
             jet = int(np.searchsorted(self.ptr, wrong[0], side="right")) - 1
-            raise ValueError(
+            raise InputError(
                 f"Jet {jet} has a particle that is not finite: {self.x[wrong[0]].tolist()}."
             )
 
@@ -100,10 +101,10 @@ def feature_distance(generated: Any, real: Any) -> float:
     one, other = (as_numpy(v).astype(np.float64).reshape(-1) for v in (generated, real))
     for name, values in (("generated", one), ("real", other)):
         if not len(values) or not np.isfinite(values).all():
-            raise ValueError(f"Expected finite {name} values, at least one, but got {values[:5]}.")
+            raise InputError(f"Expected finite {name} values, at least one, but got {values[:5]}.")
     deviation = float(other.std())
     if deviation == 0:
-        raise ValueError(f"Expected real values that differ, but all of them are {other[0]:g}.")
+        raise InputError(f"Expected real values that differ, but all of them are {other[0]:g}.")
     return float(wasserstein_distance(one, other)) / deviation
 
 
@@ -117,7 +118,7 @@ def _resampled(
 ) -> Estimate:
     """Mean and deviation of a distance over batches of jets drawn from both."""
     if batch < 1 or batches < 2:
-        raise ValueError(
+        raise InputError(
             f"Expected batch of at least 1 and batches of at least 2, but got {batch}, {batches}."
         )
     rng, found = np.random.default_rng(seed), []
@@ -224,7 +225,7 @@ def fpd(
     one, other = _features(generated, real)
     most = min(most, len(one), len(other))
     if not 2 <= least < most or points < 3:
-        raise ValueError(
+        raise InputError(
             f"Expected 2 ≤ least < most and 3 points at least, but got {least}, {most} (of "
             f"{len(one)} and {len(other)} jets) and {points}."
         )
@@ -242,12 +243,12 @@ def fpd(
 def _features(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
     one, other = (as_numpy(v).astype(np.float64) for v in (generated, real))
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
-        raise ValueError(
+        raise InputError(
             f"Expected features [J, K] and [J', K], but got {list(one.shape)} and "
             f"{list(other.shape)}."
         )
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        raise ValueError("Expected finite features: a jet has one that is not.")
+        raise InputError("Expected finite features: a jet has one that is not.")
     return one, other
 
 
@@ -274,7 +275,7 @@ def kpd(generated: Any, real: Any, batch: int = 5000, batches: int = 10, seed: i
     one, other = _features(generated, real)
     size, rng = min(batch, len(one), len(other)), np.random.default_rng(seed)
     if size < 2 or batches < 2:
-        raise ValueError(f"Expected 2 jets and 2 batches at least, but got {size} and {batches}.")
+        raise InputError(f"Expected 2 jets and 2 batches at least, but got {size} and {batches}.")
     found = [
         _mmd(*(f[rng.choice(len(f), size, replace=False)] for f in (one, other)))
         for _ in range(batches)

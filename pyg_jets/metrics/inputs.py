@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from pyg_jets.errors import InputError
+
 __all__ = ["as_numpy", "scores_and_labels", "several_classes", "weights_of"]
 
 
@@ -35,23 +37,23 @@ def scores_and_labels(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]
         _flat(as_numpy(v), what) for v, what in ((scores, "scores"), (labels, "labels"))
     )
     if len(score) != len(label):
-        raise ValueError(
+        raise InputError(
             f"Expected as many scores as labels, but got {len(score)} and {len(label)}."
         )
     score = score.astype(np.float64)
     if (wrong := np.flatnonzero(np.isnan(score))).size:
-        raise ValueError(
+        raise InputError(
             f"{wrong.size} of {len(score)} scores are NaN, the first that of jet {wrong[0]}: "
             "look for a diverged training or a jet without the observable."
         )
     if len(other := np.setdiff1d(label, (0, 1))):
-        raise ValueError(
+        raise InputError(
             f"Expected labels of 0 (background) and 1 (signal), but got {other[:5].tolist()}."
         )
     signal = label.astype(bool)
     if signal.all() or not signal.any():
         held = f"{len(signal)} jets of class {int(signal.any())}" if len(signal) else "no jets"
-        raise ValueError(f"Expected jets of both classes, but got {held}.")
+        raise InputError(f"Expected jets of both classes, but got {held}.")
     return score, signal
 
 
@@ -66,15 +68,15 @@ def weights_of(weights: Any, signal: np.ndarray) -> np.ndarray:
         return np.ones(len(signal))
     weight = _flat(as_numpy(weights), "weights").astype(np.float64)
     if len(weight) != len(signal):
-        raise ValueError(f"Expected {len(signal)} weights, one a jet, but got {len(weight)}.")
+        raise InputError(f"Expected {len(signal)} weights, one a jet, but got {len(weight)}.")
     wrong = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
     if wrong.size:
-        raise ValueError(
+        raise InputError(
             f"Expected weights of 0 or more, but that of jet {wrong[0]} is {weight[wrong[0]]}."
         )
     for name, chosen in (("signal", signal), ("background", ~signal)):
         if chosen.any() and not weight[chosen].any():
-            raise ValueError(f"Expected some weight above 0, but those of the {name} are all 0.")
+            raise InputError(f"Expected some weight above 0, but those of the {name} are all 0.")
     return weight
 
 
@@ -86,18 +88,18 @@ def several_classes(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """
     score, label = as_numpy(scores), _flat(as_numpy(labels), "labels")
     if score.ndim != 2 or score.shape[1] < 2 or len(score) != len(label):
-        raise ValueError(
+        raise InputError(
             f"Expected scores of shape [{len(label)}, C] with C of at least 2, but got "
             f"{list(score.shape)}."
         )
     if (wrong := np.flatnonzero(np.isnan(score).any(1))).size:
-        raise ValueError(
+        raise InputError(
             f"{wrong.size} of {len(score)} jets have a NaN among their scores, the first is jet "
             f"{wrong[0]}: look for a diverged training."
         )
     known = np.isin(label, np.arange(score.shape[1]))
     if not known.all():
-        raise ValueError(
+        raise InputError(
             f"Expected labels from 0 to {score.shape[1] - 1}, but got {label[~known][0]}."
         )
     return score.astype(np.float64), label.astype(np.int64)
@@ -105,9 +107,9 @@ def several_classes(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _flat(array: np.ndarray, what: str) -> np.ndarray:
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"Expected {what} as an array of numbers, but got {array.dtype}.")
+        raise InputError(f"Expected {what} as an array of numbers, but got {array.dtype}.")
     if array.ndim == 2 and array.shape[1] == 1:
         return array[:, 0]
     if array.ndim != 1:
-        raise ValueError(f"Expected {what} of shape [J] or [J, 1], but got {list(array.shape)}.")
+        raise InputError(f"Expected {what} of shape [J] or [J, 1], but got {list(array.shape)}.")
     return array

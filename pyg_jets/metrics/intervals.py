@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import beta
 
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
 from pyg_jets.metrics.tagging import background_efficiency, fact
 
@@ -46,9 +47,9 @@ def efficiency_interval(
         (0.0286, 0.0824)
     """
     if not 0 <= passed <= total or not total > 0:
-        raise ValueError(f"Expected 0 ≤ passed ≤ total, but got {passed} of {total}.")
+        raise InputError(f"Expected 0 ≤ passed ≤ total, but got {passed} of {total}.")
     if not 0 < level < 1:
-        raise ValueError(f"Expected a level in (0, 1), but got {level}.")
+        raise InputError(f"Expected a level in (0, 1), but got {level}.")
     outside = (1 - level) / 2
     low = beta.ppf(outside, passed, total - passed + 1) if passed > 0 else 0.0
     high = beta.ppf(1 - outside, passed + 1, total - passed) if passed < total else 1.0

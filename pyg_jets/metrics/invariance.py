@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import as_numpy
 from pyg_jets.metrics.tagging import fact
 
@@ -35,12 +36,12 @@ def spread(probabilities: Any, variant_of: Any) -> float:
     output = as_numpy(probabilities).astype(np.float64).reshape(-1)
     jet = as_numpy(variant_of).reshape(-1)
     if len(output) != len(jet) or len(output) == 0:
-        raise ValueError(
+        raise InputError(
             "Expected a probability and a jet for each variant, "
             f"but got {len(output)} and {len(jet)}."
         )
     if not ((output >= 0) & (output <= 1)).all():
-        raise ValueError("Expected probabilities in [0, 1]: apply a sigmoid to logits beforehand.")
+        raise InputError("Expected probabilities in [0, 1]: apply a sigmoid to logits beforehand.")
     _, index, count = np.unique(jet, return_inverse=True, return_counts=True)
     mean = np.bincount(index, output) / count
     square = np.bincount(index, (output - mean[index]) ** 2)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import several_classes
 from pyg_jets.metrics.tagging import fact
 
@@ -39,7 +40,7 @@ def one_against_one(
     score, label = several_classes(scores, labels)
     for name, value in (("signal", signal), ("background", background)):
         if not 0 <= value < score.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"Expected {name} as a class from 0 to {score.shape[1] - 1}, but got {value}."
             )
     chosen = (label == signal) | (label == background)
@@ -65,7 +66,7 @@ def one_against_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray,
     """
     score, label = several_classes(scores, labels)
     if not 0 <= signal < score.shape[1]:
-        raise ValueError(
+        raise InputError(
             f"Expected signal as a class from 0 to {score.shape[1] - 1}, but got {signal}."
         )
     others = np.delete(score, signal, axis=1)
@@ -92,7 +93,7 @@ def confusion_matrix(
     score, label = several_classes(scores, labels)
     worth = np.ones(len(label)) if weights is None else np.asarray(weights, np.float64)
     if worth.shape != label.shape:
-        raise ValueError(f"Expected {len(label)} weights, one a jet, but got {list(worth.shape)}.")
+        raise InputError(f"Expected {len(label)} weights, one a jet, but got {list(worth.shape)}.")
     matrix = np.zeros((score.shape[1],) * 2)
     np.add.at(matrix, (label, score.argmax(1)), worth)
     if not normalize:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import as_numpy, scores_and_labels
 
 __all__ = ["Estimate", "bootstrap", "difference", "resamples"]
@@ -34,7 +35,7 @@ def resamples(labels: Any, n: int = 200, seed: int = 0) -> Iterator[np.ndarray]:
         [[0, 1, 2], [1, 1, 2]]
     """
     if n < 2:
-        raise ValueError(f"Expected at least 2 bootstrap samples, but got n={n}.")
+        raise InputError(f"Expected at least 2 bootstrap samples, but got n={n}.")
     label = as_numpy(labels).reshape(-1)
     classes = [np.flatnonzero(label == value) for value in np.unique(label)]
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import scores_and_labels, weights_of
 
 __all__ = [
@@ -131,7 +132,7 @@ def background_efficiency(
     """
     wanted = np.asarray(signal_efficiency, dtype=np.float64)
     if not ((wanted > 0) & (wanted <= 1)).all():
-        raise ValueError(f"Expected a signal_efficiency in (0, 1], but got {signal_efficiency}.")
+        raise InputError(f"Expected a signal_efficiency in (0, 1], but got {signal_efficiency}.")
     signal, background = roc_curve(scores, labels, weights)
     signal, first = np.unique(signal, return_index=True)
     found = np.interp(wanted, signal, background[first])
@@ -157,7 +158,7 @@ def signal_efficiency(
         0.75
     """
     if not 0 <= background_efficiency <= 1:
-        raise ValueError(
+        raise InputError(
             f"Expected a background_efficiency in [0, 1], but got {background_efficiency}."
         )
     signal, background = roc_curve(scores, labels, weights)

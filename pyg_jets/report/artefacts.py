@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import read_json
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
@@ -62,7 +63,7 @@ def load_artefacts(folder: str | Path) -> Artefacts:
     folder = Path(folder)
     for name in (_TABLE, _SAMPLES, _IMAGES):
         if not (folder / name).is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{folder} has no {name}: give a folder that pyg-jets artefacts has finished."
             )
     table = read_json(folder / _TABLE)
@@ -71,7 +72,7 @@ def load_artefacts(folder: str | Path) -> Artefacts:
         with np.load(folder / _IMAGES) as stored:
             images = {name: stored[name] for name in stored}
     except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{folder / _IMAGES} is broken ({error}): measure again.") from None
+        raise InputError(f"{folder / _IMAGES} is broken ({error}): measure again.") from None
     cases, rows = tuple(table.pop("cases")), tuple(table.pop("rows"))
     return Artefacts(cases, rows, read_parquet(folder / _SAMPLES), images, table)
 
@@ -80,10 +81,10 @@ def _check(table: Any, path: Path) -> None:
     for part, names in (("rows", _ROW), ("cases", _CASE)):
         entries = table.get(part) if isinstance(table, dict) else None
         if not isinstance(entries, list) or not entries:
-            raise ValueError(f"{path} has no {part}: measure again.")
+            raise InputError(f"{path} has no {part}: measure again.")
         for entry in entries:
             if missing := [name for name in names if name not in entry]:
-                raise ValueError(
+                raise InputError(
                     f"{path}: one of its {part} lacks {', '.join(missing)}: measure again."
                 )
 
@@ -125,7 +126,7 @@ def _cases(found: Artefacts) -> list[_Case]:
     for number, case in enumerate(found.cases):
         curve = {rotation: found.results(case, rotation) for rotation in ("after", "before")}
         if not all(curve.values()):
-            raise ValueError(f"No rows of {case['source']}, {case['detector']}: measure again.")
+            raise InputError(f"No rows of {case['source']}, {case['detector']}: measure again.")
         near = (min(rows, key=lambda row: abs(row["angle"] - 45)) for rows in curve.values())
         shown = figures.Shown(case, found.samples, number, found.record.get("faint", 1e-3))
         cases.append(_Case(shown, curve, *near))

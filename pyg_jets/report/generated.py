@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pyg_jets.columns import STAGES
+from pyg_jets.errors import InputError
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.features import feature_distances, jet_features, particle_features
@@ -105,20 +106,20 @@ def load_generated(folders: Iterable[str | Path]) -> list[Generated]:
 def _load(folder: Path) -> Generated:
     run = load_run(folder, _FILES)
     if not is_generated(folder):
-        raise ValueError(
+        raise InputError(
             f"{folder} has no {JETS}: give the folders of generators that were tested, or those of "
             "taggers, not both."
         )
     jets = read_parquet(folder / JETS)
     if "stage" not in jets.jets:
-        raise ValueError(f"{folder / JETS} has no jet column stage: test the run again.")
+        raise InputError(f"{folder / JETS} has no jet column stage: test the run again.")
     stages = {}
     for number, name in enumerate(STAGES):
         at = np.flatnonzero(jets.jets["stage"] == number)
         if len(at):
             stages[name] = jets[at[np.argsort(jets.ids[at], kind="stable")]]
     if lacking := {"input", "target", "made"} - set(stages):
-        raise ValueError(
+        raise InputError(
             f"{folder / JETS} has no jets of the stage {', '.join(sorted(lacking))}: test the run "
             "again."
         )

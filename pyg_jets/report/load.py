@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import content_hash, read_json
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
@@ -141,7 +142,7 @@ def load_runs(folders: Iterable[str | Path]) -> list[Run]:
     runs = [load_run(folder) for folder in unique.values()]
     if not any(run.predictions for run in runs):
         what = ", ".join(str(run.folder) for run in runs) or "no folder"
-        raise ValueError(
+        raise InputError(
             f"Expected at least one finished run, with a predictions.parquet (or, of "
             f"generators, a generated.parquet), but got {what}: "
             "train and test a run first."
@@ -162,10 +163,10 @@ def load_run(folder: str | Path, only: Collection[str] | None = None) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no run folder {folder}: give the folder of a run.")
+        raise MissingFileError(f"There is no run folder {folder}: give the folder of a run.")
     here = {name for name in FILES if (folder / name).is_file()}
     if not here:
-        raise ValueError(
+        raise InputError(
             f"{folder} is no run folder: it holds none of {', '.join(FILES)}. "
             "Give the folder of one run, not the one above."
         )
@@ -187,7 +188,7 @@ def load_run(folder: str | Path, only: Collection[str] | None = None) -> Run:
 def _read_object(path: Path) -> dict[str, Any]:
     found = read_json(path)
     if not isinstance(found, dict):
-        raise ValueError(f"Expected names and values in {path}, but got {type(found).__name__}.")
+        raise InputError(f"Expected names and values in {path}, but got {type(found).__name__}.")
     return found
 
 
@@ -197,7 +198,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         return _mapping(yaml.safe_load(path.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a YAML file ({str(error).splitlines()[0]}).") from None
+        raise InputError(f"{path} is not a YAML file ({str(error).splitlines()[0]}).") from None
 
 
 def _read_history(path: Path) -> dict[str, np.ndarray]:
@@ -206,11 +207,11 @@ def _read_history(path: Path) -> dict[str, np.ndarray]:
         rows = list(reader)
     names = reader.fieldnames or []
     if "epoch" not in names:
-        raise ValueError(f"Expected a column 'epoch' in {path}, but got {', '.join(names) or '-'}.")
+        raise InputError(f"Expected a column 'epoch' in {path}, but got {', '.join(names) or '-'}.")
     try:
         return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
     except ValueError as error:
-        raise ValueError(f"{path} holds something that is no number ({error}).") from None
+        raise InputError(f"{path} holds something that is no number ({error}).") from None
 
 
 def _read_predictions(path: Path) -> Predictions:
@@ -221,21 +222,21 @@ def _read_predictions(path: Path) -> Predictions:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise InputError(
             f"{path} is cut short or no parquet file ({reason}): test the run again."
         ) from None
     names = table.column_names
     several = [f"score_{i}" for i in range(sum(name.startswith("score_") for name in names))]
     keys = (*_KEYS, *(several or ["score"]))
     if lacking := [key for key in keys if key not in names]:
-        raise ValueError(f"{path} has no column {', '.join(lacking)}: test the run again.")
+        raise InputError(f"{path} has no column {', '.join(lacking)}: test the run again.")
     columns = {name: table[name].to_numpy() for name in names}
     order = np.argsort(columns["jet_id"], kind="stable")
     given = [columns[key][order] for key in keys[1:]]
     try:
         labels, scores = _several(*given) if several else _two(*given)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     observables = {n: v[order] for n, v in columns.items() if n not in keys and _numeric(v)}
     weights = observables.pop("weight", None)
     ids = columns["jet_id"][order]
@@ -253,7 +254,7 @@ def _several(label: np.ndarray, *logits: np.ndarray) -> tuple[np.ndarray, np.nda
     if len(logits) == 2:
         return _two(labels, scores[:, 1] - scores[:, 0])
     if len(held := np.unique(labels)) < 2:
-        raise ValueError(f"Expected jets of several classes, but got those of {held.tolist()}.")
+        raise InputError(f"Expected jets of several classes, but got those of {held.tolist()}.")
     return labels, scores
 
 
@@ -264,7 +265,7 @@ def _numeric(values: np.ndarray) -> bool:
 def _read_samples(path: Path) -> JetArray:
     jets = read_parquet(path)
     if lacking := {"stage", "angle"} - set(jets.jets):
-        raise ValueError(
+        raise InputError(
             f"{path} has no jet column {', '.join(sorted(lacking))}: test the run again."
         )
     return jets

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.scan.distributions import Categorical, Constant, Distribution, identity
 from pyg_jets.scan.sweep import Sweep
@@ -138,7 +139,7 @@ class Bayes:
         """
         trial = self._trials.pop(identity(dict(point)), None)
         if trial is None:
-            raise ValueError(f"Expected a point that was handed out, but got {dict(point)}.")
+            raise InputError(f"Expected a point that was handed out, but got {dict(point)}.")
         if value is None or not math.isfinite(value):
             self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
         else:

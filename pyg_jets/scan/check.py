@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.scan.command import point_words
 from pyg_jets.scan.sweep import Sweep
 from pyg_jets.training.words import flatten_words, join_options
@@ -38,14 +39,14 @@ def check_sweep(sweep: Sweep) -> None:
                 named = [key for key in point if key in text]
                 name = max(named, key=len) if named else None
             what = "its command" if name is None else f"parameter {name!r} with {point[name]!r}"
-            raise ValueError(f"{sweep.path}: {what} is refused by pyg-jets: {text}") from None
+            raise InputError(f"{sweep.path}: {what} is refused by pyg-jets: {text}") from None
         _check_tested(sweep, words)
 
 
 def _check_metric(sweep: Sweep) -> None:
     metric = sweep.metric.name if sweep.metric else ""
     if sweep.early_terminate and metric.startswith("test/"):
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected for early_terminate a metric that each validation logs, but "
             f"got metric.name: {metric}: write {metric.replace('test/', 'val/')}."
         )
@@ -64,7 +65,7 @@ def _check_tested(sweep: Sweep, words: list[str]) -> None:
             given = yaml.safe_load(Path(value).read_text())
             tested = given.get("test_after_fit", tested) if isinstance(given, dict) else tested
     if tested is False:
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected test_after_fit as true, but got false: a point is finished "
             "when it is tested, so leave it out."
         )

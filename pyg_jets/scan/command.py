@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.scan.sweep import Sweep
 
 __all__ = ["command_line", "point_words"]
@@ -61,7 +62,7 @@ def point_words(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
     words = _agent_words(sweep, point)
     rest = _after_program(words)
     if not rest or rest[0] != "fit":
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected a command that runs pyg-jets fit, such as "
             f'command: ["${{env}}", pyg-jets, fit, "${{args}}"], but got {shlex.join(words)}.'
         )
@@ -80,7 +81,7 @@ def command_line(sweep: Sweep, point: Mapping[str, Any]) -> str:
 
 def _agent_words(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
     if set(point) != set(sweep.parameters):
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected a value for each of {', '.join(sweep.parameters)}, "
             f"but got {', '.join(point) or 'none'}."
         )
@@ -92,7 +93,7 @@ def _agent_words(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
         else:
             words.append(chunk)
     if not any(f"${{{macro}}}" in sweep.command for macro in _ARGS):
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected ${{args}} in the command, but got {list(sweep.command)}: "
             "without it all points run the same."
         )
@@ -104,14 +105,14 @@ def _macro(sweep: Sweep, chunk: str, args: Mapping[str, Any]) -> list[str]:
     if name in _ARGS:
         return _ARGS[name](args)
     if name == "program" and sweep.program is None:
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected program, because the command has ${{program}}, but got none: "
             'add it, or write command: ["${env}", pyg-jets, fit, "${args}"].'
         )
     fixed = {"env": "/usr/bin/env", "interpreter": "python", "program": sweep.program or ""}
     if name not in fixed:
         known = ", ".join(f"${{{macro}}}" for macro in (*fixed, *_ARGS))
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected of macros in the command only {known} and ${{envvar:NAME}}, "
             f"but got {chunk}."
         )

@@ -9,6 +9,7 @@ from decimal import Decimal
 from statistics import NormalDist
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.scan.distributions import MOST_CHOICES, Distribution, check_order, is_number
 
 __all__ = ["Beta", "Continuous", "LogNormal", "LogUniform", "Normal", "Quantized", "Uniform"]
@@ -65,7 +66,7 @@ class LogUniform(Continuous):
     def __post_init__(self) -> None:
         check_order(self.min, self.max)
         if self.min <= 0:
-            raise ValueError(
+            raise InputError(
                 f"Expected min above 0, of which there is a logarithm, but got min={self.min:g}: "
                 "log_uniform takes exponents of e, the others ending in _values take values."
             )
@@ -189,4 +190,4 @@ def _clip(value: float, low: float, high: float) -> float:
 def _check_positive(**numbers: float) -> None:
     for name, number in numbers.items():
         if number <= 0:
-            raise ValueError(f"Expected {name} above 0, but got {name}={number!r}.")
+            raise InputError(f"Expected {name} above 0, but got {name}={number!r}.")

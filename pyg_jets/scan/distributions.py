@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+from pyg_jets.errors import InputError
+
 __all__ = [
     "MOST_CHOICES",
     "Categorical",
@@ -82,17 +84,17 @@ class Categorical(Distribution):
 
     def __post_init__(self) -> None:
         if not self.values:
-            raise ValueError("Expected at least one entry in values, but got an empty list.")
+            raise InputError("Expected at least one entry in values, but got an empty list.")
         given = self.probabilities
         if given is None:
             return
         if len(given) != len(self.values):
-            raise ValueError(
+            raise InputError(
                 f"Expected as many probabilities as values ({len(self.values)}), "
                 f"but got {len(given)}: give one for each value."
             )
         if min(given) < 0 or not math.isclose(math.fsum(given), 1, abs_tol=1e-6):
-            raise ValueError(
+            raise InputError(
                 "Expected probabilities that are not negative and sum to 1, "
                 f"but got {list(given)} with the sum {math.fsum(given):g}."
             )
@@ -157,7 +159,7 @@ def is_number(value: Any) -> bool:
 def check_order(low: float, high: float) -> None:
     """Refuse a range that is empty or turned round."""
     if low >= high:
-        raise ValueError(
+        raise InputError(
             f"Expected min below max, but got min={low!r} and max={high!r}: "
             "exchange them, or give one value as value."
         )

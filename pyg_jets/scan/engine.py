@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
+from pyg_jets.errors import InputError
 from pyg_jets.files import claim_folder, dask_client, require, write_aside, write_json
 from pyg_jets.provenance import moment
 from pyg_jets.scan.check import check_sweep
@@ -69,7 +70,7 @@ def scan(
         FileExistsError: If ``out`` holds something else.
     """
     if workers is not None and workers < 1:
-        raise ValueError(f"Expected workers as a whole number above 0, but got {workers}.")
+        raise InputError(f"Expected workers as a whole number above 0, but got {workers}.")
     sweep = read_sweep(file)
     check_sweep(sweep)
     if dry_run:

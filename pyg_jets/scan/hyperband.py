@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pyg_jets.errors import InputError
+
 __all__ = ["Hyperband"]
 
 
@@ -48,11 +50,11 @@ class Hyperband:
         _check_schedule(self.min_iter, self.max_iter, self.s)
         _check_whole(min_iter=self.min_iter, max_iter=self.max_iter, s=self.s)
         if isinstance(self.eta, bool) or not isinstance(self.eta, int | float) or self.eta <= 1:
-            raise ValueError(f"Expected eta as a number above 1, but got eta={self.eta!r}.")
+            raise InputError(f"Expected eta as a number above 1, but got eta={self.eta!r}.")
         if not isinstance(self.strict, bool):
-            raise ValueError(f"Expected strict as true or false, but got strict={self.strict!r}.")
+            raise InputError(f"Expected strict as true or false, but got strict={self.strict!r}.")
         if self.max_iter is not None and self.max_iter < self.eta:
-            raise ValueError(
+            raise InputError(
                 f"Expected max_iter of at least eta, but got max_iter={self.max_iter} and "
                 f"eta={self.eta:g}, which make no bracket: raise max_iter."
             )
@@ -86,7 +88,7 @@ class Hyperband:
             goal: ``minimize`` or ``maximize``.
         """
         if goal not in ("minimize", "maximize"):
-            raise ValueError(f"Expected goal as minimize or maximize, but got {goal!r}.")
+            raise InputError(f"Expected goal as minimize or maximize, but got {goal!r}.")
         if (bracket := self.bracket(len(values))) is None:
             return False
         sign = 1 if goal == "minimize" else -1
@@ -99,9 +101,9 @@ class Hyperband:
 def _check_schedule(min_iter: int | None, max_iter: int | None, s: int | None) -> None:
     by_first, by_last = min_iter is not None, max_iter is not None or s is not None
     if by_first and by_last:
-        raise ValueError("Expected either min_iter or max_iter and s, but got both: leave one out.")
+        raise InputError("Expected either min_iter or max_iter and s, but got both: leave one out.")
     if not by_first and (max_iter is None or s is None):
-        raise ValueError(
+        raise InputError(
             "Expected either min_iter or max_iter and s, "
             f"but got max_iter={max_iter!r} and s={s!r}: give min_iter."
         )
@@ -112,4 +114,4 @@ def _check_whole(**numbers: int | None) -> None:
         if number is None:
             continue
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"Expected {name} as a whole number above 0, but got {number!r}.")
+            raise InputError(f"Expected {name} as a whole number above 0, but got {number!r}.")

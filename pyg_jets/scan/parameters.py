@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.scan.continuous import (
     Beta,
     Continuous,
@@ -43,7 +44,7 @@ def _negative_exponents(min: float, max: float) -> LogUniform:
 def _powers(min: float, max: float) -> tuple[float, float]:
     Uniform(min, max)  # what is wrong with exponents is said of exponents
     if not -700 < min < max < 700:
-        raise ValueError(
+        raise InputError(
             f"Expected min and max as exponents of e, between -700 and 700, but got min={min:g} "
             f"and max={max:g}: log_uniform_values takes the values themselves."
         )
@@ -53,7 +54,7 @@ def _powers(min: float, max: float) -> tuple[float, float]:
 def _categorical(values: list, probabilities: list | None = None) -> Categorical:
     for name, given in (("values", values), ("probabilities", probabilities)):
         if given is not None and not isinstance(given, list):
-            raise ValueError(f"Expected {name} as a list, but got {given!r}.")
+            raise InputError(f"Expected {name} as a list, but got {given!r}.")
     weights = None
     if probabilities is not None:
         weights = tuple(float(as_number("probabilities", p)) for p in probabilities)
@@ -63,7 +64,7 @@ def _categorical(values: list, probabilities: list | None = None) -> Categorical
 def _int_uniform(min: float, max: float) -> IntUniform:
     for name, number in (("min", min), ("max", max)):
         if number != int(number):
-            raise ValueError(
+            raise InputError(
                 f"Expected {name} of an int_uniform as a whole number, but got {number!r}: "
                 "write distribution: uniform for real numbers."
             )
@@ -125,7 +126,7 @@ def distribution(spec: Any) -> Distribution:
         ValueError: Expected of a categorical parameter only values, but got min: leave it out.
     """
     if not isinstance(spec, Mapping):
-        raise ValueError(
+        raise InputError(
             f"Expected a mapping, such as {{values: [1, 2]}} or {{min: 0.1, max: 1.0}}, "
             f"but got {reprlib.repr(spec)}."
         )
@@ -141,7 +142,7 @@ def _kind(spec: Mapping[str, Any]) -> str:
     if "distribution" in spec:
         name = spec["distribution"]
         if not isinstance(name, str) or name not in _KINDS:
-            raise ValueError(
+            raise InputError(
                 f"Expected distribution as one of {', '.join(_KINDS)}, but got {name!r}."
             )
         return name
@@ -152,7 +153,7 @@ def _kind(spec: Mapping[str, Any]) -> str:
     if "min" in spec and "max" in spec:
         whole = isinstance(spec["min"], int) and isinstance(spec["max"], int)
         return "int_uniform" if whole else "uniform"
-    raise ValueError(
+    raise InputError(
         "Expected value, values, min and max, or a distribution, "
         f"but got only {', '.join(map(str, spec)) or 'an empty mapping'}."
     )
@@ -161,12 +162,12 @@ def _kind(spec: Mapping[str, Any]) -> str:
 def _check_keys(name: str, spec: Mapping[str, Any], kind: _Kind) -> None:
     known = (*kind.required, *kind.defaults)
     if missing := [key for key in kind.required if key not in spec]:
-        raise ValueError(
+        raise InputError(
             f"Expected of a {name} parameter {' and '.join(kind.required)}, "
             f"but got no {' and no '.join(missing)}: add it."
         )
     if other := [str(key) for key in spec if key not in (*known, "distribution")]:
-        raise ValueError(
+        raise InputError(
             f"Expected of a {name} parameter only {', '.join(known)}, "
             f"but got {', '.join(other)}: leave it out."
         )
@@ -183,7 +184,7 @@ def as_number(key: str, value: Any) -> int | float:
             except ValueError:
                 continue
     if isinstance(number, bool | str) or not isinstance(number, int | float):
-        raise ValueError(f"Expected {key} as a number, but got {value!r}.")
+        raise InputError(f"Expected {key} as a number, but got {value!r}.")
     if not math.isfinite(number):
-        raise ValueError(f"Expected {key} as a finite number, but got {value!r}.")
+        raise InputError(f"Expected {key} as a finite number, but got {value!r}.")
     return number

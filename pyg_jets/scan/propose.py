@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.scan.bayes import Bayes
 from pyg_jets.scan.distributions import identity
 from pyg_jets.scan.sweep import Sweep
@@ -65,7 +66,7 @@ class Proposals:
         begun: Iterable[Mapping[str, Any]] = (),
     ):
         if count is not None and (isinstance(count, bool) or count < 1):
-            raise ValueError(f"Expected count as a whole number above 0, but got {count!r}.")
+            raise InputError(f"Expected count as a whole number above 0, but got {count!r}.")
         #: The history without what the sweep could not give.
         self.history = [(dict(point), value) for point, value in history if _has(sweep, point)]
         caps = [cap for cap in (count, sweep.run_cap) if cap is not None]
@@ -154,7 +155,7 @@ def _check_grid(sweep: Sweep) -> int:
     """The number of points; refuse a parameter whose values cannot be listed."""
     for name, one in sweep.parameters.items():
         if one.choices is None:
-            raise ValueError(
+            raise InputError(
                 f"{sweep.path}: Expected for method: grid values that can be listed, but got "
                 f"{one!r} for parameters.{name}: give values, or q, or write method: random."
             )
@@ -164,7 +165,7 @@ def _check_grid(sweep: Sweep) -> int:
 def _check_end(sweep: Sweep, caps: list[int]) -> int | None:
     """The number of points there are, if they can be counted; refuse a search without an end."""
     if not caps:
-        raise ValueError(
+        raise InputError(
             f"{sweep.path}: Expected a number of points, without which method: {sweep.method} "
             "never ends, but got none: add run_cap to the file, or give --count."
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.scan.distributions import Distribution
 from pyg_jets.scan.hyperband import Hyperband
 from pyg_jets.scan.parameters import as_number, distribution
@@ -97,11 +98,11 @@ def read_sweep(path: str | Path) -> Sweep:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there: give the path of a W&B sweep file.")
+        raise MissingFileError(f"{path} is not there: give the path of a W&B sweep file.")
     try:
         return _sweep(path, _load(path))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _load(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"Expected YAML, but got what is none ({reason}): mend it.") from None
+        raise InputError(f"Expected YAML, but got what is none ({reason}): mend it.") from None
     return _mapping("the file", raw)
 
 
@@ -119,11 +120,11 @@ def _sweep(path: Path, raw: dict[str, Any]) -> Sweep:
     _known("the file", raw, _KEYS)
     method = raw.get("method")
     if method not in _METHODS:
-        raise ValueError(f"Expected method as one of {', '.join(_METHODS)}, but got {method!r}.")
+        raise InputError(f"Expected method as one of {', '.join(_METHODS)}, but got {method!r}.")
     metric = _metric(raw["metric"]) if raw.get("metric") is not None else None
     for key, needed in (("method: bayes", method == "bayes"), ("early_terminate", _EARLY in raw)):
         if needed and metric is None:
-            raise ValueError(
+            raise InputError(
                 f"Expected a metric for {key}, but got none: "
                 "add metric: {name: val/loss, goal: minimize}."
             )
@@ -148,24 +149,24 @@ def _parameters(raw: Mapping[str, Any]) -> dict[str, Distribution]:
     found: dict[str, Distribution] = {}
     for name, spec in _flat("parameters", raw.get("parameters"), ""):
         if name in found:
-            raise ValueError(f"Expected parameters.{name} once, but got it twice: leave one out.")
+            raise InputError(f"Expected parameters.{name} once, but got it twice: leave one out.")
         try:
             found[name] = distribution(spec)
         except ValueError as error:
-            raise ValueError(f"parameters.{name}: {error}") from None
+            raise InputError(f"parameters.{name}: {error}") from None
     return found
 
 
 def _flat(where: str, specs: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     """Dotted name and mapping of each parameter, of nested ones too."""
     if not isinstance(specs, Mapping) or not specs:
-        raise ValueError(
+        raise InputError(
             f"Expected {where} as a mapping of at least one parameter, but got "
             f"{reprlib.repr(specs)}: add one, such as model.width: {{values: [16, 64]}}."
         )
     for key, spec in specs.items():
         if not isinstance(key, str) or not _NAME.fullmatch(key):
-            raise ValueError(
+            raise InputError(
                 f"Expected the names in {where} of letters, digits, and ._- (quoted, if YAML "
                 f"reads them as something else), but got {key!r}."
             )
@@ -180,9 +181,9 @@ def _metric(raw: Any) -> Metric:
     _known("metric", _mapping("metric", raw), _METRIC_KEYS)
     name, goal = raw.get("name"), raw.get("goal", "minimize")
     if not isinstance(name, str) or not name:
-        raise ValueError(f"Expected metric.name as a name such as val/loss, but got {name!r}.")
+        raise InputError(f"Expected metric.name as a name such as val/loss, but got {name!r}.")
     if goal not in _GOALS:
-        raise ValueError(f"Expected metric.goal as minimize or maximize, but got {goal!r}.")
+        raise InputError(f"Expected metric.goal as minimize or maximize, but got {goal!r}.")
     return Metric(name, goal)
 
 
@@ -190,7 +191,7 @@ def _command(raw: Any) -> tuple[str, ...]:
     if raw is None:
         return _COMMAND
     if not isinstance(raw, list) or not raw:
-        raise ValueError(
+        raise InputError(
             f"Expected command as a list of words, but got {raw!r}: "
             'write [pyg-jets, fit, "${args}"].'
         )
@@ -202,14 +203,14 @@ def _run_cap(raw: Any) -> int | None:
         return None
     cap = as_number("run_cap", raw)
     if cap != int(cap) or cap < 1:
-        raise ValueError(f"Expected run_cap as a whole number above 0, but got {raw!r}.")
+        raise InputError(f"Expected run_cap as a whole number above 0, but got {raw!r}.")
     return int(cap)
 
 
 def _early(raw: Any) -> Hyperband:
     _known(_EARLY, _mapping(_EARLY, raw), _EARLY_KEYS)
     if raw.get("type") != "hyperband":
-        raise ValueError(
+        raise InputError(
             f"Expected {_EARLY}.type as hyperband, W&B's only one, but got {raw.get('type')!r}."
         )
     numbers: dict[str, Any] = {k: v for k, v in raw.items() if k not in ("type", "strict")}
@@ -217,12 +218,12 @@ def _early(raw: Any) -> Hyperband:
         numbers = {key: as_number(key, value) for key, value in numbers.items()}
         return Hyperband(**numbers, strict=raw.get("strict", False))
     except ValueError as error:
-        raise ValueError(f"{_EARLY}: {error}") from None
+        raise InputError(f"{_EARLY}: {error}") from None
 
 
 def _mapping(where: str, raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise ValueError(
+        raise InputError(
             f"Expected {where} as a mapping of keys to values, but got {reprlib.repr(raw)}."
         )
     return raw
@@ -230,7 +231,7 @@ def _mapping(where: str, raw: Any) -> dict[str, Any]:
 
 def _known(where: str, raw: Mapping[str, Any], known: tuple[str, ...]) -> None:
     if other := [str(key) for key in raw if key not in known]:
-        raise ValueError(
+        raise InputError(
             f"Expected in {where} only {', '.join(known)}, but got {', '.join(other)}: "
             "leave it out, or mend its spelling."
         )
@@ -238,5 +239,5 @@ def _known(where: str, raw: Mapping[str, Any], known: tuple[str, ...]) -> None:
 
 def _text(key: str, raw: Any) -> str | None:
     if raw is not None and not isinstance(raw, str):
-        raise ValueError(f"Expected {key} as text, but got {raw!r}: put it in quotes.")
+        raise InputError(f"Expected {key} as text, but got {raw!r}: put it in quotes.")
     return raw

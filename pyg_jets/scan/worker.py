@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import locked
 from pyg_jets.scan.points import Points
 
@@ -119,5 +120,5 @@ def _train(job: Job, folder: Path) -> bool:
         try:
             main([*job.words, f"--run={folder}"], callbacks=callbacks)
         except SystemExit as error:  # of a parser
-            raise ValueError(f"The command line is refused (see {folder / _LOG}).") from error
+            raise InputError(f"The command line is refused (see {folder / _LOG}).") from error
     return any(stopper.stopped for stopper in callbacks)

@@ -11,6 +11,7 @@ import numpy as np
 from pyg_jets import kinematics
 from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import PythiaJets
+from pyg_jets.errors import InputError
 from pyg_jets.events import toy
 from pyg_jets.io.cards import sample_path
 from pyg_jets.jets import JetArray
@@ -110,7 +111,7 @@ def digits(n_events: int, seed: int, blur: float = 1.5, fine: int = 8) -> Source
     with np.load(sample_path("sparse_mnist")) as stored:
         images, labels = stored["images"], stored["labels"]
     if n_events > len(images):
-        raise ValueError(
+        raise InputError(
             f"Expected at most {len(images)} events of digits, but got {n_events}: ask for fewer."
         )
     chosen = np.random.default_rng(seed).permutation(len(images))[:n_events]

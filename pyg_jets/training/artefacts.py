@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pyg_jets import __version__
 from pyg_jets.columns import check_names
+from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import claim_folder, locked, read_json, write_aside, write_json
 from pyg_jets.io import write_parquet
 from pyg_jets.jets import JetArray
@@ -85,7 +86,7 @@ def measure_artefacts(
         if _is_finished(out, arguments):
             return out
         if hidden := sorted(path.name for path in out.iterdir()):
-            raise FileExistsError(
+            raise FolderInUseError(
                 f"{out} is not empty ({', '.join(hidden[:3])}), but artefacts replace the whole "
                 "folder: give a new one."
             )
@@ -109,17 +110,17 @@ def _arguments(
 ) -> dict[str, Any]:
     named = check_names((sources,) if isinstance(sources, str) else sources, SOURCES, "source")
     if not named:
-        raise ValueError(f"Expected at least one source, but got none: take {', '.join(SOURCES)}.")
+        raise InputError(f"Expected at least one source, but got none: take {', '.join(SOURCES)}.")
     for name, number in (("n_events", n_events), ("n_jets", n_jets)):
         whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
         if not whole or number < FEWEST:
-            raise ValueError(
+            raise InputError(
                 f"Expected {name} as a whole number of at least {FEWEST}, below which the trees "
                 f"have too little to learn from, but got {number!r}."
             )
     turns = [float(angle) for angle in angles]
     if not turns or not all(0 < angle < 360 for angle in turns) or len(set(turns)) < len(turns):
-        raise ValueError(
+        raise InputError(
             f"Expected different angles between 0 and 360 degrees, but got {list(angles)}."
         )
     return {"n_events": int(n_events), "n_jets": int(n_jets) if "jets" in named else None,
@@ -130,7 +131,7 @@ def _is_finished(out: Path, arguments: dict[str, Any]) -> bool:
     if not (out / FILES[0]).exists():
         return False
     if missing := [name for name in FILES if not (out / name).exists()]:
-        raise FileExistsError(
+        raise FolderInUseError(
             f"{out} has lost {', '.join(missing)}: remove the folder to measure again."
         )
     kept = read_json(out / FILES[0]).get("arguments", {})
@@ -138,7 +139,7 @@ def _is_finished(out: Path, arguments: dict[str, Any]) -> bool:
         there, asked = (
             ", ".join(f"{name} {one.get(name)!r}" for name in other) for one in (kept, arguments)
         )
-        raise FileExistsError(
+        raise FolderInUseError(
             f"{out} was measured with {there}, not with {asked}: give another folder, or remove "
             "this one."
         )

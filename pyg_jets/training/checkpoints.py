@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
+
 __all__ = ["check_fit"]
 
 
@@ -32,7 +34,7 @@ def check_fit(task: nn.Module, state: Mapping[str, Tensor]) -> None:
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name):
             ours, theirs = here.get(name, "missing"), there.get(name, "missing")
-            raise ValueError(
+            raise InputError(
                 f"The checkpoint is of another configuration: {name} is {theirs} there and {ours} "
                 "in the network. Give the configuration that it was trained with."
             )

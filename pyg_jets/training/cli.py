@@ -25,6 +25,7 @@ from lightning.pytorch.cli import (
 )
 
 from pyg_jets.datasets import JetDataset
+from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import write_aside
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generated import write_generated
@@ -173,7 +174,7 @@ def task_of(words: Sequence[str]) -> str:
                 continue  # the parser says what is wrong with it
             found = str(tree.get("task", found)) if isinstance(tree, dict) else found
     if found not in TASKS:
-        raise ValueError(f"Unknown task {found!r}: choose from {', '.join(TASKS)}.")
+        raise InputError(f"Unknown task {found!r}: choose from {', '.join(TASKS)}.")
     return found
 
 
@@ -190,11 +191,11 @@ def _seed_sample(config: Any) -> None:
 
 def _refuse_to_write_over(folder: Path, continues: bool) -> None:
     if (folder / "metrics.json").exists():
-        raise FileExistsError(
+        raise FolderInUseError(
             f"{folder} holds a finished run: give another --run, or --overwrite=true."
         )
     if (folder / "config.yaml").exists() and not continues:
-        raise FileExistsError(
+        raise FolderInUseError(
             f"{folder} holds a run that was stopped: continue it with --ckpt_path={folder}/"
             "checkpoints/last.ckpt, or give another --run, or --overwrite=true."
         )
@@ -236,7 +237,7 @@ def check_words(words: Sequence[str]) -> None:
             _cli(flatten_words(words), _Parsed)
     except SystemExit:
         _, _, text = told.getvalue().rpartition("\nerror: ")
-        raise ValueError(" ".join(text.split())) from None
+        raise InputError(" ".join(text.split())) from None
 
 
 def make_data(words: Sequence[str]) -> JetDataset:

@@ -10,6 +10,7 @@ from torch_geometric.transforms import BaseTransform
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.errors import InputError
 from pyg_jets.loader import JetLoader, Share
 from pyg_jets.training.remember import Remember
 from pyg_jets.training.sample import TrainingSample
@@ -83,7 +84,7 @@ class JetDataModule(lightning.LightningDataModule):
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if size < 1:
-                raise ValueError(f"Expected {name} of at least 1, but got {size}.")
+                raise InputError(f"Expected {name} of at least 1, but got {size}.")
         self.dataset, self.num_workers = dataset, num_workers
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.features = _features(features, dataset)
@@ -98,7 +99,7 @@ class JetDataModule(lightning.LightningDataModule):
         self.splits = {split: dataset.get_split(split) for split in SPLITS}
         for split, jets in self.splits.items():
             if len(jets) == 0:
-                raise ValueError(
+                raise InputError(
                     f"The {split} split of {dataset} is empty: use more jets, other fractions, or "
                     "splits='hash'."
                 )
@@ -209,7 +210,7 @@ def _features(asked: Features | list[str] | None, dataset: JetDataset) -> Featur
 
 def _check_columns(dataset: JetDataset, *transforms: BaseTransform | None) -> None:
     if dataset.columns != CANONICAL and any(isinstance(t, Resimulate | Detect) for t in transforms):
-        raise ValueError(
+        raise InputError(
             f"The detector needs the columns {', '.join(CANONICAL)} of x, but {dataset} has "
             f"{', '.join(dataset.columns)}: make it with features={list(CANONICAL)} if it can "
             "give them, or leave the detector out."

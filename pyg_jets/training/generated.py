@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pyg_jets.columns import STAGES
+from pyg_jets.errors import InputError
 from pyg_jets.io import write_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.training.generator import Generator
@@ -27,7 +28,7 @@ def write_generated(task: Generator, path: Path, stages: tuple[str, ...] = STAGE
         stages: Which to write, of those that there are.
     """
     if not task.kept:
-        raise ValueError("No jets were made: run a test or a prediction with jets in it.")
+        raise InputError("No jets were made: run a test or a prediction with jets in it.")
     ids = torch.cat([made["jet_id"] for made in task.kept]).cpu().numpy()
     labels = None
     if task.kept[0]["y"] is not None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.files import write_aside
 from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances
@@ -81,7 +82,7 @@ class Generator(lightning.LightningModule):
             loader = data.statistics_dataloader()
             first = next(iter(loader))
             if self.network.from_gen and "x_target" not in first:
-                raise ValueError(
+                raise InputError(
                     f"{type(self.network).__name__} makes RECO out of GEN, but batches have no "
                     "x_target: give pyg_jets.transforms.Detect as train_transform."
                 )
@@ -112,7 +113,7 @@ class Generator(lightning.LightningModule):
                  "batch": tensors}  # fmt: skip
         with write_aside(path) as part:
             torch.save(state, part)
-        raise ValueError(
+        raise InputError(
             f"The loss is not finite in step {self.global_step} (epoch {self.current_epoch}), by "
             f"the term {', '.join(wrong) or 'total'}: {path} holds the step, the terms and the "
             "batch; lower the learning rate or the coefficient."

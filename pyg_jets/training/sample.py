@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyg_jets.errors import InputError
+
 __all__ = ["TrainingSample"]
 
 
@@ -43,13 +45,13 @@ class TrainingSample:
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:
-                raise ValueError(f"Expected {name} of at least {low}, but got {value}.")
+                raise InputError(f"Expected {name} of at least {low}, but got {value}.")
         if self.folds is not None and self.fold >= self.folds:
-            raise ValueError(f"Expected fold from 0 to {self.folds - 1}, but got {self.fold}.")
+            raise InputError(f"Expected fold from 0 to {self.folds - 1}, but got {self.fold}.")
         if self.fold and self.folds is None:
-            raise ValueError(f"Fold {self.fold} of how many? Give folds, their number.")
+            raise InputError(f"Fold {self.fold} of how many? Give folds, their number.")
         if self.replica and self.jets is None:
-            raise ValueError(
+            raise InputError(
                 f"Replica {self.replica} of all jets is empty: give jets, their number."
             )
 
@@ -67,14 +69,14 @@ class TrainingSample:
         jets = available if self.jets is None else self.jets
         start, stop = self.replica * jets, (self.replica + 1) * jets
         if stop > available:
-            raise ValueError(
+            raise InputError(
                 f"Replica {self.replica} of {jets} jets needs {stop} training jets, but there are "
                 f"{available}: make the data set larger, or take fewer or smaller replicas."
             )
         chosen = np.random.default_rng(0).permutation(available)[start:stop]
         val = None
         if self.folds is not None and len(chosen) < self.folds:
-            raise ValueError(
+            raise InputError(
                 f"Expected at least one jet for each of {self.folds} folds, but there are "
                 f"{len(chosen)}: take more jets, or fewer folds."
             )

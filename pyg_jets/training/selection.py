@@ -8,6 +8,7 @@ import lightning
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
+from pyg_jets.errors import InputError
 from pyg_jets.metrics.features import JET_FEATURES
 from pyg_jets.training.generator import Generator
 
@@ -41,7 +42,7 @@ class SelectByEMD(lightning.Callback):
     def __init__(self, threshold: float = float("inf")) -> None:
         super().__init__()
         if not threshold > 0:
-            raise ValueError(f"Expected threshold above 0, but got {threshold}.")
+            raise InputError(f"Expected threshold above 0, but got {threshold}.")
         self.threshold, self.admitted, self.ranked = threshold, 0, 0
 
     def on_validation_epoch_end(

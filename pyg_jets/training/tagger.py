@@ -13,6 +13,7 @@ from torch_geometric.data import Batch
 
 from pyg_jets import metrics
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.losses import ClassificationLoss
 from pyg_jets.training.means import EpochMeans
 from pyg_jets.training.optimizers import configured
@@ -92,7 +93,7 @@ class Tagger(lightning.LightningModule):
         if data is None:
             return
         if data.dataset.num_classes == 0:
-            raise ValueError(
+            raise InputError(
                 f"{data.dataset} has no labels, expected at least two classes to tell apart: "
                 "choose a data set with labels."
             )
@@ -118,7 +119,7 @@ class Tagger(lightning.LightningModule):
             x = batch.x.double()
             count, total, square = count + len(x), total + x.sum(0), square + (x**2).sum(0)
         if not isinstance(total, Tensor) or count == 0:
-            raise ValueError("The training jets have no particles: nothing to learn from.")
+            raise InputError("The training jets have no particles: nothing to learn from.")
         mean = total / count
         std = (square / count - mean**2).clamp_min(0).sqrt()
         self.shift = mean.to(self.shift)
@@ -239,7 +240,7 @@ class Tagger(lightning.LightningModule):
 
     def _refuse_nan(self, logits: Tensor) -> None:
         if wrong := int((~logits.isfinite()).any(-1).sum()):
-            raise ValueError(
+            raise InputError(
                 f"The outputs of {wrong} of {len(logits)} validation jets are NaN or infinite in "
                 f"epoch {self.current_epoch}: the training diverged; lower the learning rate or "
                 "the coefficients of the loss."

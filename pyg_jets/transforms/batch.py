@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
+from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.ops.pointer import ptr_to_batch
 
 __all__ = ["Compose", "make_batch", "ragged"]
@@ -22,7 +23,7 @@ def ragged(data: Data) -> tuple[Tensor, Tensor]:
         ValueError: If there are no particles ``x``.
     """
     if getattr(data, "x", None) is None or data.x.dim() != 2:
-        raise ValueError(
+        raise InputError(
             f"Expected particles x of shape [N, F], but got {data}: use a data set of this package "
             "or JetArray.to_pyg()."
         )
@@ -70,7 +71,7 @@ class Compose(BaseTransform):
     def __init__(self, transforms: Sequence[Any]):
         for transform in transforms:
             if not callable(transform):
-                raise TypeError(f"Expected callable transforms, but got {transform!r}.")
+                raise InputTypeError(f"Expected callable transforms, but got {transform!r}.")
         self.transforms = list(transforms)
 
     def __call__(self, data: Data, epoch: int = 0) -> Data:

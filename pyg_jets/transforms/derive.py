@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_jets.errors import InputError
 from pyg_jets.ops.pointer import ptr_to_batch
 from pyg_jets.transforms.rules import Rule, rules_for
 
@@ -122,7 +123,7 @@ class Derived:
         plan = _cached_plan(name, self._given, self.axis)
         if plan is None:
             at_hand = ", ".join(sorted(self._given))
-            raise ValueError(f"{name} does not follow from the columns at hand: {at_hand}.")
+            raise InputError(f"{name} does not follow from the columns at hand: {at_hand}.")
         for step, rule in plan.items():
             if rule is not None and step not in self._known:
                 self._make(step, rule)

@@ -12,6 +12,7 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import Detector
+from pyg_jets.errors import InputError
 from pyg_jets.ops import highest, ptr_to_batch
 from pyg_jets.transforms.batch import make_batch, ragged
 from pyg_jets.transforms.derive import Derived, derivable
@@ -68,13 +69,13 @@ class Detect(BaseTransform):
         self.seed, self.fixed = seed, fixed
         for what, most in (("max_target", max_target), ("max_particles", max_particles)):
             if most is not None and most < 1:
-                raise ValueError(f"Expected {what} of at least 1, but got {most}.")
+                raise InputError(f"Expected {what} of at least 1, but got {most}.")
         self.max_target, self.max_particles = max_target, max_particles
 
     def __call__(self, data: Data, epoch: int = 0) -> Batch:
         x, ptr = ragged(data)
         if x.size(1) != len(CANONICAL):
-            raise ValueError(
+            raise InputError(
                 f"Expected x with the columns {', '.join(CANONICAL)}, but it has {x.size(1)}: "
                 "take a data set that keeps canonical columns of before the detector."
             )

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, PARTICLE, check_names
+from pyg_jets.errors import InputError
 from pyg_jets.transforms.batch import ragged
 from pyg_jets.transforms.derive import Derived, derivable
 
@@ -78,14 +79,14 @@ class Features(BaseTransform):
         known += [n for n in self.columns if n not in known]
         self.names = check_names([names] if isinstance(names, str) else names, known, "feature")
         if not self.names:
-            raise ValueError(f"Expected at least one feature: choose from {', '.join(known)}.")
+            raise InputError(f"Expected at least one feature: choose from {', '.join(known)}.")
         self.fixed = fixed
 
     def forward(self, data: Data) -> Data:
         """Return a copy of ``data`` (one graph or a batch) with features as ``x``."""
         x, ptr = ragged(data)
         if x.size(1) != len(self.columns):
-            raise ValueError(
+            raise InputError(
                 f"Expected x with the columns {', '.join(self.columns)}, but it has {x.size(1)}: "
                 "apply Features once, to canonical jets, or name its columns=."
             )

@@ -11,6 +11,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import to_undirected
 
+from pyg_jets.errors import InputError
 from pyg_jets.ops import counts_to_ptr, knn_graph, radius_graph
 
 __all__ = ["KNNGraph", "RadiusGraph"]
@@ -26,7 +27,7 @@ class _Graph(BaseTransform):
         """Return a copy of ``data`` (one graph or a batch) with ``edge_index`` from its ``pos``."""
         pos = getattr(data, "pos", None)
         if not isinstance(pos, Tensor):
-            raise ValueError(f"Expected positions pos of shape [N, D], but got {data}: add them.")
+            raise InputError(f"Expected positions pos of shape [N, D], but got {data}: add them.")
         is_batch = isinstance(data, Batch)
         out, batch = copy.copy(data), data.batch if is_batch else None
         edges = self.edges(pos, batch, data.num_graphs if is_batch else None)

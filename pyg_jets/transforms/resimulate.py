@@ -14,6 +14,7 @@ from torch_geometric.transforms import BaseTransform
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import Detector, rotate_image
 from pyg_jets.detector.random import uniforms
+from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.transforms.batch import make_batch, ragged
 from pyg_jets.transforms.derive import positions
@@ -75,12 +76,12 @@ class Resimulate(BaseTransform):
         (self.rotate,) = check_names((rotate,), _WHEN, "moment to rotate")
         self.image, self.radius = image or rotate == "after", radius
         if not 0 < radius < math.inf:
-            raise ValueError(f"Expected a positive radius of the image, but got {radius}.")
+            raise InputError(f"Expected a positive radius of the image, but got {radius}.")
         self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
         self.name = detector if isinstance(detector, str) else repr(detector)
         count = variants if angles == "random" else angles
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(
+            raise InputError(
                 f"Expected angles as a number of variants of at least 1, or 'random', but got "
                 f"angles={angles!r}, variants={variants!r}."
             )
@@ -89,7 +90,7 @@ class Resimulate(BaseTransform):
     def __call__(self, data: Data, epoch: int = 0) -> Batch:
         x, ptr = ragged(data)
         if x.size(1) != len(CANONICAL):
-            raise ValueError(
+            raise InputError(
                 f"Expected x with the columns {', '.join(CANONICAL)}, but it has {x.size(1)}: "
                 "re-simulate before Features, and from a data set that keeps canonical columns."
             )
@@ -158,7 +159,7 @@ class Resimulate(BaseTransform):
             if name in _STRUCTURE or (name.endswith(("_batch", "_ptr"))):
                 continue
             if len(value) != n_jets:
-                raise ValueError(
+                raise InputError(
                     f"Resimulate makes new particles, so it cannot carry {name} with {len(value)} "
                     f"rows for {n_jets} jets: add particle attributes after it."
                 )

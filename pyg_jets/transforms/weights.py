@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 
 __all__ = ["FlatWeights"]
 
@@ -55,7 +56,7 @@ class FlatWeights(BaseTransform):
     ):
         self.columns, self.bins = tuple(columns), tuple(bins)
         if len(self.columns) != len(self.bins) or not self.columns or min(self.bins) < 1:
-            raise ValueError(
+            raise InputError(
                 f"Expected a number of bins of at least 1 for each of the columns "
                 f"{', '.join(self.columns)}, but got {list(self.bins)}."
             )
@@ -82,7 +83,7 @@ class FlatWeights(BaseTransform):
         counts = counts.reshape(n_classes, n_cells)
         common = (counts > 0).all(0)
         if not common.any():
-            raise ValueError(
+            raise InputError(
                 f"The classes have no bin of {', '.join(self.columns)} in common: take fewer bins."
             )
         total = counts.sum(1, keepdims=True) / common.sum()
@@ -93,7 +94,7 @@ class FlatWeights(BaseTransform):
     def forward(self, data: Data) -> Data:
         """Return a copy of ``data`` (one graph or a batch) with ``weight``."""
         if data.get("y") is None:
-            raise ValueError("Expected labels y of the jets, whose weight depends on their class.")
+            raise InputError("Expected labels y of the jets, whose weight depends on their class.")
         out = copy.copy(data)
         out.weight = self.of(data.jet, data.y)
         return out
@@ -101,7 +102,7 @@ class FlatWeights(BaseTransform):
     def of(self, jet: Tensor, y: Tensor) -> Tensor:
         """Weights ``[J]`` of jets with columns ``[J, K]`` and labels ``[J]``."""
         if not self.places:
-            raise ValueError("These weights were not learned from training jets: call learn first.")
+            raise InputError("These weights were not learned from training jets: call learn first.")
         return self.table.to(jet.device)[y.flatten().long(), self._cell(self._values(jet))]
 
     def _values(self, jet: Tensor) -> Tensor:

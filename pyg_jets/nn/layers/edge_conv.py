@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.nn import Linear
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.mlp import check_widths
 from pyg_jets.ops import edge_block, edge_sum
 
@@ -64,7 +65,7 @@ class EdgeConvBlock(nn.Module):
         channels = tuple(channels)
         check_widths(in_channels, channels)
         if aggr not in _AGGREGATIONS:
-            raise ValueError(f"Unknown aggr {aggr!r}: choose from {', '.join(_AGGREGATIONS)}.")
+            raise InputError(f"Unknown aggr {aggr!r}: choose from {', '.join(_AGGREGATIONS)}.")
         self.in_channels, self.channels, self.aggr = in_channels, channels, aggr
         widths = (2 * in_channels if in_channels > 0 else -1, *channels)
         self.linears = nn.ModuleList(
@@ -104,7 +105,7 @@ class EdgeConvBlock(nn.Module):
             linear(x.new_empty(0, 2 * width))  # learns its width
         weight: Tensor = linear.weight
         if weight.size(1) != 2 * width:
-            raise ValueError(
+            raise InputError(
                 f"Expected {weight.size(1) // 2} features of a particle, but got {width}."
             )
         own, other = weight[:, :width], weight[:, width:]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.edge_conv import EdgeConvBlock
 from pyg_jets.nn.layers.jet_summary import JetSummary, pooled
 from pyg_jets.nn.layers.mlp import MLP
@@ -48,9 +49,9 @@ class JetEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if blocks < 1:
-            raise ValueError(f"Expected blocks of at least 1, but got {blocks}.")
+            raise InputError(f"Expected blocks of at least 1, but got {blocks}.")
         if k < 0:
-            raise ValueError(f"Expected k of at least 0 neighbours, but got {k}.")
+            raise InputError(f"Expected k of at least 0 neighbours, but got {k}.")
         self.k, width = k, channels[-1]
         if k:
             widths = (in_channels, *[width] * (blocks - 1))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch_geometric.nn import Linear
 
+from pyg_jets.errors import InputError
+
 __all__ = ["ACTIVATIONS", "MLP", "check_widths"]
 
 ACTIVATIONS = {
@@ -99,19 +101,19 @@ def check_widths(in_channels: int, widths: Sequence[int]) -> None:
         ValueError: For such a number.
     """
     if in_channels != -1 and in_channels < 1:
-        raise ValueError(
+        raise InputError(
             f"Expected in_channels of at least 1, or -1 to take it from the first batch, "
             f"but got {in_channels}."
         )
     if not widths or min(widths) < 1:
-        raise ValueError(f"Expected one or more layers of width 1 or more, but got {widths}.")
+        raise InputError(f"Expected one or more layers of width 1 or more, but got {widths}.")
 
 
 def _check(in_channels: int, widths: Sequence[int], activation: str, dropout: float) -> None:
     check_widths(in_channels, widths)
     if activation not in ACTIVATIONS:
-        raise ValueError(
+        raise InputError(
             f"Unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}."
         )
     if not 0 <= dropout < 1:
-        raise ValueError(f"Expected dropout from 0 to below 1, but got {dropout}.")
+        raise InputError(f"Expected dropout from 0 to below 1, but got {dropout}.")

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.mlp import MLP
 
 __all__ = ["MultiplicityHead", "MultiplicityLaw"]
@@ -104,7 +105,7 @@ class MultiplicityHead(nn.Module):
         """Take the ends, the mean and the deviation from numbers of particles."""
         n = torch.cat(counts).double().cpu()
         if not len(n) or n.max() < 1:
-            raise ValueError("No jet has a particle: nothing to learn a multiplicity from.")
+            raise InputError("No jet has a particle: nothing to learn a multiplicity from.")
         self.mean.fill_(float(n.mean()))
         self.deviation.fill_(max(float(n.std(unbiased=False)), 0.5))
         self.ends.copy_(torch.tensor([int(n.min()), int(n.max())]))

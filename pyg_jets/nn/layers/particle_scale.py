@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets import kinematics
+from pyg_jets.errors import InputError
 
 __all__ = ["COORDINATES", "ParticleScale"]
 
@@ -60,13 +61,13 @@ class ParticleScale(nn.Module):
     ) -> None:
         super().__init__()
         if coordinates not in COORDINATES:
-            raise ValueError(
+            raise InputError(
                 f"Unknown coordinates {coordinates!r}: choose from {', '.join(COORDINATES)}."
             )
         if coordinates != "plain" and columns != 3:
-            raise ValueError(f"Expected 3 columns for {coordinates}, but got {columns}.")
+            raise InputError(f"Expected 3 columns for {coordinates}, but got {columns}.")
         if scale is not None and (len(scale) != columns or not all(s > 0 for s in scale)):
-            raise ValueError(f"Expected {columns} factors above 0 as scale, but got {scale}.")
+            raise InputError(f"Expected {columns} factors above 0 as scale, but got {scale}.")
         self.coordinates, self.columns, self.given = coordinates, columns, scale
         factors = torch.ones(columns) if scale is None else torch.tensor(scale, dtype=torch.float32)
         self.register_buffer("shift", torch.zeros(columns))
@@ -81,7 +82,7 @@ class ParticleScale(nn.Module):
         """The coordinates, before they are scaled."""
         if x.dim() != 2 or x.size(1) != self.columns:
             columns = "columns" if self.coordinates == "plain" else "columns (pt, eta, phi)"
-            raise ValueError(
+            raise InputError(
                 f"Expected x [N, {self.columns}] with {self.columns} {columns}, but got "
                 f"{list(x.shape)}."
             )
@@ -121,11 +122,11 @@ class ParticleScale(nn.Module):
             raw = self.raw(x).double().cpu()
             count, total, square = count + len(raw), total + raw.sum(0), square + (raw**2).sum(0)
         if count == 0:
-            raise ValueError("The jets have no particles: nothing to learn a scale from.")
+            raise InputError("The jets have no particles: nothing to learn a scale from.")
         mean = total / count
         deviation = (square / count - mean**2).clamp(min=0).sqrt()
         if flat := (deviation <= 1e-7 * mean.abs().clamp(min=1)).nonzero().flatten().tolist():
-            raise ValueError(
+            raise InputError(
                 f"Column {flat[0]} of the particles as {self.coordinates} is {mean[flat[0]]:g} for "
                 "all of them, expected a spread: leave the column out, or give scale."
             )

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.energy import energy_score
 from pyg_jets.nn.layers.fates import Fates, combine, true_fates
@@ -96,7 +97,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
     ) -> None:
         super().__init__(latent)
         if coordinates == "plain":
-            raise ValueError("Expected physical coordinates, but got 'plain': see ParticleScale.")
+            raise InputError("Expected physical coordinates, but got 'plain': see ParticleScale.")
         self.scale = ParticleScale(coordinates, None, columns)
         self.encoder = JetEncoder(columns, tuple(channels), blocks, k)
         of_jet, of_particle = self.encoder.jet_channels, self.encoder.particle_channels
@@ -228,7 +229,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
             ValueError: Without GEN jets.
         """
         if condition is None or len(condition[1]) < 2:
-            raise ValueError("Expected GEN jets (x, ptr) as condition, but got none: give some.")
+            raise InputError("Expected GEN jets (x, ptr) as condition, but got none: give some.")
         x, ptr = condition
         if n_jets != len(ptr) - 1:
             turn = torch.arange(n_jets, device=x.device) % (len(ptr) - 1)

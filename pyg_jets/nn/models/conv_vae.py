@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import to_dense_batch
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr, gather, highest, ptr_to_batch
@@ -76,7 +77,7 @@ class ConvVAE(VariationalAutoencoder):
         super().__init__(latent)
         left = max_particles - 3 * (_KERNEL - 1)
         if left < 1:
-            raise ValueError(
+            raise InputError(
                 f"Expected max_particles of at least {3 * (_KERNEL - 1) + 1}, so that the kernels "
                 f"fit, but got {max_particles}."
             )
@@ -197,7 +198,7 @@ class ConvVAE(VariationalAutoencoder):
             ValueError: If ``n`` is given.
         """
         if n is not None:
-            raise ValueError("A ConvVAE cannot choose n: it makes lists of one length.")
+            raise InputError("A ConvVAE cannot choose n: it makes lists of one length.")
         z = self.prior(n_jets, generator)
         if condition is not None:
             x, ptr = condition

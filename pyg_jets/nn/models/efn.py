@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.ops import segment_sum
 
@@ -54,7 +55,7 @@ class EFN(nn.Module):
     ) -> None:
         super().__init__()
         if weight < 0 or (in_channels != -1 and weight >= in_channels):
-            raise ValueError(
+            raise InputError(
                 f"Expected weight as a column of x from 0 to "
                 f"{'its last' if in_channels == -1 else in_channels - 1}, but got {weight}."
             )
@@ -72,9 +73,9 @@ class EFN(nn.Module):
         """Logits of each jet."""
         if pos is None or pos.shape != (x.size(0), 2):
             found = "none" if pos is None else list(pos.shape)
-            raise ValueError(f"Expected pos of shape [{x.size(0)}, 2], but got {found}.")
+            raise InputError(f"Expected pos of shape [{x.size(0)}, 2], but got {found}.")
         if self.weight >= x.size(1):
-            raise ValueError(
+            raise InputError(
                 f"Expected x with a column {self.weight} for the share of pT, but it has "
                 f"{x.size(1)} columns."
             )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.ops import check_ragged, check_rising, falling, ptr_to_batch
 
@@ -54,9 +55,9 @@ class FCN(nn.Module):
     ) -> None:
         super().__init__()
         if max_particles < 1:
-            raise ValueError(f"Expected max_particles of at least 1, but got {max_particles}.")
+            raise InputError(f"Expected max_particles of at least 1, but got {max_particles}.")
         if order_by is not None and not 0 <= order_by < (in_channels if in_channels > 0 else 2**31):
-            raise ValueError(
+            raise InputError(
                 f"Expected order_by as a column from 0 to {in_channels - 1}, but got {order_by}."
             )
         self.in_channels, self.max_particles = in_channels, max_particles

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.energy import energy_distance
 from pyg_jets.nn.layers.jet_encoder import JetEncoder
@@ -212,7 +213,7 @@ class GraphVAE(VariationalAutoencoder):
     def _check_seen(self, n: Tensor, n_jets: int) -> None:
         least, most = self.multiplicity.ends.tolist()
         if n.shape != (n_jets,) or bool(((n < least) | (n > most)).any()):
-            raise ValueError(
+            raise InputError(
                 f"Expected n [{n_jets}] from {least} to {most} particles, as training jets have, "
                 f"but got {list(n.shape)} from {int(n.min())} to {int(n.max())}."
             )

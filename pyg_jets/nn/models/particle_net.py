@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import Linear
 
+from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.edge_conv import EdgeConvBlock, node_norm
 from pyg_jets.nn.models.weaver import arguments_of, renamed
@@ -61,7 +62,7 @@ class ParticleNet(nn.Module):
         self.channels = tuple(tuple(widths) for widths in channels)
         self.k = (k,) * len(self.channels) if isinstance(k, int) else tuple(k)
         if not self.channels or len(self.k) != len(self.channels) or min(self.k) < 1:
-            raise ValueError(
+            raise InputError(
                 f"Expected one or more blocks and a k of at least 1 for each, but got channels of "
                 f"{len(self.channels)} blocks and k={k}."
             )
@@ -102,13 +103,13 @@ class ParticleNet(nn.Module):
         for name, (key, tensor) in weights.items():
             if name not in own or own[name].shape != tensor.shape:
                 wanted = f"shape {list(own[name].shape)}" if name in own else "none of this name"
-                raise ValueError(
+                raise InputError(
                     f"{key} of shape {list(tensor.shape)} does not fit, expected {wanted}: these "
                     "are not the weights of weaver's ParticleNet."
                 )
         missing = [name for name in own if name not in weights]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f"There is no weight for {missing[0]}: these are not the weights of weaver's "
                 "ParticleNet."
             )
@@ -125,7 +126,7 @@ class ParticleNet(nn.Module):
         """Logits of each jet."""
         if pos is None or pos.dim() != 2 or pos.size(0) != x.size(0):
             found = "none" if pos is None else list(pos.shape)
-            raise ValueError(f"Expected pos of shape [{x.size(0)}, 2], but got {found}.")
+            raise InputError(f"Expected pos of shape [{x.size(0)}, 2], but got {found}.")
         x = node_norm(self.norm, x)
         outputs = []
         for k, block in zip(self.k, self.blocks, strict=True):

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pyg_jets.errors import InputError
+
 __all__ = ["Reconstruction", "VariationalAutoencoder"]
 
 
@@ -56,9 +58,9 @@ class VariationalAutoencoder(nn.Module):
     def __init__(self, latent: int, n_classes: int = 0) -> None:
         super().__init__()
         if latent < 1:
-            raise ValueError(f"Expected latent of at least 1, but got {latent}.")
+            raise InputError(f"Expected latent of at least 1, but got {latent}.")
         if n_classes < 0:
-            raise ValueError(f"Expected n_classes of at least 0, but got {n_classes}.")
+            raise InputError(f"Expected n_classes of at least 0, but got {n_classes}.")
         self.latent, self.n_classes = latent, n_classes
 
     def learn(self, batches: Iterable[Any]) -> None:
@@ -91,7 +93,7 @@ class VariationalAutoencoder(nn.Module):
         if target is None or target_ptr is None:
             target, target_ptr = x, ptr
         if len(ptr) != len(target_ptr):
-            raise ValueError(
+            raise InputError(
                 f"Expected input and target of the same jets, but the input has {len(ptr) - 1} and "
                 f"the target {len(target_ptr) - 1}."
             )
@@ -120,10 +122,10 @@ class VariationalAutoencoder(nn.Module):
             return torch.zeros(n_jets, 0, device=device)
         if y is None or y.numel() != n_jets:
             got = "none" if y is None else f"{y.numel()}"
-            raise ValueError(f"Expected a class of each of {n_jets} jets, but got {got}.")
+            raise InputError(f"Expected a class of each of {n_jets} jets, but got {got}.")
         y = y.flatten().long().to(device)
         if bool(((y < 0) | (y >= self.n_classes)).any()):
-            raise ValueError(
+            raise InputError(
                 f"Expected classes from 0 to {self.n_classes - 1}, but got {y.unique().tolist()}."
             )
         return F.one_hot(y, self.n_classes).float()
@@ -139,6 +141,6 @@ def check_finite_jets(x: Tensor, ptr: Tensor, what: str) -> None:
         return
     first = int((~x.isfinite()).any(1).nonzero()[0])
     jet = int(torch.searchsorted(ptr, first, right=True)) - 1
-    raise ValueError(
+    raise InputError(
         f"Jet {jet} of the {what} has a particle that is not finite: {x[first].tolist()}."
     )

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from pyg_jets.errors import InputError
+
 __all__ = ["arguments_of", "renamed"]
 
 _WHOLE = re.compile(r"^(?P<prefix>(?:\w+\.)*?)(?P<rest>(?:bn_fts|edge_convs|fusion_block|fc)\..+)$")
@@ -28,7 +30,7 @@ def _plain(state_dict: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
     for key, tensor in state_dict.items():
         found = _WHOLE.match(key)
         if found is None:
-            raise ValueError(
+            raise InputError(
                 f"{key} is no weight of weaver's ParticleNet, whose names are bn_fts, edge_convs, "
                 "fusion_block and fc: give the weights of that network alone."
             )
@@ -56,7 +58,7 @@ def arguments_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     first, layers = plain.get("edge_convs.0.convs.0.weight"), _last_layers(plain)
     for what, there in (("edge_convs.0.convs.0.weight", first), ("fc", layers)):
         if not there:
-            raise ValueError(f"There is no {what}: these are not weights of weaver's ParticleNet.")
+            raise InputError(f"There is no {what}: these are not weights of weaver's ParticleNet.")
     assert first is not None
     *hidden, last = (plain[f"{name}.weight"][1].size(0) for name in layers)
     fusion = plain.get("fusion_block.0.weight")

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import read_json
 from pyg_jets.report.load import Run, load_run
 
@@ -159,16 +160,16 @@ def load_scan(folder: str | Path) -> Scan:
     """
     folder = Path(folder)
     if not (folder / MARKER).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder} has no {MARKER}: give the folder of a scan, such as runs/scans/NAME."
         )
     record = read_json(folder / MARKER)
     if not isinstance(record, dict):
-        raise ValueError(f"Expected names and values in {folder / MARKER}, but got {record!r:.40}.")
+        raise InputError(f"Expected names and values in {folder / MARKER}, but got {record!r:.40}.")
     root = folder / "points"
     found = sorted(p for p in root.glob("[!.]*") if p.is_dir()) if root.is_dir() else []
     if not found:
-        raise ValueError(f"{folder} has no points yet: run pyg-jets scan first.")
+        raise InputError(f"{folder} has no points yet: run pyg-jets scan first.")
     points = sorted((_point(path) for path in found), key=lambda point: (point.date, point.name))
     return Scan(folder, record, tuple(points))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import require, write_aside
 from pyg_jets.report.numbers import count
 from pyg_jets.report.pictures import Picture
@@ -98,13 +99,13 @@ def _points(scans: Sequence[Scan]) -> list[Point]:
     what = ", ".join(str(scan.folder) for scan in scans) or "no folder"
     known = [point for point in points.values() if point.arm]
     if mixed := searched(known):
-        raise ValueError(
+        raise InputError(
             f"Expected one setting for each cell of a study, but in {what} cells vary "
             f"{', '.join(mixed)}: move points of an earlier version of the files out of points/; "
             "a search has its own report, pyg-jets report FOLDER."
         )
     if not known:
-        raise ValueError(
+        raise InputError(
             f"Expected scans of a study, with finished points that have an arm, but got {what}: "
             "use make_scan_report for other scans, or finish the scan first."
         )
