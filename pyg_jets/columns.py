@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyg_jets.errors import InputError
+from pyg_jets.errors import InputError, did_you_mean
 
 __all__ = [
     "CANONICAL",
@@ -125,18 +125,23 @@ STAGES = ("input", "target", "made", "reconstructed")
 
 
 def check_names(names: Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:
-    """Return ``names`` as a tuple, or raise a ``ValueError`` that lists the choices.
+    """Return ``names`` as a tuple, or raise an error that lists the choices.
 
     Args:
         names: The names that were asked for.
-        known: The names there are.
+        known: The names that exist.
         what: What they name, for the message.
+
+    Raises:
+        InputError: For a name that does not exist, or one that is given twice.
     """
     names, known = tuple(names), tuple(known)
     unknown = [name for name in names if name not in known]
     if unknown:
+        meant = "".join(did_you_mean(name, known) for name in unknown)
         raise InputError(
             f"Unknown {what} {', '.join(map(repr, unknown))}: choose from {', '.join(known)}."
+            f"{meant}"
         )
     if len(set(names)) < len(names):
         raise InputError(f"Each {what} may be named once, but got {', '.join(names)}.")

@@ -10,6 +10,9 @@ Examples:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 __all__ = [
     "FolderInUseError",
     "InputError",
@@ -17,6 +20,7 @@ __all__ = [
     "MissingExtraError",
     "MissingFileError",
     "UnreachableError",
+    "did_you_mean",
 ]
 
 
@@ -42,3 +46,24 @@ class UnreachableError(ConnectionError, InputError):
 
 class MissingExtraError(ModuleNotFoundError, InputError):
     """A package of an optional extra is not installed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question to append to an error about an unknown name, or an empty string.
+
+    Capitals, underscores, hyphens and spaces are ignored, so that a class finds its data set.
+
+    Args:
+        name: The name that the user gave.
+        known: The names that exist.
+
+    Examples:
+        >>> did_you_mean("TopTaging", ["jet_net", "top_tagging"])
+        " Did you mean 'top_tagging'?"
+        >>> did_you_mean("w_boson", ["jet_net", "top_tagging"])
+        ''
+    """
+    ignored = str.maketrans("", "", "_- ")
+    by_spelling = {each.lower().translate(ignored): each for each in map(str, known)}
+    closest = get_close_matches(str(name).lower().translate(ignored), by_spelling, n=1)
+    return f" Did you mean {by_spelling[closest[0]]!r}?" if closest else ""

@@ -66,6 +66,22 @@ def test_show(capsys, name):
         assert column["description"] in said
 
 
+@pytest.mark.parametrize("name", card_names())
+def test_the_class_of_a_data_set_names_its_card(capsys, name):
+    of_card, of_class = (
+        datasets(capsys, "show", each) for each in (name, read_card(name)["class"])
+    )
+    assert of_card == of_class
+
+
+def test_fetch_and_verify_by_class(capsys, mirror, tmp_path):
+    words = ("TopTagging", "--split", "train")
+    code, said, _ = datasets(capsys, "fetch", *words, "--quiet")
+    assert code == 0
+    assert "top_tagging: 1 file wanted in data/top_tagging/raw" in said
+    assert datasets(capsys, "verify", *words)[0] == 0
+
+
 def test_fetch_and_verify(capsys, mirror, tmp_path):
     words = ("top_tagging", "--split", "train", "val")
     code, said, _ = datasets(capsys, "fetch", *words, "--quiet")
@@ -108,6 +124,11 @@ def test_verify_of_nothing(capsys, tmp_path):
     ("words", "message"),
     [
         (["show", "jetnet"], "Unknown data set 'jetnet': choose from"),
+        (["show", "jetnet"], "Did you mean 'jet_net'?"),
+        (["show", "TopTaging"], "Did you mean 'top_tagging'?"),
+        (["fetch", "PythiaJet"], "Did you mean 'pythia_jets'?"),
+        (["verify", "jet_net", "--split", "train"], "Unknown split of the files of jet_net"),
+        (["fetch", "top_tagging", "--split", "tets"], "Did you mean 'test'?"),
         (["fetch", "toy_jets"], "toy_jets has no files to fetch or verify"),
         (["fetch", "jet_net", "--only", "x.h5"], "Unknown file of jet_net 'x.h5': choose from"),
         (["fetch", "jet_net", "--split", "train"], "Unknown split of the files of jet_net"),

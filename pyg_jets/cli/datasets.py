@@ -10,7 +10,7 @@ from typing import Any
 
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
-from pyg_jets.io.cards import card_files, card_names, card_text, read_card
+from pyg_jets.io.cards import card_files, card_name, card_names, card_text, read_card
 from pyg_jets.io.remote import RemoteFile
 
 __all__ = ["count", "datasets", "licence", "published_size", "readable", "size"]
@@ -20,6 +20,8 @@ _KEYS = ("split", "part")
 
 def datasets(args: argparse.Namespace) -> int:
     """Do what the command says, and return its exit code."""
+    if args.action != "list":
+        args.name = card_name(args.name)
     actions = {"list": _list, "show": _show, "fetch": _fetch, "verify": _verify}
     return actions[args.action](args)
 

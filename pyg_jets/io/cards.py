@@ -10,7 +10,15 @@ from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.io.remote import RemoteFile
 
-__all__ = ["card_files", "card_names", "card_path", "card_text", "read_card", "sample_path"]
+__all__ = [
+    "card_files",
+    "card_name",
+    "card_names",
+    "card_path",
+    "card_text",
+    "read_card",
+    "sample_path",
+]
 
 _FILE = "README.md"
 _ALGORITHMS = ("sha256", "md5")
@@ -28,6 +36,25 @@ def _folder() -> Path:
 def card_names() -> tuple[str, ...]:
     """Names of all data sets that have a card, in alphabetical order."""
     return tuple(sorted(path.parent.name for path in _folder().glob(f"*/{_FILE}")))
+
+
+def card_name(name: str) -> str:
+    """The name of a card, from that name or from the name of its class.
+
+    Args:
+        name: Such as ``"top_tagging"`` or ``"TopTagging"``.
+
+    Raises:
+        InputError: For a name without a card; it lists the choices.
+
+    Examples:
+        >>> card_name("TopTagging")
+        'top_tagging'
+    """
+    names = card_names()
+    if name not in names:
+        name = {read_card(card)["class"]: card for card in names}.get(name, name)
+    return check_names((name,), names, "data set")[0]
 
 
 def card_path(name: str) -> Path:
