@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pyg_jets import __version__
+from pyg_jets.cli.study import add_study
 
 __all__ = ["parser"]
 
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--notes", type=Path, metavar="FILE",
                         help="Markdown to stand before the tables of the results")  # fmt: skip
     _add_artefacts(verbs)
+    add_study(verbs)
     demo = verbs.add_parser("demo", help="W against QCD jets, from Pythia to a report, in minutes")
     demo.add_argument("--jets", type=int, default=2000, help="jets of each class (2000)")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder (runs/demo)")

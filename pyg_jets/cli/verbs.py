@@ -139,6 +139,12 @@ def _datasets(args: argparse.Namespace) -> int:
     return datasets(args)
 
 
+def _study(args: argparse.Namespace) -> None:
+    from pyg_jets.cli.study import study
+
+    study(args)
+
+
 #: The function of each command; it may return an exit code.
 VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "generate": _generate,
@@ -147,4 +153,5 @@ VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "demo": _demo,
     "scan": _scan,
     "artefacts": _artefacts,
+    "study": _study,
 }

@@ -1,0 +1,1 @@
+"""Which way of teaching a network a symmetry works best, when the detector breaks that symmetry."""

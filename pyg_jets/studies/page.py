@@ -1,0 +1,142 @@
+"""The page of a study: Markdown, figures, and a CSV with every number that the page quotes.
+
+Examples:
+    >>> page = Page("cars", "Cars")
+    >>> page.text("How fast are they?")
+    >>> page.number("speed", "red", "mean", 3.0, error=0.5, n=4)
+    >>> print(page.csv(), end="")
+    table,row,metric,value,error,n
+    speed,red,mean,3.0,0.5,4
+    >>> print(page.markdown(), end="")
+    # Cars
+    <BLANKLINE>
+    How fast are they?
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyg_jets.files import write_aside
+
+__all__ = ["CSV_COLUMNS", "Page"]
+
+CSV_COLUMNS = ("table", "row", "metric", "value", "error", "n")
+
+
+@dataclass
+class Page:
+    """A page of results, filled from top to bottom.
+
+    Args:
+        name: Stem of its files: ``NAME.md``, ``NAME.csv``, ``NAME-FIGURE.png``.
+        title: Its title.
+        blocks: Blocks of Markdown below the title.
+        figures: Bytes of the PNG files by their names in the page's folder.
+        files: Bytes of other files likewise, such as an archive of the points.
+        rows: Rows of the CSV.
+    """
+
+    name: str
+    title: str
+    blocks: list[str] = field(default_factory=list)
+    figures: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    rows: list[tuple[str, str, str, float | None, float | None, int | None]] = field(
+        default_factory=list
+    )
+
+    def text(self, *blocks: str) -> None:
+        """Add blocks of Markdown; empty ones are left out."""
+        self.blocks += [block.strip() for block in blocks if block.strip()]
+
+    def heading(self, text: str, level: int = 2) -> None:
+        """Add a heading.
+
+        Args:
+            text: The heading.
+            level: Its level; the title has level 1.
+        """
+        self.blocks.append(f"{'#' * level} {text}")
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Add a table of texts; the numbers in it are added to the CSV by :meth:`number`."""
+        lines = [header, ["---"] * len(header), *rows]
+        escaped = ((str(cell).replace("|", r"\|") for cell in line) for line in lines)
+        self.blocks.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
+
+    def figure(self, name: str, png: bytes | None, alt: str, caption: str = "") -> None:
+        """Add a figure.
+
+        Args:
+            name: Its name: the file is ``{page}-{name}.png``, or ``{name}.png`` if the name has a
+                folder in it (``generation/digits``).
+            png: The file's bytes. ``None`` refers to a file that is there and stays.
+            alt: What the figure shows, in words.
+            caption: A text below it.
+        """
+        file = f"{name}.png" if "/" in name else f"{self.name}-{name}.png"
+        if png is not None:
+            self.figures[file] = png
+        self.blocks.append(f"![{alt}]({file})")
+        self.text(caption)
+
+    def number(
+        self,
+        table: str,
+        row: str,
+        metric: str,
+        value: float | None,
+        error: float | None = None,
+        n: int | None = None,
+    ) -> None:
+        """Add a row to the CSV.
+
+        Args:
+            table: The table that quotes the number.
+            row: The row of that table, as printed.
+            metric: The metric, in lower case with underscores.
+            value: The number.
+            error: Its standard error; ``None`` or NaN where there is none.
+            n: How many trainings, jets or events it is from.
+        """
+        self.rows.append((table, row, metric, value, error, n))
+
+    def markdown(self) -> str:
+        """The whole page."""
+        return "\n\n".join([f"# {self.title}", *self.blocks]) + "\n"
+
+    def csv(self) -> str:
+        """Every number of the page, unrounded, a row each."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for row in self.rows:
+            writer.writerow(["" if cell is None or _is_nan(cell) else cell for cell in row])
+        return stream.getvalue()
+
+    def write(self, folder: str | Path) -> Path:
+        """Write figures, other files, CSV and page, the page last.
+
+        Args:
+            folder: The folder; files of the same names are written over.
+
+        Returns:
+            The path of the page.
+        """
+        contents = {**self.figures, **self.files}
+        contents[f"{self.name}.csv"] = self.csv().encode()
+        contents[f"{self.name}.md"] = self.markdown().encode()
+        for name, content in contents.items():
+            with write_aside(Path(folder) / name) as part:
+                part.write_bytes(content)
+        return Path(folder) / f"{self.name}.md"
+
+
+def _is_nan(cell: object) -> bool:
+    return isinstance(cell, float) and math.isnan(cell)
