@@ -1,6 +1,5 @@
 """Jets as variable-length PyTorch Geometric graphs, from the file to the loss."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,10 +16,13 @@ def __getattr__(name: str) -> Any:
     if name == "JetArray":
         from pyg_jets.jets import JetArray
 
-        import_module("pyg_jets.io")  # puts the reader in place that JetArray.from_root calls
         return JetArray
     if name == "JetLoader":
         from pyg_jets.loader import JetLoader
 
         return JetLoader
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -154,6 +154,16 @@ def test_import_is_light():
     assert found.stdout.strip() == "[]"
 
 
+def test_the_package_lists_its_exports_before_they_are_loaded():
+    code = (
+        "import pyg_jets, sys\n"
+        "print(set(pyg_jets.__all__) <= set(dir(pyg_jets)), 'torch' in sys.modules)\n"
+        "print(pyg_jets.JetArray.__name__, pyg_jets.JetLoader.__name__)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["True", "False", "JetArray", "JetLoader"]
+
+
 def test_dask_workers_do_not_run_the_callers_script(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -11,7 +11,6 @@ from pyg_jets.errors import InputError
 from pyg_jets.io.jagged import Block
 from pyg_jets.io.root import TreeReader, open_tree
 from pyg_jets.jets import JetArray
-from pyg_jets.jets.convert import READERS
 
 __all__ = ["read_root"]
 
@@ -109,6 +108,3 @@ def _none(
         None if label is None else np.empty(0, np.int64),
         {name: np.empty(0, np.float32) for name in of_jets},
     )
-
-
-READERS["root"] = read_root

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -274,28 +273,3 @@ class JetArray:
             ValueError: If there is no such field.
         """
         return cls(**convert.from_awkward(array, constituents))
-
-    @classmethod
-    def from_root(
-        cls,
-        path: str | Path,
-        tree: str,
-        columns: Mapping[str, str] | Sequence[str],
-        jets: Mapping[str, str] | Sequence[str] = (),
-        label: str | int | None = None,
-        start: int = 0,
-        stop: int | None = None,
-    ) -> JetArray:
-        """Read a tree of one entry a jet, see :func:`pyg_jets.io.read_root`.
-
-        Args:
-            path: The file.
-            tree: The name of the tree.
-            columns: Our names of the particle columns with those of their branches, as
-                ``{"pt": "part_pt"}``, or a list where they are the same.
-            jets: The same for columns of one number a jet.
-            label: The branch that holds the class, or the class of all these jets.
-            start: The first entry.
-            stop: The entry after the last. Default: all.
-        """
-        return convert.from_root(path, tree, columns, jets, label, start, stop)

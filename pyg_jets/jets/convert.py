@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
     from pyg_jets.jets.array import JetArray
 
-__all__ = ["READERS", "from_awkward", "from_pyg", "from_root", "to_awkward", "to_storage"]
-
-#: Readers of files. The room ``io`` knows files and puts them here; ``jets`` must not import it.
-READERS: dict[str, Callable[..., JetArray]] = {}
+__all__ = ["from_awkward", "from_pyg", "to_awkward", "to_storage"]
 
 
 def to_storage(jets: JetArray, axis: str) -> tuple[Data, dict[str, torch.Tensor]]:
@@ -97,13 +94,6 @@ def _float_columns(batch: Data, names: Sequence[str]) -> dict[str, np.ndarray]:
             f"{'none' if shape is None else shape}: give the jet_columns of the data set."
         )
     return {name: _numpy(batch.jet[:, i]) for i, name in enumerate(names)}
-
-
-def from_root(*args: Any, **options: Any) -> JetArray:
-    """See :meth:`pyg_jets.JetArray.from_root`."""
-    if "root" not in READERS:
-        raise RuntimeError("The reader of ROOT files is not loaded: import pyg_jets.io first.")
-    return READERS["root"](*args, **options)
 
 
 def to_awkward(jets: JetArray) -> awkward.Array:

@@ -1,7 +1,4 @@
-"""Jets from trees of jets: `read_root`, `JetArray.from_root`, and back to awkward from a batch."""
-
-import subprocess
-import sys
+"""Jets from trees of jets: `read_root`, and back to awkward from a batch."""
 
 import awkward as ak
 import numpy as np
@@ -38,8 +35,8 @@ def write(tmp_path, jets):
     return save
 
 
-def test_from_root(write, jets):
-    found = JetArray.from_root(write(), "deep/tree", COLUMNS, {"gen_pt": "jet_pt"}, label="kind")
+def test_read_root(write, jets):
+    found = read_root(write(), "deep/tree", COLUMNS, {"gen_pt": "jet_pt"}, label="kind")
     expected = JetArray(
         jets.particles, jets.columns, jets.ptr, np.arange(30) % 3, {"gen_pt": jets.jets["gen_pt"]}
     )
@@ -78,7 +75,7 @@ def test_what_does_not_fit_is_refused(write):
     with pytest.raises(ValueError, match=r"'part_pt' holds var \* float32, expected numbers"):
         read_root(path, "deep/tree", COLUMNS, {"pt": "part_pt"})
     with pytest.raises(FileNotFoundError, match=r"no\.root"):
-        JetArray.from_root(path.with_name("no.root"), "tree", COLUMNS)
+        read_root(path.with_name("no.root"), "tree", COLUMNS)
     words = write(part_eta=ak.Array(["a", "b", "c"] * 10))
     with pytest.raises(ValueError, match="holds string, expected lists of numbers"):
         read_root(words, "deep/tree", COLUMNS)
@@ -101,13 +98,3 @@ def test_a_nan_is_refused_with_the_name_of_the_file(write, jets):
     path = write(part_pt=ak.unflatten(spoilt, jets.counts))
     with pytest.raises(ValueError, match=r"jets.root: Jet \d+ .* has a NaN"):
         read_root(path, "deep/tree", COLUMNS)
-
-
-def test_is_there_after_an_import_of_the_package_alone():
-    code = (
-        "from pyg_jets import JetArray\n"
-        "try: JetArray.from_root('none.root', 'tree', ['pt'])\n"
-        "except FileNotFoundError: print('asked for the file')"
-    )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "asked for the file" in said.stdout
