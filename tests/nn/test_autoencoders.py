@@ -8,8 +8,8 @@ from scipy.stats import logistic
 from pyg_jets.losses import VAELoss, chamfer
 from pyg_jets.nn import AUTOENCODERS, ConditionalGraphVAE, ConvVAE, GraphVAE
 from pyg_jets.nn.layers.energy import energy_distance, energy_score
-from pyg_jets.nn.layers.fates import combine, true_fates
-from pyg_jets.nn.layers.multiplicity import MultiplicityLaw
+from pyg_jets.nn.layers.matching import match_particles, merge_particles
+from pyg_jets.nn.layers.multiplicity import MultiplicityDistribution
 from pyg_jets.nn.layers.particle_scale import COORDINATES, ParticleScale
 
 
@@ -114,17 +114,17 @@ def test_a_column_without_spread_is_named():
         ParticleScale("ptetaphi").learn([x])
 
 
-def test_the_law_of_multiplicities_is_that_of_scipy():
-    law = MultiplicityLaw(
+def test_the_multiplicity_distribution_is_that_of_scipy():
+    mixture = MultiplicityDistribution(
         torch.tensor([[0.25, 0.75]]).log(), torch.tensor([[10.0, 20.0]]),
         torch.tensor([[2.0, 3.0]]), 0, 60,
     )  # fmt: skip
     n = torch.arange(61)
-    wide = MultiplicityLaw(*(v.expand(61, 2) for v in law[:3]), 0, 60)
+    wide = MultiplicityDistribution(*(v.expand(61, 2) for v in mixture[:3]), 0, 60)
     edges = np.concatenate(([-np.inf], np.arange(60) + 0.5, [np.inf]))
     whole = 0.25 * logistic.cdf(edges, 10, 2) + 0.75 * logistic.cdf(edges, 20, 3)
     np.testing.assert_allclose(wide.log_prob(n).exp(), np.diff(whole), atol=1e-6)
-    many = MultiplicityLaw(*(v.expand(20000, 2) for v in law[:3]), 0, 60)
+    many = MultiplicityDistribution(*(v.expand(20000, 2) for v in mixture[:3]), 0, 60)
     drawn = many.sample(torch.Generator().manual_seed(1)).double()
     assert float(drawn.mean()) == pytest.approx(float((np.diff(whole) * n.numpy()).sum()), abs=0.2)
 
@@ -139,15 +139,15 @@ def test_scores_are_least_for_the_truth():
     assert float(energy_distance(1.5 * draws[0][:1000], true[:1000])) > 0.05
 
 
-def test_fates_are_found_and_put_together():
+def test_particles_are_matched_and_merged():
     x = torch.tensor([[50.0, 0, 0], [40.0, 0.01, 0], [7.0, 0.3, 0.1], [5.0, -0.3, 0.2]])
     y = torch.tensor([[7.1, 0.3, 0.1], [90.0, 0.005, 0.0]])
     ptr, y_ptr = torch.tensor([0, 4]), torch.tensor([0, 2])
-    fates = true_fates(x, ptr, y, y_ptr)
-    assert fates.seen.tolist() == [0, 2]
-    assert fates.found.tolist() == [1, 0]
-    assert fates.merged.tolist() == [False, True, False, False]
-    made, made_ptr = combine(x, ptr, fates.seen, fates.merged)
+    matching = match_particles(x, ptr, y, y_ptr)
+    assert matching.gen.tolist() == [0, 2]
+    assert matching.reco.tolist() == [1, 0]
+    assert matching.merged.tolist() == [False, True, False, False]
+    made, made_ptr = merge_particles(x, ptr, matching.gen, matching.merged)
     assert made_ptr.tolist() == [0, 2]
     np.testing.assert_allclose(made[0], [90, 40 * 0.01 / 90, 0], atol=1e-6)
 

@@ -141,11 +141,11 @@ def test_dropout_only_in_training(cls):
 def test_fcn_orders_and_cuts():
     x = torch.tensor([[1.0, 0.1], [3.0, 0.3], [2.0, 0.2], [5.0, 0.5]])
     ptr = torch.tensor([0, 3, 3, 4])
-    given = FCN(2, max_particles=2)._flat(x, ptr)
+    given = FCN(2, max_particles=2).pad(x, ptr)
     torch.testing.assert_close(
         given, torch.tensor([[1.0, 0.1, 3.0, 0.3], [0.0] * 4, [5.0, 0.5, 0.0, 0.0]])
     )
-    hardest = FCN(2, max_particles=2, order_by=0)._flat(x, ptr)
+    hardest = FCN(2, max_particles=2, order_by=0).pad(x, ptr)
     torch.testing.assert_close(
         hardest, torch.tensor([[3.0, 0.3, 2.0, 0.2], [0.0] * 4, [5.0, 0.5, 0.0, 0.0]])
     )

@@ -184,7 +184,7 @@ def steps(given: Given, batch: int = 100, times: int = 4) -> dict[str, dict[str,
     networks: dict[str, tuple[Any, VAELoss]] = {
         f"ConvVAE {n}": (ConvVAE(n, latent=20), lists) for n in (30, 50, 100, 150)
     }
-    ours = {"multiplicity": 0.1, "fates": 1.0, "response": 3.0, "jet": 1.0}
+    ours = {"multiplicity": 0.1, "matching": 1.0, "response": 3.0, "jet": 1.0}
     networks["GraphVAE"] = ConditionalGraphVAE(), VAELoss(chamfer=0.0, kl=0.01, terms=ours)
     found = {}
     for name, (network, loss) in networks.items():

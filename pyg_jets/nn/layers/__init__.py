@@ -1,8 +1,7 @@
 """Layers: thin modules around ragged operations."""
 
-from pyg_jets.nn.layers.deep_sum import DeepSum
 from pyg_jets.nn.layers.dynamic_edge_conv import DynamicEdgeConv
 from pyg_jets.nn.layers.edge_conv import EdgeConvBlock
-from pyg_jets.nn.layers.mlp import MLP
+from pyg_jets.nn.layers.mlp import MLP, DeepSum
 
 __all__ = ["MLP", "DeepSum", "DynamicEdgeConv", "EdgeConvBlock"]

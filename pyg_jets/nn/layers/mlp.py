@@ -1,15 +1,17 @@
-"""A stack of linear layers with an activation after each."""
+"""Fully connected networks on each particle, and their sum over each jet (deep sets)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import Linear
 
 from pyg_jets.errors import InputError
+from pyg_jets.ops import segment_sum, segment_sum_relu
 
-__all__ = ["ACTIVATIONS", "MLP", "check_widths"]
+__all__ = ["ACTIVATIONS", "MLP", "DeepSum", "check_widths"]
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -18,28 +20,34 @@ ACTIVATIONS = {
     "elu": nn.ELU,
     "silu": nn.SiLU,
 }
+#: Activations whose gradient follows from their output. They may overwrite their input, as a linear
+#: layer does not need its own output for its gradient.
 _IN_PLACE = ("relu", "leaky_relu", "elu")
 
 
 class MLP(nn.Module):
-    r"""Linear layers, each followed by the activation and by dropout.
+    r"""Linear layers, each followed by an activation and by dropout.
 
     .. math::
         h_{k+1} = \operatorname{dropout}(\sigma(W_k h_k + b_k))
 
+    ``torch_geometric.nn.MLP`` normalises between its layers and takes all widths as one list; this
+    one allows a first width that is unknown until the first batch, and overwrites what it can.
+
     Args:
         in_channels: Number of inputs, or -1 to take it from the first batch.
-        channels: Width of each layer.
-        out_channels: If given, a last linear layer of that width without activation follows.
-        activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
-        dropout: Probability of dropping an activation in training.
+        channels: Width of each hidden layer.
+        out_channels: Width of a last linear layer without activation. Default: no such layer.
+        activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``. Default: ``relu``.
+        dropout: Probability of zeroing an activation in training. Default: 0.
 
     Shapes:
         - **input:** ``[N, in_channels]``
         - **output:** ``[N, channels[-1]]``, or ``[N, out_channels]``
 
     Raises:
-        ValueError: For widths or a dropout that make no network, or an unknown activation.
+        InputError: If a width is below 1, ``dropout`` is outside of [0, 1), or the activation is
+            unknown.
 
     Examples:
         >>> import torch
@@ -56,14 +64,19 @@ class MLP(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        outputs = () if out_channels is None else (out_channels,)
-        _check(in_channels, (*channels, *outputs), activation, dropout)
+        check_widths(in_channels, (*channels, *(() if out_channels is None else (out_channels,))))
+        if activation not in ACTIVATIONS:
+            raise InputError(
+                f"Unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}."
+            )
+        if not 0 <= dropout < 1:
+            raise InputError(f"Expected dropout from 0 to below 1, but got {dropout}.")
         self.in_channels, self.channels, self.out_channels = in_channels, channels, out_channels
         self.activation, self.dropout = activation, dropout
+        options = {"inplace": True} if activation in _IN_PLACE else {}
         layers: list[nn.Module] = []
         for before, width in zip((in_channels, *channels), channels, strict=False):
-            layers.append(Linear(before, width))
-            layers.append(_activation(activation))
+            layers += [Linear(before, width), ACTIVATIONS[activation](**options)]
             layers += [nn.Dropout(dropout)] if dropout else []
         if out_channels is not None:
             layers.append(Linear(channels[-1] if channels else in_channels, out_channels))
@@ -71,7 +84,7 @@ class MLP(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Draw all weights again."""
         for layer in self.layers:
             if isinstance(layer, Linear):
                 layer.reset_parameters()
@@ -89,16 +102,55 @@ class MLP(nn.Module):
         )
 
 
-def _activation(name: str) -> nn.Module:
-    # A linear layer does not need its own output for its gradient, so it may be overwritten.
-    return ACTIVATIONS[name](inplace=True) if name in _IN_PLACE else ACTIVATIONS[name]()
+class DeepSum(MLP):
+    r"""An :class:`MLP` on each particle, summed over the particles of each jet.
+
+    .. math::
+        s_j = \sum_{i \in j} \Phi(x_i)
+
+    This is the permutation-invariant layer of Deep Sets
+    (`arXiv:1703.06114 <https://arxiv.org/abs/1703.06114>`_); an empty jet sums to zero. With ReLU
+    the last activation and the sum are one pass over memory, so that the widest tensor,
+    ``[N, channels[-1]]`` after its activation, is never stored.
+
+    Args:
+        in_channels: Number of inputs, or -1 to take it from the first batch.
+        channels: Width of each hidden layer.
+        out_channels: Width of a last linear layer without activation. Default: no such layer.
+        activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``. Default: ``relu``.
+        dropout: Probability of zeroing an activation in training. Default: 0.
+
+    Shapes:
+        - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``
+        - **output:** ``[J, channels[-1]]``, or ``[J, out_channels]``
+
+    Examples:
+        >>> import torch
+        >>> DeepSum(3, (8, 4))(torch.ones(5, 3), torch.tensor([0, 2, 2, 5])).shape
+        torch.Size([3, 4])
+    """
+
+    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:  # type: ignore[override]
+        """Sum the network's output over each jet."""
+        # A single layer may still have to learn its input's width, which only its own call does.
+        fused = self.activation == "relu" and not self.dropout and len(self.channels) > 1
+        if not fused or self.out_channels is not None:
+            return segment_sum(super().forward(x), ptr)
+        *body, last, _ = self.layers
+        for layer in body:
+            x = layer(x)
+        return segment_sum_relu(F.linear(x, last.weight), last.bias, ptr)  # type: ignore[arg-type]
 
 
 def check_widths(in_channels: int, widths: Sequence[int]) -> None:
     """Refuse numbers of inputs and widths that make no layers.
 
+    Args:
+        in_channels: Number of inputs, or -1 if it is taken from the first batch.
+        widths: Width of each layer.
+
     Raises:
-        ValueError: For such a number.
+        InputError: If there is no layer, or a number is below 1.
     """
     if in_channels != -1 and in_channels < 1:
         raise InputError(
@@ -107,13 +159,3 @@ def check_widths(in_channels: int, widths: Sequence[int]) -> None:
         )
     if not widths or min(widths) < 1:
         raise InputError(f"Expected one or more layers of width 1 or more, but got {widths}.")
-
-
-def _check(in_channels: int, widths: Sequence[int], activation: str, dropout: float) -> None:
-    check_widths(in_channels, widths)
-    if activation not in ACTIVATIONS:
-        raise InputError(
-            f"Unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}."
-        )
-    if not 0 <= dropout < 1:
-        raise InputError(f"Expected dropout from 0 to below 1, but got {dropout}.")

@@ -12,76 +12,85 @@ from torch import Tensor, nn
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.mlp import MLP
 
-__all__ = ["MultiplicityHead", "MultiplicityLaw"]
+__all__ = ["MultiplicityDistribution", "MultiplicityHead"]
 
 
-class MultiplicityLaw(NamedTuple):
-    r"""A mixture of logistic distributions on whole numbers from ``least`` to ``most``, a jet.
+class MultiplicityDistribution(NamedTuple):
+    r"""A mixture of logistic distributions on the integers from ``minimum`` to ``maximum``.
 
     .. math::
         p(n) = \sum_k w_k \Big[ \sigma\Big(\frac{n + 1/2 - \mu_k}{s_k}\Big)
         - \sigma\Big(\frac{n - 1/2 - \mu_k}{s_k}\Big) \Big]
 
-    where the tails beyond both ends belong to the ends (arXiv 1701.05517).
+    where the tails beyond both ends belong to the ends, as in PixelCNN++ (arXiv:1701.05517). There
+    is one such distribution for each jet.
 
     Args:
         weight: ln w, ``[J, K]``.
         mean: μ, ``[J, K]``.
         width: s > 0, ``[J, K]``.
-        least: The smallest number.
-        most: The largest number.
+        minimum: The smallest multiplicity.
+        maximum: The largest multiplicity.
+
+    Examples:
+        >>> one = torch.ones(1, 1)
+        >>> multiplicity = MultiplicityDistribution(0 * one, 30 * one, 2 * one, 0, 100)
+        >>> multiplicity.log_prob(torch.tensor([30])).exp().round(decimals=3)
+        tensor([0.1240])
     """
 
     weight: Tensor
     mean: Tensor
     width: Tensor
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
     def log_prob(self, n: Tensor) -> Tensor:
-        """ln p of a number of each jet, ``[J]``; numbers beyond the ends count as the ends."""
-        at = n.clamp(self.least, self.most).unsqueeze(1)
+        """ln p of one multiplicity of each jet, ``[J]``; the range is clamped to its ends."""
+        at = n.clamp(self.minimum, self.maximum).unsqueeze(1)
         above = (at + 0.5 - self.mean) / self.width
         below = (at - 0.5 - self.mean) / self.width
         inside = (above.sigmoid() - below.sigmoid()).clamp(min=1e-12).log()
         first, last = F.logsigmoid(above), F.logsigmoid(-below)
-        of_each = torch.where(at <= self.least, first, torch.where(at >= self.most, last, inside))
+        of_each = torch.where(
+            at <= self.minimum, first, torch.where(at >= self.maximum, last, inside)
+        )
         return (self.weight + of_each).logsumexp(1)
 
-    def together(self) -> MultiplicityLaw:
-        """The law of a jet that is any of these, each as likely as the others."""
-        alike = self.weight.log_softmax(1) - math.log(max(len(self.weight), 1))
-        weight, mean, width = (v.reshape(1, -1) for v in (alike, self.mean, self.width))
-        return MultiplicityLaw(weight, mean, width, self.least, self.most)
+    def average(self) -> MultiplicityDistribution:
+        """The mean of the distributions of all jets, as a distribution of one jet."""
+        weight = self.weight.log_softmax(1) - math.log(max(len(self.weight), 1))
+        weight, mean, width = (v.reshape(1, -1) for v in (weight, self.mean, self.width))
+        return MultiplicityDistribution(weight, mean, width, self.minimum, self.maximum)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A number of each jet, ``[J]`` int64."""
-        chosen = torch.multinomial(self.weight.exp(), 1, generator=generator)
+        """Draw a multiplicity for each jet, ``[J]`` int64."""
+        component = torch.multinomial(self.weight.exp(), 1, generator=generator)
         uniform = torch.rand(
-            chosen.shape, generator=generator, device=chosen.device, dtype=self.mean.dtype
+            component.shape, generator=generator, device=component.device, dtype=self.mean.dtype
         )
-        drawn = self.mean.gather(1, chosen) + self.width.gather(1, chosen) * torch.logit(
+        drawn = self.mean.gather(1, component) + self.width.gather(1, component) * torch.logit(
             uniform, eps=1e-6
         )
-        return drawn.squeeze(1).round().long().clamp(self.least, self.most)
+        return drawn.squeeze(1).round().long().clamp(self.minimum, self.maximum)
 
 
 class MultiplicityHead(nn.Module):
-    """The law of the number of particles, given what is known of a jet.
+    """The distribution of the multiplicity, as a function of features of the jet.
 
     Args:
-        in_channels: Numbers known of a jet.
-        hidden: Width of the hidden layer.
-        components: Logistic distributions in the mixture.
+        in_channels: Number of features of a jet.
+        hidden: Width of the hidden layer. Default: 64.
+        components: Number of logistic distributions in the mixture. Default: 4.
 
     Shapes:
-        - **h:** ``[J, in_channels]``, **about:** ``[J]``, where the law is centred at first
+        - **h:** ``[J, in_channels]``, **centre:** ``[J]``, an estimate of the multiplicity
 
     Examples:
         >>> head = MultiplicityHead(4)
         >>> head.learn([torch.tensor([20, 30, 40])])
-        >>> law = head(torch.zeros(2, 4))
-        >>> law.sample().shape, law.most
+        >>> multiplicity = head(torch.zeros(2, 4))
+        >>> multiplicity.sample().shape, multiplicity.maximum
         (torch.Size([2]), 40)
     """
 
@@ -98,7 +107,7 @@ class MultiplicityHead(nn.Module):
         self.register_buffer("ends", torch.tensor([0, 1 << 20]))
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Draw all weights again."""
         self.mlp.reset_parameters()
 
     def learn(self, counts: list[Tensor]) -> None:
@@ -110,17 +119,17 @@ class MultiplicityHead(nn.Module):
         self.deviation.fill_(max(float(n.std(unbiased=False)), 0.5))
         self.ends.copy_(torch.tensor([int(n.min()), int(n.max())]))
 
-    def forward(self, h: Tensor, about: Tensor | None = None) -> MultiplicityLaw:
-        """The law of each jet, about the mean of all jets, or about what is given."""
+    def forward(self, h: Tensor, centre: Tensor | None = None) -> MultiplicityDistribution:
+        """The distribution of each jet, centred at the training mean, or at an estimate."""
         weight, mean, width = self.mlp(h).view(len(h), 3, self.components).unbind(1)
-        centre = self.mean if about is None else about.unsqueeze(1)
-        spread = self.deviation if about is None else 0.25 * self.deviation
+        spread = self.deviation if centre is None else 0.25 * self.deviation
+        middle = self.mean if centre is None else centre.unsqueeze(1)
         steps = torch.linspace(-1, 1, self.components, device=h.device)
-        least, most = self.ends.tolist()
-        return MultiplicityLaw(
+        minimum, maximum = self.ends.tolist()
+        return MultiplicityDistribution(
             weight.log_softmax(1),
-            centre + spread * (mean + steps),
+            middle + spread * (mean + steps),
             spread * F.softplus(width) + 0.05,
-            least,
-            most,
+            minimum,
+            maximum,
         )

@@ -1,4 +1,4 @@
-r"""Particles from a latent: out of noise, or out of the particles of before a detector."""
+r"""Decoders of a latent into particles: from noise, or from the GEN particles of the jet."""
 
 from __future__ import annotations
 
@@ -10,15 +10,36 @@ from pyg_jets.ops import check_rising, highest, ptr_to_batch, segment_expand
 from pyg_jets.ops.expand_relu import cut_jets, expand_relu_, without_gradient
 from pyg_jets.ops.kernel import in_threads
 
-__all__ = ["ResponseDecoder", "SetDecoder", "keep_most_likely"]
+__all__ = ["ResponseDecoder", "SetDecoder", "sample_particles"]
 
-#: Particles that are worked on at once without a gradient, so that what is made of them stays in a
-#: cache; with fewer, the calls take longer than the work.
+#: Particles of a chunk without a gradient, so that their activations stay in a core's cache; with
+#: fewer, the calls take longer than the work.
 _PARTICLES = 1 << 13
 
 
-class _Lines(nn.Module):
-    """Linear layers on particles; what is known of their jet is added to each."""
+class ConditionalMLP(nn.Module):
+    r"""An MLP on particles whose layers also see features of their jet.
+
+    .. math::
+        h_i^{(l+1)} = \operatorname{ReLU}(W_l h_i^{(l)} + b_l + V_l c_{j(i)})
+
+    :math:`V_l c` is computed once for each jet, not for each particle.
+
+    Args:
+        particle: Number of features of a particle.
+        jet: Number of features of a jet.
+        hidden: Width of the hidden layers.
+        layers: Number of hidden layers.
+        out: Number of outputs for each particle.
+
+    Shapes:
+        - **x:** ``[N, particle]``, **jet:** ``[J, jet]``, **ptr:** ``[J + 1]`` → ``[N, out]``
+
+    Examples:
+        >>> mlp = ConditionalMLP(3, 4, hidden=8, layers=2, out=2)
+        >>> mlp(torch.ones(5, 3), torch.ones(2, 4), torch.tensor([0, 2, 5])).shape
+        torch.Size([5, 2])
+    """
 
     def __init__(self, particle: int, jet: int, hidden: int, layers: int, out: int) -> None:
         super().__init__()
@@ -28,23 +49,23 @@ class _Lines(nn.Module):
         self.out = nn.Linear(hidden, out)
 
     def forward(self, x: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
-        shared = [line(jet) for line in self.jet]
-        if without_gradient(x, *shared):
-            return self._in_parts(x, shared, ptr)
-        for own, known in zip(self.particle, shared, strict=True):
-            x = F.relu(own(x) + segment_expand(known, ptr, len(x)))
+        of_jet = [layer(jet) for layer in self.jet]
+        if without_gradient(x, *of_jet):
+            return self._in_chunks(x, of_jet, ptr)
+        for layer, shared in zip(self.particle, of_jet, strict=True):
+            x = F.relu(layer(x) + segment_expand(shared, ptr, len(x)))
         return self.out(x)
 
-    def _in_parts(self, x: Tensor, shared: list[Tensor], ptr: Tensor) -> Tensor:
-        """The same for some jets after the other, on threads."""
+    def _in_chunks(self, x: Tensor, of_jet: list[Tensor], ptr: Tensor) -> Tensor:
+        """The same without a gradient, for one chunk of jets after another, on threads."""
         check_rising(ptr, len(x))
         out = x.new_empty(len(x), self.out.out_features)
 
         def run(jets: tuple[int, int]) -> None:
             rows = slice(*ptr[list(jets)].tolist())
             h = x[rows]
-            for own, known in zip(self.particle, shared, strict=True):
-                h = expand_relu_(own(h), known, ptr, *jets)
+            for layer, shared in zip(self.particle, of_jet, strict=True):
+                h = expand_relu_(layer(h), shared, ptr, *jets)
             torch.addmm(self.out.bias, h, self.out.weight.t(), out=out[rows])
 
         in_threads(run, cut_jets(ptr, _PARTICLES))
@@ -52,21 +73,21 @@ class _Lines(nn.Module):
 
 
 class SetDecoder(nn.Module):
-    r"""n particles of each jet out of n seeds of noise.
+    r"""Decode the features of each jet into n particles, each from its own noise vector.
 
     .. math::
         u_i = f(s_i, c_j), \quad s_i = (v_i, \varepsilon_i)
 
-    The first number v of a seed is uniform, and those of a jet are spread evenly over its range, as
-    ranks are; the others are Gaussian. The same function makes each particle: in whatever order
-    seeds come, particles come in it.
+    The first number v of a noise vector is uniform, and those of a jet are spread evenly over its
+    range, as ranks are; the others are Gaussian. The same function decodes each particle, so that
+    permuting the noise vectors permutes the particles.
 
     Args:
-        out_channels: Numbers of a particle.
-        jet_channels: Numbers of a jet.
+        out_channels: Number of coordinates of a particle.
+        jet_channels: Number of features of a jet.
         hidden: Width of the layers.
         layers: Number of layers before the last.
-        noise: Gaussian numbers of a seed.
+        noise: Number of Gaussian numbers of a noise vector.
 
     Shapes:
         - **jet:** ``[J, jet_channels]``, **ptr:** ``[J + 1]`` → ``[N, out_channels]``
@@ -86,11 +107,11 @@ class SetDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.noise = noise
-        self.lines = _Lines(1 + noise, jet_channels, hidden, layers, out_channels)
+        self.mlp = ConditionalMLP(1 + noise, jet_channels, hidden, layers, out_channels)
 
     def seeds(self, ptr: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Seeds of particles, ``[N, 1 + noise]``."""
-        n, device = int(ptr[-1]), self.lines.out.weight.device
+        n, device = int(ptr[-1]), self.mlp.out.weight.device
         jet = ptr_to_batch(ptr)
         drawn = torch.randn(n, 1 + self.noise, generator=generator, device=device)
         place = torch.arange(n, device=device) - ptr[jet]
@@ -101,25 +122,25 @@ class SetDecoder(nn.Module):
     def forward(self, jet: Tensor, ptr: Tensor, seeds: Tensor | None = None) -> Tensor:
         """Particles of each jet."""
         seeds = self.seeds(ptr) if seeds is None else seeds
-        return self.lines(seeds, jet, ptr)
+        return self.mlp(seeds, jet, ptr)
 
 
 class ResponseDecoder(nn.Module):
-    r"""What a detector makes of each particle, and what becomes of it.
+    r"""The detector response of each GEN particle, and its probability to have a RECO particle.
 
     .. math::
         u'_i = b_i + f(h_i, b_i, c_j, \varepsilon_i), \quad (p_i, q_i) = \sigma(g(h_i, c_j))
 
-    where p is the chance to be seen, q that of merging into another if it is not, and b what comes
-    of the particle with those that are merged into it.
+    where p is the probability to be matched to a RECO particle, q that of being merged into a
+    neighbour otherwise, and b the sum of the particle and those merged into it.
 
     Args:
-        out_channels: Numbers of a particle.
-        particle_channels: Numbers known of a particle.
-        jet_channels: Numbers known of its jet.
+        out_channels: Number of coordinates of a particle.
+        particle_channels: Number of features of a particle.
+        jet_channels: Number of features of its jet.
         hidden: Width of the layers.
         layers: Number of layers before the last.
-        noise: Gaussian numbers of a particle.
+        noise: Number of Gaussian numbers of a particle.
 
     Shapes:
         - **base:** ``[N, out_channels]``, **h:** ``[N, particle_channels]``,
@@ -129,7 +150,7 @@ class ResponseDecoder(nn.Module):
     Examples:
         >>> h, jet, ptr = torch.randn(5, 8), torch.randn(2, 4), torch.tensor([0, 2, 5])
         >>> decoder = ResponseDecoder(3, 8, 4)
-        >>> decoder(h[:, :3], h, jet, ptr).shape, decoder.fates(h, jet, ptr).shape
+        >>> decoder(h[:, :3], h, jet, ptr).shape, decoder.matching_logits(h, jet, ptr).shape
         (torch.Size([5, 3]), torch.Size([5, 2]))
     """
 
@@ -145,15 +166,15 @@ class ResponseDecoder(nn.Module):
         super().__init__()
         self.noise = noise
         own = out_channels + particle_channels + noise
-        self.lines = _Lines(own, jet_channels, hidden, layers, out_channels)
-        self.fate = _Lines(particle_channels, jet_channels, hidden, 1, 2)
-        nn.init.zeros_(self.lines.out.bias)
+        self.mlp = ConditionalMLP(own, jet_channels, hidden, layers, out_channels)
+        self.matching = ConditionalMLP(particle_channels, jet_channels, hidden, 1, 2)
+        nn.init.zeros_(self.mlp.out.bias)
         with torch.no_grad():
-            self.lines.out.weight.mul_(0.1)  # at first nearly what was before
+            self.mlp.out.weight.mul_(0.1)  # at first the response is nearly the identity
 
-    def fates(self, h: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
-        """Logits that a particle is seen, and that it is merged if not, ``[N, 2]``."""
-        return self.fate(h, jet, ptr)
+    def matching_logits(self, h: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
+        """Logits that a particle is matched, and that it is merged if it is not, ``[N, 2]``."""
+        return self.matching(h, jet, ptr)
 
     def forward(
         self,
@@ -163,28 +184,30 @@ class ResponseDecoder(nn.Module):
         ptr: Tensor,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """What is seen of each particle; another draw at each call."""
+        """Draw the response of each particle."""
         drawn = torch.randn(len(h), self.noise, generator=generator, device=h.device)
-        return base + self.lines(torch.cat((base, h, drawn.to(h.dtype)), 1), jet, ptr)
+        return base + self.mlp(torch.cat((base, h, drawn.to(h.dtype)), 1), jet, ptr)
 
 
-def keep_most_likely(
+def sample_particles(
     logit: Tensor, ptr: Tensor, n: Tensor, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Draw ``n`` particles of each jet, those with high logits more often than others.
+    """Draw ``n`` particles of each jet without replacement, with odds of ``exp(logit)``.
+
+    The ``n`` largest logits after adding logistic noise are drawn, as in Gumbel top-k sampling.
 
     Args:
-        logit: Of each particle ``[N]``.
+        logit: The logit of each particle ``[N]``.
         ptr: Ragged pointer ``[J + 1]`` int64.
-        n: Particles to keep of each jet ``[J]``; all where there are not as many.
-        generator: Of the draws.
+        n: Number of particles to draw from each jet ``[J]``; all where there are fewer.
+        generator: Random number generator. Default: torch's own.
 
     Returns:
-        Rows of the particles, in their order, and the pointer of what is kept.
+        Rows of the drawn particles, in their order, and their pointer.
 
     Examples:
         >>> logit = torch.tensor([-50.0, 50.0, 60.0])
-        >>> keep_most_likely(logit, torch.tensor([0, 3]), torch.tensor([2]))
+        >>> sample_particles(logit, torch.tensor([0, 3]), torch.tensor([2]))
         (tensor([1, 2]), tensor([0, 2]))
     """
     uniform = torch.rand(len(logit), generator=generator, device=logit.device)

@@ -12,12 +12,12 @@ from torch import Tensor
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.energy import energy_score
-from pyg_jets.nn.layers.fates import Fates, combine, true_fates
 from pyg_jets.nn.layers.jet_encoder import JetEncoder
 from pyg_jets.nn.layers.jet_summary import jet_momenta, jet_observables
-from pyg_jets.nn.layers.multiplicity import MultiplicityHead, MultiplicityLaw
+from pyg_jets.nn.layers.matching import Matching, match_particles, merge_particles
+from pyg_jets.nn.layers.multiplicity import MultiplicityDistribution, MultiplicityHead
 from pyg_jets.nn.layers.particle_scale import ParticleScale
-from pyg_jets.nn.layers.set_decoder import ResponseDecoder, keep_most_likely
+from pyg_jets.nn.layers.set_decoder import ResponseDecoder, sample_particles
 from pyg_jets.nn.layers.settle import settle
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import gather, segment_sum
@@ -25,8 +25,8 @@ from pyg_jets.ops import gather, segment_sum
 __all__ = ["ConditionalGraphVAE"]
 
 
-class _Known(NamedTuple):
-    """What is known of a batch of jets before the detector."""
+class _Encoded(NamedTuple):
+    """GEN jets as the encoder sees them: features of particles, pointer, features of jets."""
 
     h: Tensor
     ptr: Tensor
@@ -34,21 +34,22 @@ class _Known(NamedTuple):
 
 
 class ConditionalGraphVAE(VariationalAutoencoder):
-    r"""GEN → RECO: the particles of a jet after the detector, out of those before it.
+    r"""GEN → RECO: the particles of a jet after a detector, generated from those before it.
 
     .. math::
         z_j \sim \mathcal{N}(\mu(x_j), \sigma^2(x_j)), \quad n_j \sim p(n \mid z_j, x_j), \quad
         \hat x_{ji} = b_i + f(b_i, h_i, z_j, \varepsilon_i)
 
-    for the n particles that the detector sees, drawn by their learned chance to be seen. Others are
-    lost, or merged into their nearest neighbour, as those in one cell are: :math:`b_i` is what
-    comes of a particle with these, :math:`h_i` are features of an edge convolution. What the jet is
-    as a whole is drawn too, about the sum of these particles, and they are settled to it. Each draw
-    is another response.
+    for the n GEN particles that have a RECO particle, drawn by their learned probability. The other
+    GEN particles are lost, or merged into their nearest neighbour, as particles in one cell are:
+    :math:`b_i` is the momentum sum of a particle and those merged into it, :math:`h_i` are features
+    of an edge convolution. The jet's four-momentum is drawn as well, about the sum of the generated
+    particles, and these are rescaled to it. Each call of :meth:`sample` draws another response.
 
-    It learns its distribution, not only its mean, by the energy score
-    :math:`\operatorname{E}|\hat y - y| - \tfrac12 \operatorname{E}|\hat y - \hat y'|` of two draws
-    (J. Am. Stat. Assoc. 102 (2007) 359), which is least for the true distribution.
+    The loss terms are energy scores of two draws,
+    :math:`\operatorname{E}|\hat y - y| - \tfrac12 \operatorname{E}|\hat y - \hat y'|`
+    (J. Am. Stat. Assoc. 102 (2007) 359), which are minimal for the true distribution, not only for
+    the true mean.
 
     Args:
         columns: Columns of a particle, 3: (pT, η, φ) relative to the axis of GEN.
@@ -65,16 +66,16 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         - **x:** GEN ``[N, 3]``, **ptr:** ``[J + 1]``, **target:** RECO ``[M, 3]``,
           **target_ptr:** ``[J + 1]``
         - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction` with the terms
-          ``multiplicity`` (nats, averaged over jets), ``fates`` (nats, averaged over particles),
-          ``response`` (energy score of the particles that are seen) and ``jet`` (of pT, mass, η,
-          φ, width and dispersion of the jet, of each and of all), both in units of the spread of
-          RECO about GEN
+          ``multiplicity`` (nats, averaged over jets), ``matching`` (nats, averaged over particles),
+          ``response`` (energy score of the matched particles) and ``jet`` (energy score of pT,
+          mass, η, φ, width and dispersion of the jet, each alone and all together), both in units
+          of the standard deviation of RECO − GEN
 
     Examples:
         >>> x, ptr = torch.rand(7, 3) + 0.1, torch.tensor([0, 3, 7])
         >>> model = ConditionalGraphVAE(latent=4, channels=(8,), k=2)
         >>> sorted(model(x, ptr, x, ptr).terms)
-        ['fates', 'jet', 'multiplicity', 'response']
+        ['jet', 'matching', 'multiplicity', 'response']
         >>> x, ptr = model.sample(2, (x, ptr))
         >>> len(ptr), bool((x[:, 0] > 0).all())
         (3, True)
@@ -118,18 +119,18 @@ class ConditionalGraphVAE(VariationalAutoencoder):
 
     def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of each jet's latent, ``[J, latent]`` each."""
-        return self._latent(self._know(x, ptr))
+        return self._latent(self._encode(x, ptr))
 
-    def _know(self, x: Tensor, ptr: Tensor) -> _Known:
+    def _encode(self, x: Tensor, ptr: Tensor) -> _Encoded:
         check_finite_jets(x, ptr, "input")
         h, g = self.encoder(self.scale(x), ptr, x[:, 1:3], x)
-        return _Known(h, ptr, g)
+        return _Encoded(h, ptr, g)
 
-    def _latent(self, known: _Known) -> tuple[Tensor, Tensor]:
-        mean, log_var = self.posterior(known.g).chunk(2, 1)
+    def _latent(self, encoded: _Encoded) -> tuple[Tensor, Tensor]:
+        mean, log_var = self.posterior(encoded.g).chunk(2, 1)
         return mean, log_var.clamp(-12, 6)
 
-    def _law(self, jet: Tensor, logit: Tensor, ptr: Tensor) -> MultiplicityLaw:
+    def _multiplicity(self, jet: Tensor, logit: Tensor, ptr: Tensor) -> MultiplicityDistribution:
         expected = segment_sum(logit.detach().sigmoid().unsqueeze(1), ptr).squeeze(1)
         return self.multiplicity(jet, expected)
 
@@ -143,52 +144,64 @@ class ConditionalGraphVAE(VariationalAutoencoder):
     ) -> Reconstruction:
         """A draw of RECO for each GEN jet, and how well draws agree with the target."""
         target, target_ptr = self.targets(x, ptr, target, target_ptr)
-        known = self._know(x, ptr)
-        mean, log_var = self._latent(known)
-        fates = true_fates(x, ptr, target, target_ptr)
-        base, base_ptr = combine(x, ptr, fates.seen, fates.merged)
-        base, wanted = self.scale(base), self.scale(target)
-        made, matched = [], []
+        encoded = self._encode(x, ptr)
+        mean, log_var = self._latent(encoded)
+        matching = match_particles(x, ptr, target, target_ptr)
+        base, base_ptr = merge_particles(x, ptr, matching.gen, matching.merged)
+        base, true_points = self.scale(base), self.scale(target)
+        generated, matched = [], []
         for _ in range(2):
-            jet = torch.cat((self.draw(mean, log_var), known.g), 1)
-            logits = self.decoder.fates(known.h, jet, ptr)
-            law = self._law(jet, logits[:, 0], ptr)
-            made.append(self._make(x, known, jet, logits, law.sample()))
-            matched.append(self.decoder(base, known.h[fates.seen], jet, base_ptr))
-        of_jets = [jet_observables(*one) / self.spread for one in (*made, (target, target_ptr))]
+            jet = torch.cat((self.draw(mean, log_var), encoded.g), 1)
+            logits = self.decoder.matching_logits(encoded.h, jet, ptr)
+            multiplicity = self._multiplicity(jet, logits[:, 0], ptr)
+            generated.append(self._make(x, encoded, jet, logits, multiplicity.sample()))
+            matched.append(self.decoder(base, encoded.h[matching.gen], jet, base_ptr))
+        of_jets = [
+            jet_observables(*jets) / self.spread for jets in (*generated, (target, target_ptr))
+        ]
         terms = {
-            "multiplicity": -law.log_prob(target_ptr.diff()).mean(),
-            "fates": _surprise(logits, fates),
-            "response": energy_score(matched[0], matched[1], wanted[fates.found]),
+            "multiplicity": -multiplicity.log_prob(target_ptr.diff()).mean(),
+            "matching": _matching_loss(logits, matching),
+            "response": energy_score(matched[0], matched[1], true_points[matching.reco]),
             "jet": energy_score(*of_jets)
             + sum(energy_score(*(v[:, i : i + 1] for v in of_jets)) for i in range(6)),
         }
-        x, ptr = made[0]
+        x, ptr = generated[0]
         return Reconstruction(
-            self.scale(x), ptr, wanted, target_ptr, x, ptr, target, target_ptr, mean, log_var, terms
+            self.scale(x),
+            ptr,
+            true_points,
+            target_ptr,
+            x,
+            ptr,
+            target,
+            target_ptr,
+            mean,
+            log_var,
+            terms,
         )
 
     def _make(
         self,
         x: Tensor,
-        known: _Known,
+        encoded: _Encoded,
         jet: Tensor,
         logits: Tensor,
         n: Tensor,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Draw the fates of particles, and what is made of those that are seen."""
-        seen, _ = keep_most_likely(logits[:, 0], known.ptr, n, generator)
+        """Draw which particles have a RECO particle, and generate these."""
+        matched, _ = sample_particles(logits[:, 0], encoded.ptr, n, generator)
         drawn = torch.rand(len(x), generator=generator, device=x.device)
-        merged = (drawn < logits[:, 1].sigmoid()).index_fill(0, seen, False)
-        base, ptr = combine(x, known.ptr, seen, merged)
-        points = self.decoder(self.scale(base), known.h[seen], jet, ptr, generator)
-        return self._settled(x, known, jet, self.scale.particles(points), ptr, generator), ptr
+        merged = (drawn < logits[:, 1].sigmoid()).index_fill(0, matched, False)
+        base, ptr = merge_particles(x, encoded.ptr, matched, merged)
+        points = self.decoder(self.scale(base), encoded.h[matched], jet, ptr, generator)
+        return self._settled(x, encoded, jet, self.scale.particles(points), ptr, generator), ptr
 
     def _settled(
         self,
         x: Tensor,
-        known: _Known,
+        encoded: _Encoded,
         jet: Tensor,
         made: Tensor,
         ptr: Tensor,
@@ -196,7 +209,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
     ) -> Tensor:
         """Particles whose sum is a draw of what the jet is as a whole."""
         now = jet_momenta(made, ptr).to(x.dtype)
-        away = (now - jet_momenta(x, known.ptr).to(x.dtype)) / self.spread[:4]
+        away = (now - jet_momenta(x, encoded.ptr).to(x.dtype)) / self.spread[:4]
         shape = len(now), self.decoder.noise
         drawn = torch.randn(shape, generator=generator, device=x.device)
         change = self.whole(torch.cat((jet, away.clamp(-10, 10), drawn.to(x.dtype)), 1))
@@ -213,7 +226,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         n: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """RECO jets out of GEN jets.
+        """Generate RECO jets from GEN jets.
 
         Args:
             n_jets: How many; if there are fewer GEN jets, these are used again in turn.
@@ -234,19 +247,18 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         if n_jets != len(ptr) - 1:
             turn = torch.arange(n_jets, device=x.device) % (len(ptr) - 1)
             x, ptr = gather(x, ptr, turn)
-        known = self._know(x, ptr)
-        mean, log_var = self._latent(known)
-        jet = torch.cat((self.draw(mean, log_var, generator), known.g), 1)
-        logits = self.decoder.fates(known.h, jet, ptr)
-        n = self._law(jet, logits[:, 0], ptr).sample(generator) if n is None else n
-        return self._make(x, known, jet, logits, n, generator)
+        encoded = self._encode(x, ptr)
+        mean, log_var = self._latent(encoded)
+        jet = torch.cat((self.draw(mean, log_var, generator), encoded.g), 1)
+        logits = self.decoder.matching_logits(encoded.h, jet, ptr)
+        n = self._multiplicity(jet, logits[:, 0], ptr).sample(generator) if n is None else n
+        return self._make(x, encoded, jet, logits, n, generator)
 
 
-def _surprise(logits: Tensor, fates: Fates) -> Tensor:
-    """Cross entropy of the fates, averaged over particles."""
-    seen = torch.zeros_like(logits[:, 0]).index_fill(0, fates.seen, 1.0)
-    of_seen = F.binary_cross_entropy_with_logits(logits[:, 0], seen)
-    of_merged = F.binary_cross_entropy_with_logits(
-        logits[:, 1], fates.merged.to(logits.dtype), weight=1 - seen
-    )
-    return of_seen + of_merged
+def _matching_loss(logits: Tensor, matching: Matching) -> Tensor:
+    """Cross-entropies of being matched and of being merged if not, averaged over particles."""
+    matched = torch.zeros_like(logits[:, 0]).index_fill(0, matching.gen, 1.0)
+    merged = matching.merged.to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(
+        logits[:, 0], matched
+    ) + F.binary_cross_entropy_with_logits(logits[:, 1], merged, weight=1 - matched)

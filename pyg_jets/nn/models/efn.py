@@ -17,30 +17,50 @@ class EFN(nn.Module):
     r"""The energy flow network of `arXiv:1810.05165 <https://arxiv.org/abs/1810.05165>`_.
 
     .. math::
-        o_j = F\Big( \sum_{i \in j} z_i\, \Phi(\eta_i, \phi_i) \Big)
+        o_j = F\Big( \sum_{i \in j} z_i\, \Phi(\Delta\eta_i, \Delta\phi_i) \Big), \qquad
+        z_i = \frac{p_{T,i}}{p_{T,j}}
 
-    Particles count by their share :math:`z_i` of pT, and Φ sees directions alone: neither a soft
-    particle nor a collinear split changes the output. Shares must come as they are, neither as
-    logarithms nor shifted (``standardize=False`` for a :class:`~pyg_jets.training.Tagger`).
+    Φ maps the direction of each particle, relative to the jet axis, to a vector; the vectors of a
+    jet are summed with the particles' shares of its pT as weights; F maps the sum to logits. The
+    output is therefore infrared and collinear safe: a particle with :math:`z_i \to 0` has no
+    effect, and neither has splitting a particle into two in the same direction, as their shares
+    add up to its share. The example below shows the latter.
+
+    The shares have to reach the network unchanged. A logarithm of them is not linear in pT, and a
+    standardised share of a soft particle is not zero: train with ``standardize: false``.
 
     Args:
-        in_channels: Number of columns of ``x``, or -1 for any; only one of them is used.
-        weight: The column of ``x`` with the share of pT, such as ``ptrel``.
-        phi: Widths of the layers of Φ.
+        in_channels: Number of columns of ``x``, or -1 for any; only column ``weight`` is read.
+        weight: The column of ``x`` that holds the share of pT, such as ``ptrel``.
+        phi: Widths of the layers of Φ, which reads the two angles of a particle.
         f: Widths of the hidden layers of F.
-        out_channels: Number of logits: 1 for two classes.
-        dropout: Probability of dropping an activation of F in training.
+        out_channels: Number of logits: 1 for two classes, else one for each class.
+        dropout: Probability of zeroing an activation of F in training.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
 
     Shapes:
-        - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``, **pos:** ``[N, 2]``
-        - **output:** logits ``[J, out_channels]``
+        - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
+        - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
+        - **pos:** ``[N, 2]``, (Δη, Δφ) in radians
+        - **output:** logits ``[J, out_channels]``; an empty jet gives F(0)
+
+    Raises:
+        InputError: If ``weight`` is no column of ``x``, or ``pos`` is missing or has another shape.
 
     Examples:
+        Two jets of two particles and one particle. Splitting the last into halves changes nothing:
+
         >>> import torch
-        >>> x, pos, ptr = torch.rand(7, 1), torch.randn(7, 2), torch.tensor([0, 3, 7])
-        >>> EFN(phi=(8, 16), f=(8,))(x, ptr, pos).shape
+        >>> model = EFN(phi=(8, 16), f=(8,))
+        >>> z, pos = torch.tensor([[0.7], [0.3], [1.0]]), torch.tensor([[0.1, 0.0], [-0.2, 0.1]])
+        >>> pos = torch.cat((pos, torch.zeros(1, 2)))
+        >>> logits = model(z, torch.tensor([0, 2, 3]), pos)
+        >>> logits.shape
         torch.Size([2, 1])
+        >>> z = torch.tensor([[0.7], [0.3], [0.5], [0.5]])
+        >>> pos = torch.cat((pos, torch.zeros(1, 2)))
+        >>> torch.allclose(logits, model(z, torch.tensor([0, 2, 4]), pos))
+        True
     """
 
     def __init__(
@@ -65,22 +85,23 @@ class EFN(nn.Module):
         self.f = MLP(phi[-1], tuple(f), out_channels, activation=activation, dropout=dropout)
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Draw all weights again."""
         self.phi.reset_parameters()
         self.f.reset_parameters()
 
     def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
-        """Logits of each jet."""
+        """Return the logits of each jet."""
         if pos is None or pos.shape != (x.size(0), 2):
-            found = "none" if pos is None else list(pos.shape)
-            raise InputError(f"Expected pos of shape [{x.size(0)}, 2], but got {found}.")
+            shape = "none" if pos is None else list(pos.shape)
+            raise InputError(f"Expected pos of shape [{x.size(0)}, 2], but got {shape}.")
         if self.weight >= x.size(1):
             raise InputError(
                 f"Expected x with a column {self.weight} for the share of pT, but it has "
                 f"{x.size(1)} columns."
             )
-        share = x[:, self.weight : self.weight + 1]
-        return self.f(segment_sum(share * self.phi(pos), ptr))
+        share = x[:, self.weight : self.weight + 1]  # z: [N, 1]
+        summed = segment_sum(share * self.phi(pos), ptr)  # over the particles of a jet: [J, phi]
+        return self.f(summed)
 
     def __repr__(self) -> str:
         return (

@@ -18,24 +18,30 @@ class FCN(nn.Module):
     r"""A fully connected network on a jet's particles, flattened to one vector of fixed length.
 
     .. math::
-        z_j = \operatorname{MLP}(x_1 \oplus x_2 \oplus \dots \oplus x_P)
+        o_j = \operatorname{MLP}(x_1 \oplus x_2 \oplus \dots \oplus x_P)
 
-    The list is filled up with zeros, and cut, to ``max_particles``. It is the one model here with
-    a fixed length, and the only place where padding is made.
+    Each jet becomes a list of ``P = max_particles`` particles: longer jets are cut, shorter ones
+    are padded with zeros. The padding is made inside the model, as its input is ragged like that
+    of every other model.
 
     Args:
-        in_channels: Features of a particle, or -1 to take it from the first batch.
+        in_channels: Number of features of a particle, or -1 to take it from the first batch.
         max_particles: Length ``P`` of the list.
         hidden: Widths of the hidden layers.
-        out_channels: Number of logits: 1 for two classes.
-        dropout: Probability of dropping an activation in training.
+        out_channels: Number of logits: 1 for two classes, else one for each class.
+        dropout: Probability of zeroing an activation in training.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
-        order_by: Column of ``x`` by which particles are put in falling order before the list is
-            cut, for instance that of the pT (hardest first). Default: as they come.
+        order_by: Column of ``x`` by which particles are sorted in falling order before the list is
+            cut, such as that of the pT (hardest first). Default: the order of the input.
 
     Shapes:
-        - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``
+        - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
+        - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
+        - **pos:** ignored; directions are seen if they are among the features
         - **output:** logits ``[J, out_channels]``
+
+    Raises:
+        InputError: If ``max_particles`` or a width is below 1, or ``order_by`` is no column.
 
     Examples:
         >>> model = FCN(in_channels=3, max_particles=4, hidden=(16,))
@@ -67,22 +73,23 @@ class FCN(nn.Module):
         self.mlp = MLP(width, tuple(hidden), out_channels, activation, dropout)
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Draw all weights again."""
         self.mlp.reset_parameters()
 
     def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
-        """Logits of each jet; positions count only as far as they are features."""
+        """Return the logits of each jet."""
         check_ragged(x, ptr)
         if not torch.compiler.is_compiling():
             check_rising(ptr, len(x))
-        return self.mlp(self._flat(x, ptr))
+        return self.mlp(self.pad(x, ptr))
 
-    def _flat(self, x: Tensor, ptr: Tensor) -> Tensor:
+    def pad(self, x: Tensor, ptr: Tensor) -> Tensor:
+        """Return each jet's list of particles, padded and cut, ``[J, max_particles * F]``."""
         n_jets, jet = len(ptr) - 1, ptr_to_batch(ptr)
         if self.order_by is not None:
             x = x[falling(x[:, self.order_by], ptr)]
         place = torch.arange(len(x), device=x.device) - ptr[jet]
-        # One row more than the list takes what is cut off.
+        # One row beyond the end of each list takes the particles that are cut off.
         cell = jet * (self.max_particles + 1) + place.clamp(max=self.max_particles)
         padded = x.new_zeros(n_jets * (self.max_particles + 1), x.size(1)).index_copy(0, cell, x)
         return padded.view(n_jets, self.max_particles + 1, -1)[:, :-1].flatten(1)

@@ -21,23 +21,24 @@ from pyg_jets.ops import counts_to_ptr
 
 __all__ = ["GraphVAE"]
 
-#: Particles of a batch that are compared all with all.
-_FEW = 512
+#: Number of particles of a batch in the energy distance, which compares all pairs.
+_MAX_PAIRED = 512
 #: The least pT and mass of a jet (GeV).
 _LEAST = 1e-2
 
 
 class GraphVAE(VariationalAutoencoder):
-    r"""Jets as graphs, into a latent and out again, without a zero of padding.
+    r"""A variational autoencoder of jets of any multiplicity, without padding.
 
     .. math::
         z_j \sim \mathcal{N}(\mu(x_j), \sigma^2(x_j)), \quad n_j \sim p(n \mid z_j, y_j), \quad
         \hat x_{ji} = f(s_{ji}, z_j, n_j, y_j), \; i = 1 \dots n_j
 
-    The encoder does not depend on the order of particles; the decoder makes as many as the learned
-    multiplicity says, each out of its seed of noise (arXiv 1802.05384 does so with surfaces).
-    Particles made one by one do not add up to a jet: its pT, mass and axis are made of the latent
-    too, and the particles are moved, widened and scaled to them.
+    The encoder does not depend on the order of the particles. The decoder draws the multiplicity
+    from a learned distribution and decodes each particle from its own noise vector, as
+    arXiv:1802.05384 decodes surfaces. Particles that are decoded independently do not add up to a
+    jet, so the jet's pT, mass and axis are decoded from the latent too, and the particles are
+    rescaled to them.
 
     Args:
         columns: Columns of a particle: 3, (pT, η, φ) relative to the jet's axis, unless
@@ -108,8 +109,8 @@ class GraphVAE(VariationalAutoencoder):
         u = self.scale(x)
         pos = u if self.scale.coordinates == "plain" else x[:, 1:3]
         _, g = self.encoder(u, ptr, pos, x)
-        known = torch.cat((g, self.classes(y, len(ptr) - 1)), 1)
-        mean, log_var = self.posterior(known).chunk(2, 1)
+        conditions = torch.cat((g, self.classes(y, len(ptr) - 1)), 1)
+        mean, log_var = self.posterior(conditions).chunk(2, 1)
         return mean, log_var.clamp(-12, 6)
 
     def decode(
@@ -128,11 +129,13 @@ class GraphVAE(VariationalAutoencoder):
             seeds: Seeds ``[N, 1 + noise]`` of the particles. Default: drawn.
         """
         n = (ptr.diff() - self.multiplicity.mean) / self.multiplicity.deviation
-        known = torch.cat((z, self.classes(y, len(z)), n.unsqueeze(1)), 1)
-        x = self.scale.particles(self.decoder(known, ptr, seeds))
-        return x if self.whole is None else settle(x, ptr, self._as_a_whole(self.whole(known)))
+        conditions = torch.cat((z, self.classes(y, len(z)), n.unsqueeze(1)), 1)
+        x = self.scale.particles(self.decoder(conditions, ptr, seeds))
+        return (
+            x if self.whole is None else settle(x, ptr, self._jet_momentum(self.whole(conditions)))
+        )
 
-    def _as_a_whole(self, unit: Tensor) -> Tensor:
+    def _jet_momentum(self, unit: Tensor) -> Tensor:
         """pT, mass, η and φ of jets out of numbers of unit size."""
         summary = self.encoder.summary
         pt, mass, eta, phi = (unit * summary.width[:4] + summary.shift[:4]).unbind(1)
@@ -150,25 +153,25 @@ class GraphVAE(VariationalAutoencoder):
         target, target_ptr = self.targets(x, ptr, target, target_ptr)
         mean, log_var = self.encode(x, ptr, y)
         z = self.draw(mean, log_var) if self.training else mean
-        law = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
+        multiplicity = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
         made = self.decode(z, target_ptr, y)
-        terms = {"multiplicity": -law.log_prob(target_ptr.diff()).mean()}
-        terms |= self._out_of_prior(target, target_ptr, y)
+        terms = {"multiplicity": -multiplicity.log_prob(target_ptr.diff()).mean()}
+        terms |= self._prior_terms(target, target_ptr, y)
         points, wanted = self.scale(made), self.scale(target)
         return Reconstruction(
             points, target_ptr, wanted, target_ptr, made, target_ptr, target, target_ptr,
             mean, log_var, terms,
         )  # fmt: skip
 
-    def _out_of_prior(self, target: Tensor, ptr: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+    def _prior_terms(self, target: Tensor, ptr: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         """How far jets out of the prior are from the true ones, as two samples."""
         z = self.prior(len(ptr) - 1)
-        law = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
-        made_ptr = counts_to_ptr(law.sample())
+        multiplicity = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
+        made_ptr = counts_to_ptr(multiplicity.sample())
         x = self.decode(z, made_ptr, y)
         every = self.scale(x), self.scale(target)
-        few = [v[torch.randperm(len(v), device=v.device)[:_FEW]] for v in every]
-        marginal = -law.together().log_prob(ptr.diff()).mean()
+        few = [v[torch.randperm(len(v), device=v.device)[:_MAX_PAIRED]] for v in every]
+        marginal = -multiplicity.average().log_prob(ptr.diff()).mean()
         terms = {"marginal": marginal, "spectrum": energy_distance(*few)}
         if self.encoder.summary.physical:
             made = self.encoder.summary(x, made_ptr)
@@ -202,8 +205,8 @@ class GraphVAE(VariationalAutoencoder):
         """
         z = self.prior(n_jets, generator)
         if n is None:
-            law = self.multiplicity(torch.cat((z, self.classes(condition, n_jets)), 1))
-            n = law.sample(generator)
+            multiplicity = self.multiplicity(torch.cat((z, self.classes(condition, n_jets)), 1))
+            n = multiplicity.sample(generator)
         else:
             self._check_seen(n, n_jets)
         ptr = counts_to_ptr(n)

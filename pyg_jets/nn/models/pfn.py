@@ -15,25 +15,34 @@ class PFN(nn.Module):
     r"""The particle flow network of `arXiv:1810.05165 <https://arxiv.org/abs/1810.05165>`_.
 
     .. math::
-        z_j = F\Big( \sum_{i \in j} \Phi(x_i) \Big)
+        o_j = F\Big( \sum_{i \in j} \Phi(x_i) \Big)
 
-    Both Φ and F are stacks of linear layers, with a ReLU after each but the last of F. An empty
-    jet sums to zero. With ``norm`` a batch norm stands between the sum and F: the sum of many
-    particles is mostly the same for all jets, and training has less to undo where that is taken
-    away.
+    Φ maps the features of each particle to a vector, the vectors of a jet are summed, and F maps
+    the sum to logits, so that the output depends neither on the order nor on a fixed number of
+    particles. Φ and F are linear layers with an activation after each but the last of F.
+
+    With ``norm`` a batch norm stands between the sum and F. The sum over many particles is large
+    and similar for all jets; normalised, its differences between jets have unit size when training
+    begins.
 
     Args:
-        in_channels: Features of a particle, or -1 to take it from the first batch.
+        in_channels: Number of features of a particle, or -1 to take it from the first batch.
         phi: Widths of the layers of Φ.
         f: Widths of the hidden layers of F.
-        out_channels: Number of logits: 1 for two classes.
-        dropout: Probability of dropping an activation of F in training.
+        out_channels: Number of logits: 1 for two classes, else one for each class.
+        dropout: Probability of zeroing an activation of F in training.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
         norm: Whether to normalise the sum over the batch.
 
     Shapes:
-        - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``
-        - **output:** logits ``[J, out_channels]``
+        - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
+        - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
+        - **pos:** ignored; directions are seen if they are among the features
+        - **output:** logits ``[J, out_channels]``; an empty jet gives F(0)
+
+    Raises:
+        InputError: If a width is below 1, ``dropout`` is outside of [0, 1), or the activation is
+            unknown.
 
     Examples:
         >>> import torch
@@ -60,14 +69,14 @@ class PFN(nn.Module):
         self.f = MLP(phi[-1], tuple(f), out_channels, activation=activation, dropout=dropout)
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Draw all weights again."""
         self.phi.reset_parameters()
         if self.norm is not None:
             self.norm.reset_parameters()
         self.f.reset_parameters()
 
     def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
-        """Logits of each jet; positions count only as far as they are features."""
+        """Return the logits of each jet."""
         summed = self.phi(x, ptr)
         return self.f(summed if self.norm is None else self.norm(summed))
 
