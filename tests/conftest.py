@@ -38,3 +38,9 @@ def random_jets(n_jets: int = 20, seed: int = 0, counts=None) -> JetArray:
 def jets() -> JetArray:
     """Twenty random jets, one empty, one with one particle."""
     return random_jets()
+
+
+def at_epoch(epoch: int, transform, batch):
+    """What a transform makes of a batch in an epoch, as a loader would ask."""
+    transform.set_epoch(epoch)
+    return transform(batch)

@@ -18,8 +18,11 @@ class Stamp:
 
     needs_epoch = True
 
-    def __call__(self, batch, epoch):
-        batch.epoch = epoch
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __call__(self, batch):
+        batch.epoch = self.epoch
         return batch
 
 

@@ -9,6 +9,7 @@ from pyg_jets import JetArray
 from pyg_jets.columns import CANONICAL
 from pyg_jets.detector import Detector
 from pyg_jets.transforms import Detect
+from tests.conftest import at_epoch
 
 
 def sample(n=12, seed=0):
@@ -59,10 +60,10 @@ def test_a_batch_comes_apart_again():
 
 def test_epochs_differ_unless_they_are_fixed():
     jets = batch(sample())
-    first, second = (Detect("cms-like")(jets, epoch=e).x_target for e in (0, 1))
+    first, second = (at_epoch(e, Detect("cms-like"), jets).x_target for e in (0, 1))
     assert first.shape != second.shape or not torch.equal(first, second)
     fixed = Detect("cms-like", fixed=True)
-    assert torch.equal(fixed(jets, epoch=0).x_target, fixed(jets, epoch=1).x_target)
+    assert torch.equal(at_epoch(0, fixed, jets).x_target, at_epoch(1, fixed, jets).x_target)
 
 
 def test_the_hardest_are_kept():

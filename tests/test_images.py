@@ -86,7 +86,7 @@ def test_with_angles_keeps_all_else():
     transform = Resimulate("toy-rect", angles="random", variants=3, seed=5)
     other = transform.with_angles(8)
     assert repr(other) == "Resimulate(toy-rect, angles=8, seed=5)"
-    assert (transform.is_fixed, other.is_fixed) == (False, True)
+    assert (transform.needs_epoch, other.needs_epoch) == (True, False)
     assert repr(transform) == "Resimulate(toy-rect, angles='random', variants=3, seed=5)"
 
 

@@ -13,8 +13,20 @@ from torch_geometric.data import Batch
 
 from pyg_jets.columns import CANONICAL
 from pyg_jets.detector import Detector
-from pyg_jets.transforms import FEATURES, TAGGER_FEATURES, Compose, Features, Resimulate
-from tests.conftest import random_jets
+from pyg_jets.transforms import (
+    FEATURES,
+    TAGGER_FEATURES,
+    BatchTransform,
+    Compose,
+    Detect,
+    Features,
+    FlatWeights,
+    KNNGraph,
+    RadiusGraph,
+    Resimulate,
+)
+from pyg_jets.transforms.base import as_batch_transform
+from tests.conftest import at_epoch, random_jets
 
 TRANSFORMS = [
     Features(),
@@ -75,6 +87,59 @@ def test_only_empty_jets(transform):
     out = transform(batched(random_jets(counts=np.array([0, 0]))))
     assert out.x.shape[0] == 0
     assert torch.isfinite(out.pos).all()
+
+
+FACTS = ("needs_epoch", "pairs", "variants", "makes_features", "input_columns")
+
+
+@pytest.mark.parametrize(
+    ("transform", "facts"),
+    [
+        (Features(), (False, False, 1, True, CANONICAL)),
+        (Features(["d0"], columns=["d0"]), (False, False, 1, True, ("d0",))),
+        (Resimulate(angles=3), (False, False, 3, False, CANONICAL)),
+        (Resimulate(angles="random", variants=2), (True, False, 2, False, CANONICAL)),
+        (Resimulate(angles="random").with_angles(4), (False, False, 4, False, CANONICAL)),
+        (Detect(), (True, True, 1, True, CANONICAL)),
+        (Detect(fixed=True), (False, True, 1, True, CANONICAL)),
+        (FlatWeights(), (False, False, 1, False, None)),
+        (KNNGraph(), (False, False, 1, False, None)),
+        (RadiusGraph(0.4), (False, False, 1, False, None)),
+        (Compose([Resimulate(angles="random"), Features()]), (True, False, 8, True, CANONICAL)),
+        (Compose([FlatWeights(), Detect()]), (True, True, 1, True, None)),
+        (Compose([]), (False, False, 1, False, None)),
+        (as_batch_transform(copy.copy), (False, False, 1, False, None)),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, BatchTransform) else "",
+)
+def test_facts(transform, facts):
+    assert isinstance(transform, BatchTransform)
+    assert tuple(getattr(transform, name) for name in FACTS) == facts
+
+
+def test_facts_hold_for_what_comes_out(jets):
+    for transform in (*TRANSFORMS, Detect()):
+        out = transform(batched(jets))
+        assert out.num_graphs == transform.variants * len(jets)
+        assert ("x_target" in out) == transform.pairs
+
+
+def test_evaluation_and_detector():
+    random = Resimulate("jet-rect", angles="random", seed=3)
+    for transform in (random, Resimulate("jet-rect", angles=6, seed=3)):
+        assert repr(transform.for_evaluation()) == repr(Resimulate("jet-rect", 1, seed=3))
+    pairs = Detect()
+    assert pairs.for_evaluation() is pairs
+    assert (pairs.with_angles(4), Features().for_evaluation()) == (None, None)
+    assert Compose([Features(), random]).detector is random.detector
+    assert Features().detector is None
+
+
+def test_compose_sets_the_epoch(jets):
+    random = Resimulate(angles="random", variants=2)
+    later = at_epoch(5, Compose([random, Features()]), batched(jets))
+    assert torch.equal(later.angle, at_epoch(5, random, batched(jets)).angle)
+    assert not torch.equal(later.angle, at_epoch(0, random, batched(jets)).angle)
 
 
 def test_features_agree_with_vector(jets):
@@ -142,10 +207,10 @@ def test_resimulate_is_the_detector(jets):
 
 def test_random_angles_are_fresh_each_epoch_and_the_same_for_the_same_jet(jets):
     transform = Resimulate("cms-like", angles="random", variants=3)
-    first, again, later = (transform(batched(jets), epoch=e) for e in (0, 0, 1))
+    first, again, later = (at_epoch(e, transform, batched(jets)) for e in (0, 0, 1))
     assert torch.equal(first.x, again.x)
     assert not torch.equal(first.angle, later.angle)
-    shuffled = transform(batched(jets[::-1]), epoch=0)
+    shuffled = at_epoch(0, transform, batched(jets[::-1]))
     assert torch.equal(shuffled.angle.reshape(20, 3).flip(0), first.angle.reshape(20, 3))
     many = transform._angles(torch.arange(20_000), epoch=5).flatten()
     assert abs(many.mean() - math.pi) < 0.05
@@ -154,7 +219,8 @@ def test_random_angles_are_fresh_each_epoch_and_the_same_for_the_same_jet(jets):
 
 def test_fixed_angles_keep_their_response(jets):
     transform = Resimulate("cms-like", angles=2)
-    assert torch.equal(transform(batched(jets), epoch=0).x, transform(batched(jets), epoch=3).x)
+    first, later = (at_epoch(e, transform, batched(jets)) for e in (0, 3))
+    assert torch.equal(first.x, later.x)
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ class JetLoader(DataLoader):
             the data set names in ``follow_batch``, such as ``x_target`` of GEN/RECO pairs.
         exclude_keys: Attributes that are left out.
         batch_transform: Called with each whole batch, in the worker if there are any; returns a
-            batch. If its attribute ``needs_epoch`` is true it is called as
-            ``batch_transform(batch, epoch=epoch)``.
+            batch. If its attribute ``needs_epoch`` is true, its ``set_epoch(epoch)`` is called
+            before.
         **kwargs: What else ``torch.utils.data.DataLoader`` takes.
 
     Raises:
@@ -164,7 +164,7 @@ class _Source:
         if self.transform is None:
             return out
         if getattr(self.transform, "needs_epoch", False):
-            return self.transform(out, epoch=batch.epoch)
+            self.transform.set_epoch(batch.epoch)
         return self.transform(out)
 
     __getitem__ = __getitems__

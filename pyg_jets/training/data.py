@@ -158,7 +158,7 @@ class JetDataModule(lightning.LightningDataModule):
         )
 
     def _worth_remembering(self, jets: InMemoryDataset, transform: BaseTransform | None) -> bool:
-        if not isinstance(transform, Resimulate) or not transform.is_fixed:
+        if not isinstance(transform, Resimulate) or transform.needs_epoch:
             return False
         if self.remember is not None:
             return self.remember

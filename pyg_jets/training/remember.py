@@ -10,7 +10,7 @@ from torch_geometric.data import Batch
 from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.ops import gather
-from pyg_jets.transforms.batch import make_batch
+from pyg_jets.transforms.base import make_batch
 
 __all__ = ["Remember"]
 

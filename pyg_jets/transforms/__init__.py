@@ -1,6 +1,6 @@
 """PyG transforms, and batch transforms, which act on the whole gathered ``Batch``."""
 
-from pyg_jets.transforms.batch import Compose
+from pyg_jets.transforms.base import BatchTransform, Compose
 from pyg_jets.transforms.detect import Detect
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
 from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
@@ -10,6 +10,7 @@ from pyg_jets.transforms.weights import FlatWeights
 __all__ = [
     "FEATURES",
     "TAGGER_FEATURES",
+    "BatchTransform",
     "Compose",
     "Detect",
     "Features",

@@ -8,19 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
-from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import Detector
 from pyg_jets.errors import InputError
 from pyg_jets.ops import highest, ptr_to_batch
-from pyg_jets.transforms.batch import make_batch, ragged
+from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
 from pyg_jets.transforms.derive import Derived, derivable
 
 __all__ = ["Detect"]
 
 
-class Detect(BaseTransform):
+class Detect(BatchTransform):
     """Give each jet's particles before (GEN) and after the detector (RECO), about one axis.
 
     The target is the same jet seen by a detector, not clustered again; coordinates of both are
@@ -51,7 +50,10 @@ class Detect(BaseTransform):
         (torch.Size([1, 3]), [0, 1])
     """
 
-    needs_epoch = True
+    pairs = True
+    makes_features = True
+    input_columns = CANONICAL
+    detector: Detector
 
     def __init__(
         self,
@@ -66,13 +68,14 @@ class Detect(BaseTransform):
         self.name = detector if isinstance(detector, str) else repr(detector)
         known = [name for name in _COLUMNS if derivable(name, CANONICAL)]
         self.names = check_names(names, known, "column")
-        self.seed, self.fixed = seed, fixed
+        self.seed, self.fixed, self.needs_epoch = seed, fixed, not fixed
         for what, most in (("max_target", max_target), ("max_particles", max_particles)):
             if most is not None and most < 1:
                 raise InputError(f"Expected {what} of at least 1, but got {most}.")
         self.max_target, self.max_particles = max_target, max_particles
 
-    def __call__(self, data: Data, epoch: int = 0) -> Batch:
+    def forward(self, data: Data) -> Batch:
+        """Return the pairs of ``data`` (one graph or a batch)."""
         x, ptr = ragged(data)
         if x.size(1) != len(CANONICAL):
             raise InputError(
@@ -83,7 +86,7 @@ class Detect(BaseTransform):
         ids = data.jet_id.reshape(-1) if "jet_id" in data else torch.arange(n_jets)
         seen, seen_ptr = self.detector.simulate_tensors(
             x, ptr, ids, torch.zeros(n_jets, 1, dtype=torch.float64, device=x.device),
-            seed=self.seed, epoch=0 if self.fixed else epoch,
+            seed=self.seed, epoch=0 if self.fixed else self.epoch,
         )  # fmt: skip
         axis = Derived(_columns(x), ptr, axis=self.detector.axis)
         about = {name: axis[f"jet_{name}"] for name in ("pt", "eta", "phi")}
@@ -102,9 +105,9 @@ class Detect(BaseTransform):
         batch._inc_dict["x_target"] = torch.zeros(n_jets, dtype=torch.int64)
         return batch
 
-    def forward(self, data: Data) -> Batch:
-        """The pairs of epoch 0."""
-        return self(data)
+    def for_evaluation(self) -> Detect:
+        """Itself: pairs are made of all jets."""
+        return self
 
     def _made(self, x: Tensor, ptr: Tensor, about: dict[str, Any]) -> Tensor:
         particles = Derived(_columns(x), ptr, about, self.detector.axis)

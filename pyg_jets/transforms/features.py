@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, PARTICLE, check_names
 from pyg_jets.errors import InputError
-from pyg_jets.transforms.batch import ragged
+from pyg_jets.transforms.base import BatchTransform, ragged
 from pyg_jets.transforms.derive import Derived, derivable
 
 __all__ = ["FEATURES", "TAGGER_FEATURES", "Features"]
@@ -36,7 +35,7 @@ _CLIP = 5.0
 FEATURES = tuple(name for name in PARTICLE if derivable(name, CANONICAL))
 
 
-class Features(BaseTransform):
+class Features(BatchTransform):
     r"""Replace the columns of each particle by the features that a network reads.
 
     Relative features refer to the E-scheme axis of the particles at hand, so after a detector they
@@ -66,6 +65,8 @@ class Features(BaseTransform):
         3
     """
 
+    makes_features = True
+
     def __init__(
         self,
         names: Sequence[str] = TAGGER_FEATURES,
@@ -73,7 +74,7 @@ class Features(BaseTransform):
         axis: str = "jet",
         columns: Sequence[str] = CANONICAL,
     ):
-        self.columns = tuple(columns)
+        self.columns = self.input_columns = tuple(columns)
         (self.axis,) = check_names((axis,), ("jet", "origin"), "axis")
         known = [n for n in PARTICLE if derivable(n, self.columns, axis)]
         known += [n for n in self.columns if n not in known]

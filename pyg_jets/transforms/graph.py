@@ -8,16 +8,16 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
-from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import to_undirected
 
 from pyg_jets.errors import InputError
 from pyg_jets.ops import counts_to_ptr, knn_graph, radius_graph
+from pyg_jets.transforms.base import BatchTransform
 
 __all__ = ["KNNGraph", "RadiusGraph"]
 
 
-class _Graph(BaseTransform):
+class _Graph(BatchTransform):
     force_undirected: bool
 
     @abstractmethod

@@ -9,14 +9,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
-from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import Detector, rotate_image
 from pyg_jets.detector.random import uniforms
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
-from pyg_jets.transforms.batch import make_batch, ragged
+from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
 from pyg_jets.transforms.derive import positions
 
 __all__ = ["Resimulate"]
@@ -25,7 +24,7 @@ _STRUCTURE = ("x", "pos", "batch", "ptr")
 _WHEN = ("before", "after")
 
 
-class Resimulate(BaseTransform):
+class Resimulate(BatchTransform):
     """Rotate each jet before the detector, and let the detector see every variant anew.
 
     Variants of a jet stand together; ``variant_of`` is the index of their jet in the incoming
@@ -61,7 +60,8 @@ class Resimulate(BaseTransform):
         (24, [0, 0, 0, 0, 0, 0, 0, 0, 1])
     """
 
-    needs_epoch = True
+    input_columns = CANONICAL
+    detector: Detector
 
     def __init__(
         self,
@@ -86,8 +86,10 @@ class Resimulate(BaseTransform):
                 f"angles={angles!r}, variants={variants!r}."
             )
         self.angles, self.variants, self.seed = angles, count, seed
+        self.needs_epoch = angles == "random"
 
-    def __call__(self, data: Data, epoch: int = 0) -> Batch:
+    def forward(self, data: Data) -> Batch:
+        """Return the variants of ``data`` (one graph or a batch), those of a jet together."""
         x, ptr = ragged(data)
         if x.size(1) != len(CANONICAL):
             raise InputError(
@@ -96,7 +98,7 @@ class Resimulate(BaseTransform):
             )
         n_jets = len(ptr) - 1
         ids = data.jet_id if "jet_id" in data else torch.arange(n_jets, device=x.device)
-        epoch = 0 if self.is_fixed else epoch
+        epoch = self.epoch if self.needs_epoch else 0
         angles = self._angles(ids, epoch)
         out, out_ptr = self._seen(x, ptr, ids.reshape(-1), angles, epoch)
         per_jet = self._repeat(data, n_jets)
@@ -107,19 +109,14 @@ class Resimulate(BaseTransform):
         pos = positions(out, out_ptr, CANONICAL, self.detector.axis)
         return make_batch({"x": out, "pos": pos}, per_jet, out_ptr)
 
-    def forward(self, data: Data) -> Batch:
-        """The variants at epoch 0."""
-        return self(data)
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether every epoch sees the same variants."""
-        return self.angles != "random"
+    def for_evaluation(self) -> Resimulate:
+        """The un-rotated jet as the detector sees it."""
+        return self.with_angles(1)
 
     def with_angles(self, angles: int, rotate: str | None = None) -> Resimulate:
-        """The same view at equal steps of a turn, un-rotated first."""
+        """The same view at equal steps over the full turn, un-rotated first."""
         other = copy.copy(self)
-        other.angles = other.variants = angles
+        other.angles, other.variants, other.needs_epoch = angles, angles, False
         (other.rotate,) = check_names((rotate or self.rotate,), _WHEN, "moment to rotate")
         return other
 

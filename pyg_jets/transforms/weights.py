@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
+from pyg_jets.transforms.base import BatchTransform
 
 __all__ = ["FlatWeights"]
 
 
-class FlatWeights(BaseTransform):
+class FlatWeights(BatchTransform):
     r"""Give each jet a ``weight`` that makes its class flat in a few jet columns.
 
     Classes of jets differ in pT and η because they are produced differently, which is nothing that

@@ -129,7 +129,8 @@ def detector_draws(given: Given, n_jets: int, most: int | None, seed: int, blind
         if blind > 1:
             other = axis[torch.randperm(n_jets, generator=shuffle)]
             batch.x[:, 1] = eta + (other - axis)[jet]
-        seen = detect(batch, epoch=number)
+        detect.set_epoch(number)
+        seen = detect(batch)
         return Jets(seen.x_target, seen.x_target_ptr)
 
     return draw
