@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from pyg_jets.errors import FolderInUseError
-from pyg_jets.files import read_json
+from pyg_jets.runs import PROVENANCE, is_finished, load_run
 
 __all__ = ["demo"]
 
@@ -49,9 +49,9 @@ def demo(args: argparse.Namespace, command: str) -> None:
 
 def _is_finished(run: Path, args: argparse.Namespace) -> bool:
     """Whether an arm of the demo is done; refuse one that was made of other jets."""
-    if not (run / "metrics.json").exists():
+    if not is_finished(run):
         return False
-    made = read_json(run / "provenance.json")
+    made = load_run(run, only=(PROVENANCE,)).provenance
     there, asked = (made["seed"], made["content"]["n_jets"]), (args.seed, args.jets)
     if there != asked:
         raise FolderInUseError(

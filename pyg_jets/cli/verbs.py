@@ -9,6 +9,7 @@ from typing import Any
 
 from pyg_jets.errors import InputError
 from pyg_jets.provenance import invocation
+from pyg_jets.runs import SCAN
 
 __all__ = ["VERBS"]
 
@@ -37,7 +38,7 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    scans = [(folder / "scan.json").exists() for folder in args.runs]
+    scans = [(folder / SCAN).exists() for folder in args.runs]
     if any(scans) and not all(scans):
         raise InputError("Expected runs or scans, but got both: report them one after the other.")
     if args.results is None and args.notes is not None:

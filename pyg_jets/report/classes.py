@@ -13,7 +13,7 @@ import numpy as np
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.compare import DRAWS, SEED, paired, titled
-from pyg_jets.report.load import Run
+from pyg_jets.runs import Run
 
 __all__ = ["ClassComparison", "ClassDifference", "Classifier", "class_comparisons"]
 

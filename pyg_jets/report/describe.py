@@ -7,8 +7,8 @@ from typing import Any
 
 from pyg_jets.report.classes import ClassComparison, Classifier
 from pyg_jets.report.compare import Comparison, Contender
-from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, count, duration, listed
+from pyg_jets.runs import METRICS, Run
 
 __all__ = [
     "default_title",
@@ -132,7 +132,7 @@ def _machine(machine: dict[str, Any]) -> str:
 
 
 def inconsistencies(what: str, found: Iterable[tuple[Contender | Classifier, float]]) -> list[str]:
-    """Numbers of ``metrics.json`` that the predictions do not bear out.
+    """Numbers of a run's metrics that the predictions do not bear out.
 
     Args:
         what: The metric, ``"AUC"`` or ``"accuracy"``.
@@ -143,7 +143,7 @@ def inconsistencies(what: str, found: Iterable[tuple[Contender | Classifier, flo
         said = one.run.metrics.get(f"test/{what.lower()}") if one.run else None
         if said is not None and abs(said - value) > 1e-3:
             told.append(
-                f"{one.title}: metrics.json says {what} {said:.4f}, the predictions "
+                f"{one.title}: {METRICS} says {what} {said:.4f}, the predictions "
                 f"{value:.4f}; this page uses the predictions."
             )
     return told

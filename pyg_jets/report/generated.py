@@ -14,13 +14,11 @@ from pyg_jets.errors import InputError
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.features import feature_distances, jet_features, particle_features
-from pyg_jets.report.load import Run, load_run
+from pyg_jets.runs import CONFIG, GENERATED, HISTORY, METRICS, PROVENANCE, Run, load_run
 
-__all__ = ["JETS", "Generated", "is_generated", "load_generated"]
+__all__ = ["Generated", "is_generated", "load_generated"]
 
-#: The file that a generator's test leaves.
-JETS = "generated.parquet"
-_FILES = ("config.yaml", "metrics.json", "metrics.csv", "provenance.json")
+_FILES = (CONFIG, METRICS, HISTORY, PROVENANCE)
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Generated:
 
 def is_generated(folder: str | Path) -> bool:
     """Whether a run folder is that of a generator."""
-    return (Path(folder) / JETS).is_file()
+    return (Path(folder) / GENERATED).is_file()
 
 
 def load_generated(folders: Iterable[str | Path]) -> list[Generated]:
@@ -107,12 +105,12 @@ def _load(folder: Path) -> Generated:
     run = load_run(folder, _FILES)
     if not is_generated(folder):
         raise InputError(
-            f"{folder} has no {JETS}: give the folders of generators that were tested, or those of "
-            "taggers, not both."
+            f"{folder} has no {GENERATED}: give the folders of generators that were tested, or "
+            "those of taggers, not both."
         )
-    jets = read_parquet(folder / JETS)
+    jets = read_parquet(folder / GENERATED)
     if "stage" not in jets.jets:
-        raise InputError(f"{folder / JETS} has no jet column stage: test the run again.")
+        raise InputError(f"{folder / GENERATED} has no jet column stage: test the run again.")
     stages = {}
     for number, name in enumerate(STAGES):
         at = np.flatnonzero(jets.jets["stage"] == number)
@@ -120,7 +118,7 @@ def _load(folder: Path) -> Generated:
             stages[name] = jets[at[np.argsort(jets.ids[at], kind="stable")]]
     if lacking := {"input", "target", "made"} - set(stages):
         raise InputError(
-            f"{folder / JETS} has no jets of the stage {', '.join(sorted(lacking))}: test the run "
-            "again."
+            f"{folder / GENERATED} has no jets of the stage {', '.join(sorted(lacking))}: "
+            "test the run again."
         )
     return Generated(run, stages)

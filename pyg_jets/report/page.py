@@ -23,11 +23,11 @@ from pyg_jets.report.figures.images import PIXELS
 from pyg_jets.report.figures.roc import FEWEST
 from pyg_jets.report.figures.style import network_colour
 from pyg_jets.report.folder import MARKER, PAGE, claim, render, write_page
-from pyg_jets.report.load import Run, load_runs
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import Picture, pictures
 from pyg_jets.report.rows import Row
 from pyg_jets.report.table import EFFICIENCIES, csv_text, rows, verdicts
+from pyg_jets.runs import Run, load_runs
 
 __all__ = ["MARKER", "PAGE", "make_report"]
 

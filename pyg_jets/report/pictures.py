@@ -29,9 +29,9 @@ from pyg_jets.report.figures.training import (
     training_size,
     with_history,
 )
-from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, estimate
 from pyg_jets.report.samples import Variants, detected, label_of, pairs, showpiece, variants
+from pyg_jets.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.classes import ClassDifference, Classifier
 from pyg_jets.report.compare import Contender, Difference, beyond_two_errors
-from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import count, duration, estimate
+from pyg_jets.runs import Run
 
 __all__ = ["Row", "order", "training"]
 

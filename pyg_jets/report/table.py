@@ -11,9 +11,9 @@ from pyg_jets.metrics import Estimate
 from pyg_jets.report.class_table import class_block, class_rows
 from pyg_jets.report.classes import ClassComparison, class_comparisons
 from pyg_jets.report.compare import Comparison, Contender, beyond_two_errors, comparisons
-from pyg_jets.report.load import load_runs
 from pyg_jets.report.numbers import class_name, columns_text, count, estimate
 from pyg_jets.report.rows import Row, order, training
+from pyg_jets.runs import load_runs
 
 __all__ = ["EFFICIENCIES", "csv_text", "rows", "summary_table", "verdicts"]
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from pyg_jets import __version__
 from pyg_jets.errors import InputError
-from pyg_jets.files import claim_folder, dask_client, require, write_aside, write_json
+from pyg_jets.files import claim_folder, dask_client, require
 from pyg_jets.provenance import moment
+from pyg_jets.runs import SCAN, Points
 from pyg_jets.scan.check import check_sweep
 from pyg_jets.scan.command import command_line, point_words
 from pyg_jets.scan.interrupt import ended_quietly
-from pyg_jets.scan.points import Points, point_hash
+from pyg_jets.scan.points import point_hash
 from pyg_jets.scan.progress import Progress
 from pyg_jets.scan.propose import Proposals
 from pyg_jets.scan.sweep import Sweep, read_sweep
@@ -27,7 +28,6 @@ from pyg_jets.training.words import flatten_words, join_options
 
 __all__ = ["folder_of", "scan"]
 
-MARKER = "scan.json"
 #: What a point is run with unless the sweep file says otherwise.
 _QUIET = {"--trainer.enable_progress_bar": "false", "--trainer.logger": "false", "--samples": "0"}
 #: Seconds between two looks at a point that another scan runs.
@@ -80,7 +80,7 @@ def scan(
     require("distributed", "scan")
     folder = folder_of(file, out)
     run = _Scan(sweep, Points(folder.resolve()), workers or os.cpu_count() or 1, seed, count)
-    _record(claim_folder(folder, MARKER, "a scan"), sweep, command)
+    _record(claim_folder(folder, SCAN, "a scan"), sweep, command)
     return run(lambda: dask_client(scheduler, run.workers, memory_limit=0))
 
 
@@ -107,10 +107,7 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
         "version": __version__,
         "date": moment(),
     }
-    text = sweep.path.read_bytes()
-    write_json(folder / MARKER, record)
-    with write_aside(folder / "sweep.yaml") as part:
-        part.write_bytes(text)
+    Points(folder).write_scan(record, sweep.path.read_bytes())
 
 
 def job_words(sweep: Sweep, point: dict[str, Any]) -> list[str]:

@@ -15,11 +15,11 @@ from typing import Any
 
 from pyg_jets.errors import InputError
 from pyg_jets.files import locked
-from pyg_jets.scan.points import Points
+from pyg_jets.runs import LOG, METRICS, Points, is_finished
+from pyg_jets.scan.points import setting_hash
 
 __all__ = ["Job", "run_point"]
 
-_LOG = "log.txt"
 #: Trainings share seeds, streams and the working directory of their process.
 _ONE = threading.Lock()
 
@@ -80,10 +80,10 @@ def _failed_meanwhile(record: Mapping[str, Any], job: Job) -> bool:
 
 
 def _run(points: Points, job: Job, start: float) -> dict[str, Any]:
-    folder = points.begin(job.name, job.parameters, job.words)
+    folder = points.begin(job.name, job.parameters, job.words, setting_hash(job.words))
     stopper = _train(job, folder)
-    if not (folder / "metrics.json").exists():
-        raise RuntimeError("The training ended without metrics.json: was it interrupted?")
+    if not is_finished(folder):
+        raise RuntimeError(f"The training ended without {METRICS}: was it interrupted?")
     facts = {"seconds": round(time.perf_counter() - start, 2), "stopped_early": bool(stopper)}
     return points.write(job.name, job.parameters, "finished", **facts)
 
@@ -92,7 +92,7 @@ def _failed(points: Points, job: Job, error: Exception, start: float) -> dict[st
     text = f"{type(error).__name__}: {error}"
     facts = {"error": text, "seconds": round(time.perf_counter() - start, 2)}
     with contextlib.suppress(OSError):  # on a full disk even that may not be written
-        with (points.folder(job.name) / _LOG).open("a") as log:
+        with (points.folder(job.name) / LOG).open("a") as log:
             log.write("".join(traceback.format_exception(error)))
         return points.write(job.name, job.parameters, "failed", **facts)
     return {"hash": job.name, "parameters": dict(job.parameters), "status": "failed", **facts}
@@ -113,12 +113,12 @@ def _train(job: Job, folder: Path) -> bool:
     if job.early is not None and job.goal is not None:
         callbacks = [StopEarly(folder, *job.goal, job.early)]
     with (
-        (folder / _LOG).open("w") as log,
+        (folder / LOG).open("w") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
     ):
         try:
             main([*job.words, f"--run={folder}"], callbacks=callbacks)
         except SystemExit as error:  # of a parser
-            raise InputError(f"The command line is refused (see {folder / _LOG}).") from error
+            raise InputError(f"The command line is refused (see {folder / LOG}).") from error
     return any(stopper.stopped for stopper in callbacks)

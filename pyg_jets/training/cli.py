@@ -27,6 +27,7 @@ from lightning.pytorch.cli import (
 from pyg_jets.datasets import JetDataset
 from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import write_aside
+from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, PREDICTED, is_finished
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generated import write_generated
 from pyg_jets.training.generator import Generator
@@ -65,7 +66,7 @@ class SaveRunConfig(SaveConfigCallback):
         if stage != "fit" or not trainer.is_global_zero:
             return
         text = self.parser.dump(self.config, skip_none=False)
-        with write_aside(Path(trainer.default_root_dir) / "config.yaml") as part:
+        with write_aside(Path(trainer.default_root_dir) / CONFIG) as part:
             part.write_text(text)
 
 
@@ -79,7 +80,7 @@ class JetCLI(LightningCLI):
         for name, kind, default, text in (
             ("task", str, task, "what is trained: tag, or generate"),
             ("title", str | None, None, "what a report calls this run (default: its folder)"),
-            ("arm", str | None, None, "the arm of a study that this run belongs to"),
+            ("labels", dict[str, str], {}, "names and texts that tell this run from others"),
             ("samples", int, 200, "test jets kept before and after the detector, for pictures"),
             ("tree", list[str], list(TREE), "observables that the tree baseline reads"),
             ("overwrite", bool, False, "write over a run that is there"),
@@ -123,7 +124,11 @@ class JetCLI(LightningCLI):
         trainer = super().instantiate_trainer(**kwargs)
         trainer.callbacks.append(  # type: ignore[attr-defined]  # set by a connector
             RunFolder(
-                config.run, config.title, samples=config.samples, arm=config.arm, tree=config.tree
+                config.run,
+                config.title,
+                samples=config.samples,
+                labels=config.labels,
+                tree=config.tree,
             )
         )
         trainer.callbacks += _further_callbacks.get()  # type: ignore[attr-defined]
@@ -132,7 +137,7 @@ class JetCLI(LightningCLI):
     def after_predict(self) -> None:
         """Write the jets that were made."""
         if isinstance(self.model, Generator):
-            path = Path(self._sub().run) / "predicted.parquet"
+            path = Path(self._sub().run) / PREDICTED
             path.parent.mkdir(parents=True, exist_ok=True)
             write_generated(self.model, path, ("made",))
             print(path)
@@ -190,14 +195,14 @@ def _seed_sample(config: Any) -> None:
 
 
 def _refuse_to_write_over(folder: Path, continues: bool) -> None:
-    if (folder / "metrics.json").exists():
+    if is_finished(folder):
         raise FolderInUseError(
             f"{folder} holds a finished run: give another --run, or --overwrite=true."
         )
-    if (folder / "config.yaml").exists() and not continues:
+    if (folder / CONFIG).exists() and not continues:
         raise FolderInUseError(
-            f"{folder} holds a run that was stopped: continue it with --ckpt_path={folder}/"
-            "checkpoints/last.ckpt, or give another --run, or --overwrite=true."
+            f"{folder} holds a run that was stopped: continue it with "
+            f"--ckpt_path={folder / LAST_CHECKPOINT}, or give another --run, or --overwrite=true."
         )
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,14 @@ from pyg_jets import __version__
 from pyg_jets.files import write_aside, write_json
 from pyg_jets.io import write_parquet
 from pyg_jets.provenance import invocation, moment, versions
+from pyg_jets.runs import (
+    GENERATED,
+    HISTORY,
+    METRICS,
+    PREDICTIONS,
+    PROVENANCE,
+    SAMPLES,
+)
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generated import write_generated
 from pyg_jets.training.generator import Generator
@@ -37,8 +45,8 @@ _PAUSE = 2.0
 class RunFolder(lightning.Callback):
     """Write metrics, predictions, samples and provenance of a run into its folder.
 
-    ``metrics.csv`` grows by a row a validation; ``metrics.json``, ``predictions.parquet``,
-    ``samples.parquet`` and ``provenance.json`` are written when the test ends.
+    The history grows by a row with each validation; metrics, predictions, samples and provenance
+    are written when the test ends. :mod:`pyg_jets.runs` names the files and reads them.
 
     Args:
         folder: The run's folder.
@@ -46,7 +54,7 @@ class RunFolder(lightning.Callback):
         command: The command that made it, for the record. Default: this process's.
         samples: Number of test jets kept before and after the detector.
         variants: Number of these that are kept with their rotated variants.
-        arm: The arm of a study that the run belongs to.
+        labels: Names and texts that tell the run from others, such as ``{"loss": "focal"}``.
         tree: The observables that the tree baseline reads.
     """
 
@@ -57,13 +65,13 @@ class RunFolder(lightning.Callback):
         command: str | None = None,
         samples: int = 200,
         variants: int = 20,
-        arm: str | None = None,
+        labels: Mapping[str, str] | None = None,
         tree: Sequence[str] = TREE,
     ):
         self.folder, self.tree = Path(folder), tuple(tree)
         self.title = title or self.folder.name
         self.command = command or invocation()
-        self.samples, self.variants, self.arm = samples, variants, arm
+        self.samples, self.variants, self.labels = samples, variants, dict(labels or {})
         self.written = 0.0
         self.rows: list[dict[str, Any]] = []
         self.trained = 0.0
@@ -79,7 +87,7 @@ class RunFolder(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Keep the rows of the epochs that a continued run has behind it."""
-        path = self.folder / "metrics.csv"
+        path = self.folder / HISTORY
         if trainer.current_epoch > 0 and path.exists():
             with path.open(newline="") as stream:
                 rows = list(csv.DictReader(stream))
@@ -106,7 +114,7 @@ class RunFolder(lightning.Callback):
     @rank_zero_only
     def _write_rows(self) -> None:
         names = dict.fromkeys(name for row in self.rows for name in row)
-        with write_aside(self.folder / "metrics.csv") as part, part.open("w", newline="") as stream:
+        with write_aside(self.folder / HISTORY) as part, part.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, list(names))
             writer.writeheader()
             writer.writerows(self.rows)
@@ -125,23 +133,23 @@ class RunFolder(lightning.Callback):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         if isinstance(pl_module, Tagger):
-            predictions = self.folder / "predictions.parquet"
+            predictions = self.folder / PREDICTIONS
             write_predictions(pl_module, data, predictions, self.tree)
             if self.samples:
                 kept = samples(data, self.samples, self.variants)
-                write_parquet(kept, self.folder / "samples.parquet")
+                write_parquet(kept, self.folder / SAMPLES)
         elif isinstance(pl_module, Generator):
-            write_generated(pl_module, self.folder / "generated.parquet")
+            write_generated(pl_module, self.folder / GENERATED)
         else:
             return
-        write_json(self.folder / "provenance.json", self._provenance(trainer, pl_module, data))
+        write_json(self.folder / PROVENANCE, self._provenance(trainer, pl_module, data))
         found = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
             if name.startswith("test/")
         }
         found |= self._best(trainer)
-        write_json(self.folder / "metrics.json", found)
+        write_json(self.folder / METRICS, found)
 
     def _best(self, trainer: lightning.Trainer) -> dict[str, float]:
         """The validation's numbers where the checkpoint's monitor was best."""
@@ -171,7 +179,7 @@ class RunFolder(lightning.Callback):
             "content": data.dataset.content,
             "level": getattr(data.dataset, "level", None),
             "classes": list(data.dataset.classes),
-            "arm": self.arm,
+            "labels": self.labels,
             "tree": list(self.tree),
             "weights": None if data.weights is None else repr(data.weights),
             "sample": dataclasses.asdict(data.sample),

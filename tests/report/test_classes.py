@@ -23,8 +23,8 @@ from pyg_jets.report.compare import DRAWS, SEED, comparisons
 from pyg_jets.report.describe import default_title
 from pyg_jets.report.figures.confusion import confusion_size, draw_confusion
 from pyg_jets.report.figures.style import style
-from pyg_jets.report.load import load_run, load_runs
 from pyg_jets.report.page import csv_text
+from pyg_jets.runs import load_run, load_runs
 from tests.report.conftest import CLASSES, write_class_run
 from tests.report.test_page import Page
 

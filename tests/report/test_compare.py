@@ -12,8 +12,8 @@ from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
 from pyg_jets.report import summary_table
 from pyg_jets.report.compare import DRAWS, SEED, beyond_two_errors, comparisons
-from pyg_jets.report.load import load_runs
 from pyg_jets.report.table import csv_text, verdicts
+from pyg_jets.runs import load_runs
 from tests.report.conftest import ARMS, write_run
 
 

@@ -15,8 +15,8 @@ from scipy.stats import binomtest
 from pyg_jets.report.compare import Contender, comparisons
 from pyg_jets.report.figures.dependence import bins_of, draw_dependence, measure
 from pyg_jets.report.figures.style import png, style
-from pyg_jets.report.load import load_run, load_runs
 from pyg_jets.report.pictures import pictures
+from pyg_jets.runs import load_run, load_runs
 from tests.report.conftest import write_run
 
 ONE_SIGMA = 0.6826894921370859

@@ -18,8 +18,8 @@ from pyg_jets.report.compare import comparisons
 from pyg_jets.report.figures.graph import NEIGHBOURS, draw_graph, jet_graph
 from pyg_jets.report.figures.jet import KINDS
 from pyg_jets.report.figures.style import png, style
-from pyg_jets.report.load import load_run
 from pyg_jets.report.samples import pairs, variants
+from pyg_jets.runs import load_run
 from tests.report.conftest import jet_like, samples
 
 

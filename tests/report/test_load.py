@@ -10,7 +10,7 @@ import pytest
 
 from pyg_jets.io import write_parquet
 from pyg_jets.report import make_report, summary_table
-from pyg_jets.report.load import load_run, load_runs
+from pyg_jets.runs import load_run, load_runs
 from tests.report.conftest import jet_like
 
 LOGITS = ("score_0", "score_1", "score_2")

@@ -15,11 +15,11 @@ from pyg_jets.report.figures.cells import Curve, Panel, draw_cells
 from pyg_jets.report.references import broken_symmetry
 from pyg_jets.report.scan import scan_table
 from pyg_jets.report.scan.cells import cells_of
-from pyg_jets.report.scan.load import load_scan
 from pyg_jets.report.scan.search import searched, settings
 from pyg_jets.report.scan.statements import statements
 from pyg_jets.report.scan.tables import cells_csv, grids, points_csv
 from pyg_jets.report.scan.words import verdict_text
+from pyg_jets.runs import load_scan
 from tests.report.scans import write_cell, write_point, write_scan, write_search, write_study
 
 COLUMNS = ["arm", "network", "detector", "n_train", "bootstraps", "auc", "auc_err", "auc_std",

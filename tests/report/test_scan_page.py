@@ -15,7 +15,7 @@ from pyg_jets.report import artefacts, pictures
 from pyg_jets.report.folder import MARKER
 from pyg_jets.report.pictures import Picture
 from pyg_jets.report.scan import make_scan_report, scan_table, write_results
-from pyg_jets.report.scan.load import load_scan
+from pyg_jets.runs import load_scan
 from tests.report.scans import write_cell, write_point, write_scan, write_search, write_study
 from tests.report.test_page import Page
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pyg_jets import metrics
 from pyg_jets.cli import main as pyg_jets
-from pyg_jets.report.load import Run, load_run
+from pyg_jets.runs import Run, load_run
 from tests.results import comparison_page as page
 from tests.results.comparison_costs import costs
 from tests.results.comparison_data import FOLDER, kept, module, runs

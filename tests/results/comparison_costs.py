@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from pyg_jets.losses import ClassificationLoss
-from pyg_jets.report.load import load_run
+from pyg_jets.runs import load_run
 from pyg_jets.training import Tagger
 from tests.results.comparison_data import module, network_of, runs, some
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pyg_jets.datasets import PythiaJets
 from pyg_jets.files import read_json, write_json
 from pyg_jets.ops import gather
-from pyg_jets.report.load import Run, load_run
+from pyg_jets.runs import Run, load_run
 from pyg_jets.training import JetDataModule
 from pyg_jets.transforms import FlatWeights, Resimulate
 

@@ -12,10 +12,10 @@ import numpy as np
 import pyg_jets
 from pyg_jets.metrics import Estimate, Interval, rejection_interval
 from pyg_jets.report.compare import Comparison, Contender, comparisons
-from pyg_jets.report.load import Run
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import pictures
 from pyg_jets.report.table import verdicts
+from pyg_jets.runs import Run
 
 __all__ = ["write"]
 

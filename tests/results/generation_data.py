@@ -20,7 +20,7 @@ from pyg_jets.jets import JetArray
 from pyg_jets.loader import JetLoader
 from pyg_jets.metrics.features import jet_features
 from pyg_jets.ops import highest
-from pyg_jets.report.load import Run, load_run
+from pyg_jets.runs import Run, load_run
 from pyg_jets.transforms import Detect
 from tests.results.comparison_data import kept as kept_in
 

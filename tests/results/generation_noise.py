@@ -11,7 +11,7 @@ import numpy as np
 from pyg_jets.metrics.features import feature_distances, jet_features
 from pyg_jets.metrics.generation import Jets as Checked
 from pyg_jets.metrics.generation import efp_features, fpd, w1m, w1p
-from pyg_jets.report.load import load_run
+from pyg_jets.runs import load_run
 from tests.results.generation_data import FOLDER, Jets, kept, ragged, stages
 from tests.results.generation_measures import MOST, Sample
 

@@ -8,9 +8,10 @@ import time
 import pytest
 import yaml
 
+from pyg_jets.runs import Points
 from pyg_jets.scan import engine, read_sweep, worker
 from pyg_jets.scan.engine import _make_data, _Scan, job_words
-from pyg_jets.scan.points import Points, point_hash, setting_hash
+from pyg_jets.scan.points import point_hash, setting_hash
 from pyg_jets.scan.progress import Progress
 from pyg_jets.scan.sweep import Metric
 from pyg_jets.scan.worker import Job, run_point
@@ -78,7 +79,7 @@ def test_a_setting_is_the_same_for_samples_and_seeds(tmp_path):
     assert setting_hash(words) == setting_hash(["fit", "--lr=1"])
     assert setting_hash(words) != setting_hash(["fit", "--lr=2"])
     points = Points(tmp_path)
-    points.begin("p", {}, words)
+    points.begin("p", {}, words, setting_hash(words))
     assert points.write("p", {}, "finished")["setting"] == setting_hash(words)
 
 

@@ -79,7 +79,11 @@ def test_an_agents_run_is_logged_offline_and_syncs(tmp_path, agent_words):
     ran, run = run_as_agent(tmp_path, agent_words)
     assert ran.returncode == 0, ran.stderr
     made = json.loads((run / "provenance.json").read_text())
-    assert (made["n_train"], made["detector"], made["arm"]) == (60, "toy-rect", "pre-inv")
+    assert (made["n_train"], made["detector"], made["labels"]) == (
+        60,
+        "toy-rect",
+        {"arm": "pre-inv"},
+    )
     assert made["sample"]["replica"] == 1
     history, exits = synced(run)
     assert exits == [0]

@@ -12,7 +12,7 @@ from pyg_jets import JetArray
 from pyg_jets.cli import main
 from pyg_jets.io import write_parquet
 from pyg_jets.report import summary_table
-from pyg_jets.report.load import load_run
+from pyg_jets.runs import load_run
 
 
 def settings(folder):

@@ -8,7 +8,7 @@ import numpy as np
 
 from pyg_jets.report.figures.style import network_colour
 from pyg_jets.report.figures.training import best_epoch
-from pyg_jets.report.load import Run
+from pyg_jets.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

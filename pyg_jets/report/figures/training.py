@@ -10,7 +10,7 @@ import numpy as np
 from pyg_jets.report.classes import Classifier
 from pyg_jets.report.compare import Contender
 from pyg_jets.report.figures.style import label, network_colour
-from pyg_jets.report.load import Run
+from pyg_jets.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

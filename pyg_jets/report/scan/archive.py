@@ -7,12 +7,12 @@ import io
 import tarfile
 from collections.abc import Sequence
 
-from pyg_jets.report.scan.load import Scan
+from pyg_jets.runs import METRICS, POINT, PROVENANCE, SCAN, SWEEP, Scan
 
 __all__ = ["archive"]
 
 #: What of a point is kept: not its checkpoints, predictions and logs.
-_KEPT = ("point.json", "metrics.json", "provenance.json")
+_KEPT = (POINT, METRICS, PROVENANCE)
 
 
 def archive(scans: Sequence[Scan]) -> bytes:
@@ -31,7 +31,7 @@ def archive(scans: Sequence[Scan]) -> bytes:
         for scan in scans:
             root = scan.folder.resolve()
             names = [f"points/{one.name}/{kept}" for one in scan.finished for kept in _KEPT]
-            for name in ["scan.json", "sweep.yaml", *sorted(names)]:
+            for name in [SCAN, SWEEP, *sorted(names)]:
                 if (root / name).is_file():
                     _add(tar, f"{root.name}/{name}", (root / name).read_bytes())
     return stream.getvalue()

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.references import broken_symmetry
-from pyg_jets.report.scan.load import Point
+from pyg_jets.runs import Point
 
 __all__ = [
     "ARMS",
@@ -141,7 +141,7 @@ def key_of(point: Point) -> Key:
     known = point.run.provenance
     size = (point.sample.get("jets") if point.sample.get("folds") else None) or known.get("n_train")
     network, detector = (str(known.get(name) or "") for name in ("network_name", "detector"))
-    return point.arm, network, detector, int(size or 0)
+    return point.labels.get("arm", ""), network, detector, int(size or 0)
 
 
 def cells_of(points: Iterable[Point]) -> list[Cell]:

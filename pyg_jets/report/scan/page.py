@@ -11,10 +11,10 @@ from pyg_jets.report.folder import PAGE, claim, render, write_page
 from pyg_jets.report.pictures import Picture
 from pyg_jets.report.scan import parts, pictures, words
 from pyg_jets.report.scan.cells import Cell, cells_of
-from pyg_jets.report.scan.load import Scan, load_scan
 from pyg_jets.report.scan.search import Setting, is_study, searched, settings
 from pyg_jets.report.scan.statements import statements
 from pyg_jets.report.scan.tables import cells_csv, grids, points_csv
+from pyg_jets.runs import Scan, load_scan
 
 __all__ = ["make_scan_report"]
 

@@ -11,11 +11,11 @@ from pyg_jets.report.figures.style import network_colour
 from pyg_jets.report.numbers import count, duration
 from pyg_jets.report.scan import words
 from pyg_jets.report.scan.cells import Cell
-from pyg_jets.report.scan.load import Scan
 from pyg_jets.report.scan.numbers import deviation, number
 from pyg_jets.report.scan.search import Setting, is_study, searched, short_names, told
 from pyg_jets.report.scan.statements import Contrast, Statement
 from pyg_jets.report.scan.tables import Entry, Grid, detector_name
+from pyg_jets.runs import Scan
 
 __all__ = ["best", "best_card", "cards", "grid", "heading", "resampled", "statement"]
 

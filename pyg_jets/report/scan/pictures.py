@@ -14,9 +14,9 @@ from pyg_jets.report.figures.cells import Curve, Panel, cells_size, draw_cells
 from pyg_jets.report.figures.points import Cloud, draw_points, points_size
 from pyg_jets.report.pictures import Picture, picture
 from pyg_jets.report.scan.cells import Cell
-from pyg_jets.report.scan.load import Scan
 from pyg_jets.report.scan.search import Setting, is_study, searched, short_names, told
 from pyg_jets.report.scan.tables import detector_name
+from pyg_jets.runs import Scan
 
 __all__ = ["artefacts", "artefacts_command", "of_search", "of_study"]
 
@@ -80,7 +80,7 @@ def of_search(scan: Scan, tried: Sequence[Setting]) -> dict[str, Picture]:
     if not names or not points:
         return {}
     short = short_names(names)
-    groups = tuple(point.arm for point in points) if is_study(points) else ()
+    groups = tuple(point.labels.get("arm", "") for point in points) if is_study(points) else ()
     cloud = Cloud(
         {short[name]: [_number(p.parameters.get(name)) for p in points] for name in names},
         np.array([value_of[point.name] for point in points]),

@@ -12,11 +12,11 @@ from pyg_jets.report.pictures import Picture
 from pyg_jets.report.scan import parts, pictures, words
 from pyg_jets.report.scan.archive import archive
 from pyg_jets.report.scan.cells import Cell, cells_of
-from pyg_jets.report.scan.load import Point, Scan, load_scan
 from pyg_jets.report.scan.numbers import deviation, number
 from pyg_jets.report.scan.search import searched
 from pyg_jets.report.scan.statements import Statement, statements
 from pyg_jets.report.scan.tables import Grid, cells_csv, detector_name, grids
+from pyg_jets.runs import Point, Scan, load_scan
 
 __all__ = ["write_results"]
 
@@ -97,7 +97,7 @@ def _points(scans: Sequence[Scan]) -> list[Point]:
     """All finished points of the study, each once."""
     points = {point.name: point for scan in scans for point in scan.finished}
     what = ", ".join(str(scan.folder) for scan in scans) or "no folder"
-    known = [point for point in points.values() if point.arm]
+    known = [point for point in points.values() if point.labels.get("arm")]
     if mixed := searched(known):
         raise InputError(
             f"Expected one setting for each cell of a study, but in {what} cells vary "

@@ -12,12 +12,10 @@ from typing import Any
 
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.scan.cells import Key, key_of, mean_of
-from pyg_jets.report.scan.load import Point, Scan
+from pyg_jets.runs import Point, Scan, repeats_training
 
 __all__ = ["Setting", "is_study", "searched", "settings", "short_names", "told"]
 
-#: Last parts of the names of parameters that repeat a training rather than change it.
-_REPEATS = {"replica", "resample", "fold", "folds", "seed", "seed_everything"}
 #: What varies if nothing does that the sweep file names.
 _FILES = "the content of configuration files"
 #: How a configuration writes a class.
@@ -50,7 +48,7 @@ class Setting:
 
 def is_study(points: Sequence[Point]) -> bool:
     """Whether the points belong to the arms of a study."""
-    return any(point.arm for point in points)
+    return any(point.labels.get("arm") for point in points)
 
 
 def searched(points: Sequence[Point]) -> list[str]:
@@ -69,7 +67,7 @@ def searched(points: Sequence[Point]) -> list[str]:
         value = json.dumps(point.parameters[name], default=str) if name in point.parameters else ""
         seen[name, key_of(point) if study else None].add(value)
     varied = dict.fromkeys(name for (name, _), values in seen.items() if len(values) > 1)
-    found = [name for name in varied if name.rpartition(".")[2] not in _REPEATS]
+    found = [name for name in varied if not repeats_training(name)]
     return found or [_FILES] * (study and _edited(points))
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.numbers import columns_text, count
 from pyg_jets.report.scan.cells import Cell, minus
-from pyg_jets.report.scan.load import Point
 from pyg_jets.report.scan.numbers import number
+from pyg_jets.runs import Point
 
 __all__ = [
     "Entry",

@@ -8,11 +8,11 @@ from pathlib import Path
 from pyg_jets.report.numbers import columns_text, count, duration
 from pyg_jets.report.scan import words
 from pyg_jets.report.scan.cells import cells_of
-from pyg_jets.report.scan.load import Scan, load_scan
 from pyg_jets.report.scan.numbers import number
 from pyg_jets.report.scan.search import Setting, is_study, searched, settings, short_names, told
 from pyg_jets.report.scan.statements import statements
 from pyg_jets.report.scan.tables import grids, table_text
+from pyg_jets.runs import Scan, load_scan
 
 __all__ = ["scan_table"]
 

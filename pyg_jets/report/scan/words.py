@@ -10,10 +10,10 @@ from pyg_jets.report import describe
 from pyg_jets.report.compare import beyond_two_errors
 from pyg_jets.report.numbers import count, duration, listed
 from pyg_jets.report.scan.cells import Cell
-from pyg_jets.report.scan.load import BROKEN, Point, Scan
 from pyg_jets.report.scan.numbers import number
 from pyg_jets.report.scan.search import searched, short_names
 from pyg_jets.report.scan.statements import Statement
+from pyg_jets.runs import BROKEN, Point, Scan
 
 __all__ = [
     "CAPTIONS",

@@ -1,25 +1,48 @@
-"""The points of a scan as a report reads them: few and small files of each."""
+"""The folder of a scan and its points: each a run folder, named by what it runs.
+
+:class:`Points` writes them, :func:`load_scan` reads them.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pyg_jets.errors import InputError, MissingFileError
-from pyg_jets.files import read_json
-from pyg_jets.report.load import Run, load_run
+from pyg_jets.files import read_json, write_aside, write_json
+from pyg_jets.provenance import moment
+from pyg_jets.runs.names import METRICS, POINT, PROVENANCE, SCAN, SWEEP
+from pyg_jets.runs.run import Run, load_run, metric_value
 
-__all__ = ["BROKEN", "MARKER", "Point", "Scan", "load_scan"]
+__all__ = ["BROKEN", "Point", "Points", "Scan", "load_scan", "repeats_training"]
 
-#: The file that makes a folder a scan, and the one that makes a run folder a point.
-MARKER, POINT = "scan.json", "point.json"
 #: The status of a point of which a file is missing or cut short.
 BROKEN = "broken"
-_READ = ("metrics.json", "provenance.json")
+_READ = (METRICS, PROVENANCE)
+#: Last parts of the names of options that repeat a training rather than change it.
+_REPEATS = {"replica", "resample", "fold", "folds", "seed", "seed_everything"}
+
+
+def repeats_training(option: str) -> bool:
+    """Whether an option only repeats a training: its seeds, and which training jets it draws.
+
+    The number of training jets, ``data.sample.jets``, is none of these.
+
+    Args:
+        option: The dotted name of an option, with or without dashes before it.
+
+    Examples:
+        >>> [repeats_training(n) for n in ("seed_everything", "--data.sample.fold", "model.seed")]
+        [True, True, True]
+        >>> [repeats_training(n) for n in ("data.sample.jets", "data.batch_size")]
+        [False, False]
+    """
+    return option.lstrip("-").rpartition(".")[2] in _REPEATS
 
 
 @dataclass(frozen=True)
@@ -59,9 +82,9 @@ class Point:
         return str(self.record.get("date") or "")
 
     @property
-    def arm(self) -> str:
-        """The arm of a study that it belongs to; empty for none."""
-        return str(self.run.provenance.get("arm") or "")
+    def labels(self) -> Mapping[str, str]:
+        """Labels of its run."""
+        return self.run.labels
 
     @property
     def sample(self) -> Mapping[str, Any]:
@@ -85,13 +108,8 @@ class Point:
         return "fresh" if self.sample.get("resample") is None else "resample"
 
     def value(self, metric: str) -> float | None:
-        """A metric as the test found it, else the last one of the training; None without."""
-        found = self.run.metrics.get(metric)
-        if found is None and (self.run.folder / "metrics.csv").is_file():
-            history = load_run(self.run.folder, only=("metrics.csv",)).history
-            seen = [v for v in history.get(metric, ()) if math.isfinite(v)]
-            found = seen[-1] if seen else None
-        return None if found is None or not math.isfinite(found) else float(found)
+        """A metric of its run, see :func:`~pyg_jets.runs.metric_value`."""
+        return metric_value(self.run, metric)
 
 
 def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -135,7 +153,7 @@ class Scan:
     @property
     def sweep(self) -> str:
         """The text of the sweep file; empty if there is none."""
-        path = self.folder / "sweep.yaml"
+        path = self.folder / SWEEP
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     @cached_property
@@ -159,13 +177,13 @@ def load_scan(folder: str | Path) -> Scan:
         ValueError: If it has no point, or its ``scan.json`` is broken.
     """
     folder = Path(folder)
-    if not (folder / MARKER).is_file():
+    if not (folder / SCAN).is_file():
         raise MissingFileError(
-            f"{folder} has no {MARKER}: give the folder of a scan, such as runs/scans/NAME."
+            f"{folder} has no {SCAN}: give the folder of a scan, such as runs/scans/NAME."
         )
-    record = read_json(folder / MARKER)
+    record = read_json(folder / SCAN)
     if not isinstance(record, dict):
-        raise InputError(f"Expected names and values in {folder / MARKER}, but got {record!r:.40}.")
+        raise InputError(f"Expected names and values in {folder / SCAN}, but got {record!r:.40}.")
     root = folder / "points"
     found = sorted(p for p in root.glob("[!.]*") if p.is_dir()) if root.is_dir() else []
     if not found:
@@ -188,3 +206,100 @@ def _point(folder: Path) -> Point:
     except (ValueError, AttributeError) as error:
         # the folder's name would tell apart errors that are the same
         return Point(Run(folder), status=BROKEN, error=str(error).replace(f"{folder}/", ""))
+
+
+class Points:
+    """The points of a scan that is being run: written whole, or moved aside.
+
+    Args:
+        scan: The scan's folder.
+    """
+
+    def __init__(self, scan: str | Path):
+        self.scan = Path(scan)
+        self.root = self.scan / "points"
+
+    def folder(self, name: str) -> Path:
+        """The folder of a point."""
+        return self.root / name
+
+    def record(self, name: str) -> dict[str, Any]:
+        """What is known of a point; empty for one that is not there or was cut short."""
+        try:
+            return dict(read_json(self.folder(name) / POINT))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def is_finished(self, name: str) -> bool:
+        """Whether a point was run to its end."""
+        return self.record(name).get("status") == "finished"
+
+    def names(self) -> list[str]:
+        """Names of all points that were begun, in alphabetical order."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and p.name[0] != ".")
+
+    def finished(self) -> Iterator[dict[str, Any]]:
+        """The records of the finished points."""
+        for name in self.names():
+            record = self.record(name)
+            if record.get("status") == "finished":
+                yield record
+
+    def begin(
+        self, name: str, parameters: Mapping[str, Any], words: Sequence[str], setting: str = ""
+    ) -> Path:
+        """A new folder for a point; what was left of it goes aside.
+
+        Args:
+            name: The point's name, a hash of what it runs.
+            parameters: Its parameters by dotted name.
+            words: The arguments after ``pyg-jets`` that it runs.
+            setting: A hash of what it runs that all repetitions of its training share.
+        """
+        folder = self.folder(name)
+        if folder.exists():
+            self._move_aside(folder)
+        folder.mkdir(parents=True)
+        self.write(name, parameters, "running", words=list(words), setting=setting)
+        return folder
+
+    def write(self, name: str, parameters: Mapping[str, Any], status: str, **facts: Any) -> dict:
+        """Write a point's record, and return it."""
+        earlier = self.record(name)
+        words = facts.pop("words", None) or earlier.get("words", [])
+        setting = facts.pop("setting", None) or earlier.get("setting", "")
+        record = {
+            "hash": name,
+            "parameters": dict(parameters),
+            "command": shlex.join(["pyg-jets", *words]),
+            "words": words,
+            "setting": setting,
+            "status": status,
+            "error": None,
+            "seconds": None,
+            "stopped_early": False,
+            "date": moment(),
+            **facts,
+        }
+        write_json(self.folder(name) / POINT, record)
+        return record
+
+    def _move_aside(self, folder: Path) -> None:
+        aside = self.scan / "aside"
+        aside.mkdir(exist_ok=True)
+        number = 1
+        while (target := aside / f"{folder.name}-{number}").exists():
+            number += 1
+        os.rename(folder, target)
+
+    def value(self, name: str, metric: str) -> float | None:
+        """A metric of a point, see :func:`~pyg_jets.runs.metric_value`."""
+        return metric_value(self.folder(name), metric)
+
+    def write_scan(self, record: Mapping[str, Any], sweep: bytes) -> None:
+        """Write the scan's own record, and the sweep file as it is run."""
+        write_json(self.scan / SCAN, dict(record))
+        with write_aside(self.scan / SWEEP) as part:
+            part.write_bytes(sweep)

@@ -1,8 +1,13 @@
-"""Run folders as a report reads them."""
+"""`load_run`: the folder of a run as plain data, without a network or a trainer.
+
+The weights of a run are read by :func:`pyg_jets.training.load_tagger` and
+:func:`pyg_jets.training.load_generator`.
+"""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,17 +21,26 @@ from pyg_jets.files import content_hash, read_json
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.inputs import scores_and_labels, several_classes
+from pyg_jets.runs.names import (
+    CONFIG,
+    GENERATED,
+    HISTORY,
+    METRICS,
+    PREDICTIONS,
+    PROVENANCE,
+    SAMPLES,
+)
 
-__all__ = ["Predictions", "Run", "load_run", "load_runs"]
+__all__ = ["FILES", "Predictions", "Run", "is_finished", "load_run", "load_runs", "metric_value"]
 
 #: The files of a run folder, and what a page lacks without each.
 FILES = {
-    "config.yaml": "the configuration",
-    "metrics.json": "the spread over variants",
-    "metrics.csv": "the training curves",
-    "provenance.json": "the provenance",
-    "predictions.parquet": "the test scores",
-    "samples.parquet": "the pictures of jets",
+    CONFIG: "the configuration",
+    METRICS: "the spread over variants",
+    HISTORY: "the training curves",
+    PROVENANCE: "the provenance",
+    PREDICTIONS: "the test scores",
+    SAMPLES: "the pictures of jets",
 }
 _KEYS = ("jet_id", "label")
 
@@ -88,6 +102,17 @@ class Run:
         return str(self.provenance.get("title") or self.name)
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of the run, such as the setting that it stands for in a comparison.
+
+        Version 0.1 had one label, ``arm``.
+        """
+        labels = _mapping(self.provenance.get("labels"))
+        if arm := self.provenance.get("arm"):
+            labels = {"arm": arm, **labels}
+        return {str(name): str(text) for name, text in labels.items()}
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; of two, the background's comes first."""
         names, n = self.provenance.get("classes"), self.n_classes
@@ -132,6 +157,42 @@ def _mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+def is_finished(folder: str | Path) -> bool:
+    """Whether a run folder holds the metrics of a test, which are written last.
+
+    Examples:
+        >>> is_finished("no/such/folder")
+        False
+    """
+    return (Path(folder) / METRICS).is_file()
+
+
+def metric_value(run: Run | str | Path, name: str) -> float | None:
+    """The value of a metric of a run: that of the test, else the last one of the training.
+
+    Args:
+        run: The run, or its folder, which may be unfinished or damaged.
+        name: The metric, such as ``"test/auc"`` or ``"val/loss"``.
+
+    Returns:
+        The number; ``None`` if the run has none, or none that is finite.
+    """
+    run = run if isinstance(run, Run) else _read_if_whole(Path(run), METRICS)
+    value = run.metrics.get(name)
+    if value is None:
+        history = run.history or _read_if_whole(run.folder, HISTORY).history
+        finite = [v for v in history.get(name, ()) if math.isfinite(v)]
+        value = finite[-1] if finite else None
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _read_if_whole(folder: Path, name: str) -> Run:
+    try:
+        return load_run(folder, only=(name,))
+    except InputError:
+        return Run(folder)
+
+
 def load_runs(folders: Iterable[str | Path]) -> list[Run]:
     """Read run folders in the order given, each once.
 
@@ -143,8 +204,8 @@ def load_runs(folders: Iterable[str | Path]) -> list[Run]:
     if not any(run.predictions for run in runs):
         what = ", ".join(str(run.folder) for run in runs) or "no folder"
         raise InputError(
-            f"Expected at least one finished run, with a predictions.parquet (or, of "
-            f"generators, a generated.parquet), but got {what}: "
+            f"Expected at least one finished run, with a {PREDICTIONS} (or, of "
+            f"generators, a {GENERATED}), but got {what}: "
             "train and test a run first."
         )
     return runs
@@ -171,12 +232,12 @@ def load_run(folder: str | Path, only: Collection[str] | None = None) -> Run:
             "Give the folder of one run, not the one above."
         )
     readers = {
-        "config": ("config.yaml", _read_yaml),
-        "metrics": ("metrics.json", _read_object),
-        "history": ("metrics.csv", _read_history),
-        "provenance": ("provenance.json", _read_object),
-        "predictions": ("predictions.parquet", _read_predictions),
-        "samples": ("samples.parquet", _read_samples),
+        "config": (CONFIG, _read_yaml),
+        "metrics": (METRICS, _read_object),
+        "history": (HISTORY, _read_history),
+        "provenance": (PROVENANCE, _read_object),
+        "predictions": (PREDICTIONS, _read_predictions),
+        "samples": (SAMPLES, _read_samples),
     }
     wanted = here if only is None else here & set(only)
     found: dict[str, Any] = {
