@@ -31,7 +31,7 @@ from pyg_jets.provenance import invocation, moment
 from pyg_jets.studies.page import Page
 
 if TYPE_CHECKING:
-    from pyg_jets.report.scan.load import Scan
+    from pyg_jets.runs import Scan
 
 __all__ = ["Study", "StudyRun", "list_studies", "run_study", "unpacked", "write_pages"]
 
@@ -215,7 +215,7 @@ class StudyRun:
         Raises:
             MissingFileError: If the scan has not been run, and the run only reads.
         """
-        from pyg_jets.report.scan.load import load_scan
+        from pyg_jets.runs import load_scan
         from pyg_jets.scan.engine import scan
 
         folder = self.scan_folder(sweep)
@@ -230,7 +230,7 @@ class StudyRun:
 
     def scans(self) -> list[Scan]:
         """The scans of this run that are there, in the order of the study's sweep files."""
-        from pyg_jets.report.scan.load import load_scan
+        from pyg_jets.runs import load_scan
 
         return [load_scan(f) for stem in self.sweeps if (f := self.scan_folder(stem)).is_dir()]
 
