@@ -17,9 +17,9 @@ from pyg_jets.errors import InputError
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
+from pyg_jets.io.file_type import check_file
 from pyg_jets.io.hdf5 import dataset_of, names_of, open_hdf5
 from pyg_jets.io.padded import unpad
-from pyg_jets.io.sniff import check_file
 
 __all__ = ["LHCJets"]
 

@@ -21,8 +21,8 @@ from pyg_jets.errors import InputError
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
+from pyg_jets.io.file_type import check_file, refusal
 from pyg_jets.io.flat import FlatWriter
-from pyg_jets.io.sniff import check_file, refusal
 
 __all__ = ["MNISTSuperpixels"]
 

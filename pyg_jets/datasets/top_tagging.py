@@ -10,61 +10,46 @@ from typing import Any
 from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
 from pyg_jets.datasets.splits import SPLITS
-from pyg_jets.errors import InputError
+from pyg_jets.io.hdf5 import open_hdf5, pandas_table, read_rows
 from pyg_jets.io.padded import unpad
-from pyg_jets.io.pandas_table import PandasTable
 
 __all__ = ["TopTagging"]
 
 _N_PARTICLES = 200
-_COLUMNS = {"px": "PX", "py": "PY", "pz": "PZ", "e": "E"}
-_PUBLISHED = ("e", "px", "py", "pz")
-_LABEL = "is_signal_new"
-_TRUTH = ("truthE", "truthPX", "truthPY", "truthPZ")
-#: The published order of the columns, for files whose own names cannot be read.
-_ORDER = (
-    *(f"{name}_{i}" for i in range(_N_PARTICLES) for name in map(_COLUMNS.get, _PUBLISHED)),
-    *_TRUTH,
-    "ttv",
-    _LABEL,
-)
+_COLUMNS = ("e", "px", "py", "pz")  # of each particle, in the published order
+#: The published order of the columns, by the blocks in which pandas stores them.
+_BLOCKS = {
+    "values_block_0": (
+        *(f"{name.upper()}_{i}" for i in range(_N_PARTICLES) for name in _COLUMNS),
+        *("truthE", "truthPX", "truthPY", "truthPZ"),
+    ),
+    "values_block_1": ("ttv", "is_signal_new"),
+}
 
 
 @dataclass(frozen=True)
 class TopTaggingReader(Reader):
     """Reads the pandas tables."""
 
-    key = tuple(_COLUMNS)
+    key = ("px", "py", "pz", "e")
 
     def given(self, path: Path) -> Given:
-        return Given(tuple(_COLUMNS))
+        return Given(self.key)
 
     def chunks(
         self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
     ) -> Iterator[Chunk]:
-        padded = [f"{_COLUMNS[n]}_{i}" for i in range(_N_PARTICLES) for n in _PUBLISHED]
-        take = [_PUBLISHED.index(name) for name in names]
-        with PandasTable(part.path, "table", _ORDER) as table:
-            _check_numbers(table, (*padded, _LABEL))
-            for first in range(start, table.num_rows, size):
-                stop = min(first + size, table.num_rows)
-                rows = table.rows(first, stop)
-                values = table.take(rows, padded).reshape(len(rows), _N_PARTICLES, 4)
-                particles, ptr = unpad(values, take, key=0)
-                labels = table.take(rows, [_LABEL])[:, 0]
-                labels = checked_labels(part.path, labels, 2, first)
+        take = [_COLUMNS.index(name) for name in names]
+        with open_hdf5(part.path) as file:
+            table = pandas_table(file, "table", _BLOCKS)
+            for first in range(start, len(table), size):
+                stop = min(first + size, len(table))
+                rows = read_rows(table, first, stop)
+                momenta = rows["values_block_0"][:, : 4 * _N_PARTICLES]
+                particles, ptr = unpad(momenta.reshape(-1, _N_PARTICLES, 4), take, key=0)
+                labels = checked_labels(part.path, rows["values_block_1"][:, 1], 2, first)
                 jets = make_jets(part.path, particles, names, ptr, first, labels, drop=drop)
                 yield Chunk(jets, stop)
-
-
-def _check_numbers(table: PandasTable, names: Sequence[str]) -> None:
-    for name in names:
-        dtype = table.dtype[table.block_of(name)[0]].base
-        if dtype.kind not in "fiu":
-            raise InputError(
-                f"{table.path}: column {name} holds {dtype}, expected numbers: the file is none of "
-                "the top-tagging set; delete it and fetch it again."
-            )
 
 
 class TopTagging(FileDataset):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyg_jets.io.sniff import check_file, refusal
+from pyg_jets.io.file_type import check_file, refusal
 
 __all__ = ["IdxReader"]
 

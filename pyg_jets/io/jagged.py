@@ -11,7 +11,7 @@ import numpy as np
 
 from pyg_jets.errors import InputError
 from pyg_jets.files import require
-from pyg_jets.io.sniff import refusal
+from pyg_jets.io.file_type import refusal
 
 __all__ = ["Block"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.errors import InputError
+from pyg_jets.io.file_type import check_file, describe, refusal
 from pyg_jets.io.inflate import data_offset, open_member
-from pyg_jets.io.sniff import check_file, describe, refusal
 
 __all__ = ["NpzReader"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.io.sniff import check_file, refusal
+from pyg_jets.io.file_type import check_file, refusal
 from pyg_jets.io.table import Lists, Table
 
 __all__ = ["parquet_table"]

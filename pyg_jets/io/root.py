@@ -10,7 +10,7 @@ from typing import Any
 
 from pyg_jets.errors import InputError
 from pyg_jets.files import require
-from pyg_jets.io.sniff import check_file, refusal
+from pyg_jets.io.file_type import check_file, refusal
 
 __all__ = ["TreeReader", "open_tree"]
 

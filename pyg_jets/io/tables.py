@@ -12,12 +12,12 @@ import numpy as np
 
 from pyg_jets.errors import InputError
 from pyg_jets.files import require
+from pyg_jets.io.file_type import check_file, describe, refusal
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5, read_rows
 from pyg_jets.io.jagged import Block
 from pyg_jets.io.npz import NpzReader
 from pyg_jets.io.parquet_table import parquet_table
 from pyg_jets.io.root import TreeReader, open_tree
-from pyg_jets.io.sniff import check_file, describe, refusal
 from pyg_jets.io.table import Lists, Table
 
 __all__ = ["open_table"]

@@ -11,8 +11,8 @@ import hdf5plugin
 import numpy as np
 import pytest
 
+from pyg_jets.io.file_type import describe
 from pyg_jets.io.hdf5 import dataset_of, names_of, open_hdf5, read_rows
-from pyg_jets.io.sniff import describe
 from tests.io import broken
 
 

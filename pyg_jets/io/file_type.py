@@ -1,4 +1,4 @@
-"""What a file really is: every reader looks here first, and refuses in the same words."""
+"""The type of a file by its first bytes, which each reader checks before it reads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pyg_jets.errors import InputError, MissingFileError
 
 __all__ = ["check_file", "describe", "refusal"]
 
-_HEAD = 4096
-_KNOWN = {
+_HEAD = 4096  # bytes
+_SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"PK\x03\x04": "a zip archive",
     b"PK\x05\x06": "an empty zip archive",
@@ -26,7 +26,7 @@ _KNOWN = {
 
 
 def describe(path: str | Path) -> str:
-    """Say in a few words what a file holds, whatever its name says.
+    """Describe the content of a file, as "an HDF5 file" or "an HTML page".
 
     Examples:
         >>> import tempfile, pathlib
@@ -39,9 +39,9 @@ def describe(path: str | Path) -> str:
         head = stream.read(_HEAD)
     if not head:
         return "an empty file"
-    for magic, words in _KNOWN.items():
-        if head.startswith(magic):
-            return words
+    for signature, description in _SIGNATURES.items():
+        if head.startswith(signature):
+            return description
     if head[257:262] == b"ustar":
         return "a tar archive"
     if not head.strip(b"\0"):
@@ -65,21 +65,25 @@ def _describe_text(head: bytes) -> str | None:
     return f"an XML document ({first})" if text.startswith("<") else f"a text file ({first!r})"
 
 
-def refusal(path: str | Path, found: str, expected: str, remedy: str | None = None) -> ValueError:
+def refusal(
+    path: str | Path,
+    state: str,
+    expected: str,
+    remedy: str = "write it again, or delete it and fetch it again",
+) -> InputError:
     """The error for a file that is not what it should be.
 
     Args:
         path: The file.
-        found: What it is, as "an HTML page".
+        state: What it is, as "an HTML page" or "cut short".
         expected: What it should be, as "an HDF5 file".
-        remedy: What to do. Default: to delete the file and fetch it again.
+        remedy: What to do.
 
     Examples:
-        >>> print(refusal("test.h5", "an empty file", "an HDF5 file"))
-        test.h5 is an empty file, expected an HDF5 file: delete it and fetch it again.
+        >>> print(refusal("test.h5", "an empty file", "an HDF5 file", "fetch it again"))
+        test.h5 is an empty file, expected an HDF5 file: fetch it again.
     """
-    remedy = remedy or "delete it and fetch it again"
-    return InputError(f"{path} is {found}, expected {expected}: {remedy}.")
+    return InputError(f"{path} is {state}, expected {expected}: {remedy}.")
 
 
 def check_file(
@@ -91,7 +95,7 @@ def check_file(
         path: The file.
         expected: What it should be, as "an HDF5 file".
         magic: The bytes that such a file may begin with.
-        offsets: Where these bytes may stand.
+        offsets: The positions at which these bytes may stand.
 
     Raises:
         FileNotFoundError: If there is no such file.
