@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from pyg_jets.loader.storage import Field, FlatStorage, Group
-from pyg_jets.ops.gather import gather_kernel, number_kernel, pointer_kernel, ragged_rows
+from pyg_jets.ops.gather import batch_kernel, gather_kernel, pointer_kernel, ragged_rows
 from pyg_jets.ops.kernel import over_jets, use_kernels
 from pyg_jets.ops.pointer import counts_to_ptr, ptr_to_batch
 
@@ -160,7 +160,7 @@ class _Take:
             for source, width, target in self._copies:
                 gather_kernel(source, self.starts, self.array, width, target, start, stop)
             for target in self._numbers:
-                number_kernel(self.array, target, start, stop)
+                batch_kernel(self.array, target, start, stop)
 
         over_jets(run, self.array, 1 if self.total < _MIN_PARTICLES_FOR_THREADS else None)
         self._copies, self._numbers = [], []

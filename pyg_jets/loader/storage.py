@@ -12,7 +12,7 @@ from torch.utils.data import Subset, get_worker_info
 from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.data.dataset import Dataset
 
-from pyg_jets.ops.gather import locate_kernel, words
+from pyg_jets.ops.gather import flat_view, locate_kernel
 
 __all__ = ["Field", "FlatStorage", "Group", "Unsuited"]
 
@@ -78,12 +78,12 @@ class Field:
         self.lead, self.rest = value.shape[: self.dim], value.shape[self.dim + 1 :]
         _require(group.array[-1] <= value.size(self.dim) and 1 <= self.lead.numel() <= _MAX_ROWS)
         #: The values as flat arrays of words, one for each leading row, and the words of one entry.
-        self.sources = list(words(value).reshape(self.lead.numel(), -1))
+        self.sources = list(flat_view(value).reshape(self.lead.numel(), -1))
         self.width = self.rest.numel() * value.element_size() // self.sources[0].itemsize
 
     def rows(self, value: Tensor) -> list[np.ndarray]:
         """The memory of ``value`` as a flat array for each leading row."""
-        flat = words(value)
+        flat = flat_view(value)
         return [flat] if len(self.sources) == 1 else list(flat.reshape(len(self.sources), -1))
 
     def empty(self, n: int) -> Tensor:

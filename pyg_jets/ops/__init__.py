@@ -5,30 +5,27 @@ from pyg_jets.ops.edges import edge_sum
 from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
 from pyg_jets.ops.knn import knn
-from pyg_jets.ops.matched import matched_distance
-from pyg_jets.ops.nearest import nearest, nearest_distance
-from pyg_jets.ops.order import falling, highest
+from pyg_jets.ops.nearest import matched_distance, nearest, nearest_distance
 from pyg_jets.ops.pointer import (
     batch_to_ptr,
+    check_pointer,
     check_ragged,
-    check_rising,
     counts_to_ptr,
     ptr_to_batch,
 )
 from pyg_jets.ops.radius import radius
 from pyg_jets.ops.segment import segment_expand, segment_max, segment_mean, segment_sum
 from pyg_jets.ops.segment_relu import segment_sum_relu
+from pyg_jets.ops.topk import segment_argsort, segment_topk
 
 __all__ = [
     "batch_to_ptr",
+    "check_pointer",
     "check_ragged",
-    "check_rising",
     "counts_to_ptr",
     "edge_block",
     "edge_sum",
-    "falling",
     "gather",
-    "highest",
     "knn",
     "knn_graph",
     "matched_distance",
@@ -37,9 +34,11 @@ __all__ = [
     "ptr_to_batch",
     "radius",
     "radius_graph",
+    "segment_argsort",
     "segment_expand",
     "segment_max",
     "segment_mean",
     "segment_sum",
     "segment_sum_relu",
+    "segment_topk",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.buffers import rented
+from pyg_jets.ops.buffers import pooled_empty
 from pyg_jets.ops.edge_layers import Layers, added
 from pyg_jets.ops.edge_pieces import Part, parts
 from pyg_jets.ops.kernel import in_threads
@@ -69,7 +69,7 @@ class Back:
         to_u, to_v = torch.empty_like(self.u), torch.zeros_like(self.v)
         to_matrices: list[Tensor] = []
         for layer in range(last, 0, -1):
-            below = rented(grad, self.index.numel(), widths[layer - 1]) if layer > 1 else None
+            below = pooled_empty(grad, self.index.numel(), widths[layer - 1]) if layer > 1 else None
             to_matrix, sums = self._step(layer, grad, line, slopes, below, to_u, to_v)
             to_matrices.insert(0, to_matrix.flatten())
             line, slopes = self.line(layer - 1, sums), below

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.buffers import rented
+from pyg_jets.ops.buffers import pooled_empty
 from pyg_jets.ops.edge_back import Back
 from pyg_jets.ops.edge_layers import Layers, added
 from pyg_jets.ops.edge_pieces import Part, parts
 from pyg_jets.ops.edges import check_inside, check_table
 from pyg_jets.ops.kernel import in_threads
-from pyg_jets.ops.pointer import check_ragged, check_rising
+from pyg_jets.ops.pointer import check_pointer, check_ragged
 
 __all__ = ["edge_block"]
 
@@ -123,13 +123,13 @@ def _block(
     batch_statistics: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    check_rising(ptr, len(u))
+    check_pointer(ptr, len(u))
     check_inside(index, ptr)
     layers = Layers(flat, weight, widths, eps)
     n_edges = index.numel()
-    out = rented(u, len(u), widths[-1])
+    out = pooled_empty(u, len(u), widths[-1])
     stores = keep or batch_statistics
-    saved = rented(u, n_edges * sum(widths[1:]) * stores, 1).flatten()
+    saved = pooled_empty(u, n_edges * sum(widths[1:]) * stores, 1).flatten()
     stored = layers.stored(saved, n_edges) if stores else []
     jets = list(parts(u, v, index, ptr))
     if not batch_statistics:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pyg_jets.ops import edge_kernels as kernels
-from pyg_jets.ops.buffers import rented
+from pyg_jets.ops.buffers import pooled_empty
 from pyg_jets.ops.kernel import use_kernels
 
 __all__ = ["Part", "parts"]
@@ -52,7 +52,7 @@ class Part(NamedTuple):
 
     def empty(self, width: int) -> Tensor:
         """A row for each edge."""
-        return rented(self.u, self.table.numel(), width)
+        return pooled_empty(self.u, self.table.numel(), width)
 
     def _run(self, kernel: Callable[..., None], *arguments: Tensor) -> None:
         kernel(*_arrays(arguments), 0, len(self.table))

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.buffers import rented
+from pyg_jets.ops.buffers import pooled_empty
 from pyg_jets.ops.edge_kernels import sum_back_kernel, sum_kernel
 from pyg_jets.ops.kernel import over_jets, use_kernels
-from pyg_jets.ops.pointer import check_ragged, check_rising
+from pyg_jets.ops.pointer import check_pointer, check_ragged
 
 __all__ = ["check_inside", "check_table", "edge_sum", "edge_sum_reference"]
 
@@ -69,11 +69,11 @@ def edge_sum_reference(u: Tensor, v: Tensor, index: Tensor) -> Tensor:
 
 @torch.library.custom_op("pyg_jets::edge_sum", mutates_args=())
 def _edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
-    check_rising(ptr, len(u))
+    check_pointer(ptr, len(u))
     check_inside(index, ptr)
     if u.dtype != torch.float32 or not use_kernels(u, v):
         return edge_sum_reference(u, v, index)
-    out = rented(u, index.numel(), u.size(1))
+    out = pooled_empty(u, index.numel(), u.size(1))
     *arrays, pointer, outs = (t.detach().contiguous().numpy() for t in (u, v, index, ptr, out))
     over_jets(
         lambda a, b: sum_kernel(*arrays, outs, pointer[a], pointer[b]),

@@ -27,23 +27,24 @@ def knn_graph(
     r"""Edges from the ``k`` nearest neighbours of each node to it, as PyG's ``knn_graph``.
 
     Signature, ``edge_index`` and order of edges (by node, nearest first) are PyG's; it needs
-    neither ``pyg-lib`` nor ``torch-cluster``. Where points are equally far the first ones count.
+    neither ``pyg-lib`` nor ``torch-cluster``. Of nodes at the same distance the one
+    with the smaller number comes first.
 
     Args:
         x: Coordinates, ``[N, D]`` or ``[N]``.
         k: Number of neighbours; fewer where a graph has no more.
-        batch: The graph of each node ``[N]``, not falling. Default: one graph.
+        batch: The graph of each node ``[N]``, non-decreasing. Default: one graph.
         loop: Whether a node is its own nearest neighbour.
-        flow: ``"source_to_target"``, or ``"target_to_source"`` for edges turned round.
+        flow: ``"source_to_target"``, or ``"target_to_source"`` for reversed edges.
         cosine: Whether the angle between ``x`` is the distance.
-        num_workers: Taken for PyG's sake; threads are torch's.
+        num_workers: Part of PyG's signature, not used: the threads are torch's.
         batch_size: Number of graphs, needed only where the last ones are empty.
 
     Shapes:
         - **output:** ``[2, E]`` int64
 
     Raises:
-        ValueError: If ``batch`` falls, ``k`` is below 1, or a coordinate is not finite.
+        ValueError: If ``batch`` is not sorted, ``k`` is below 1, or a coordinate is not finite.
 
     Examples:
         >>> x = torch.tensor([[0.0], [1.0], [3.0]])
@@ -55,11 +56,11 @@ def knn_graph(
     if cosine:
         x = torch.nn.functional.normalize(x, dim=1)
     nodes = torch.arange(len(x), device=x.device)
-    found = knn(x, ptr, k)
+    neighbours = knn(x, ptr, k)
     if loop:
-        found = torch.cat((nodes[:, None], found[:, :-1]), 1)
-    there = found >= 0
-    return _directed(found[there], nodes.repeat_interleave(there.sum(1)), flow)
+        neighbours = torch.cat((nodes[:, None], neighbours[:, :-1]), 1)
+    real = neighbours >= 0
+    return _directed(neighbours[real], nodes.repeat_interleave(real.sum(1)), flow)
 
 
 def radius_graph(
@@ -77,18 +78,19 @@ def radius_graph(
     Args:
         x: Coordinates, ``[N, D]`` or ``[N]``.
         r: The largest distance.
-        batch: The graph of each node ``[N]``, not falling. Default: one graph.
+        batch: The graph of each node ``[N]``, non-decreasing. Default: one graph.
         loop: Whether a node is its own neighbour.
-        max_num_neighbors: At most so many of each node are taken, the first ones by number.
-        flow: ``"source_to_target"``, or ``"target_to_source"`` for edges turned round.
-        num_workers: Taken for PyG's sake; threads are torch's.
+        max_num_neighbors: The largest number of neighbours of a node; those with the smallest
+            numbers are kept.
+        flow: ``"source_to_target"``, or ``"target_to_source"`` for reversed edges.
+        num_workers: Part of PyG's signature, not used: the threads are torch's.
         batch_size: Number of graphs, needed only where the last ones are empty.
 
     Shapes:
         - **output:** ``[2, E]`` int64
 
     Raises:
-        ValueError: If ``batch`` falls, ``r`` is negative, or a coordinate is not finite.
+        ValueError: If ``batch`` is not sorted, ``r`` is negative, or a coordinate is not finite.
 
     Examples:
         >>> radius_graph(torch.tensor([[0.0], [1.0], [3.0]]), r=1.5)
@@ -96,17 +98,17 @@ def radius_graph(
                 [0, 1]])
     """
     x, ptr = _ragged(x, batch, batch_size)
-    found, out_ptr = radius(x, ptr, r)
+    neighbours, out_ptr = radius(x, ptr, r)
     counts = out_ptr.diff()
     nodes = torch.arange(len(x), device=x.device)
     centre = nodes.repeat_interleave(counts)
     if loop:
-        found, centre = torch.cat((found, nodes)), torch.cat((centre, nodes))
-        order = (centre * len(x) + found).argsort()  # a node's own edge by its number, as others
-        found, centre, counts = found[order], centre[order], counts + 1
+        neighbours, centre = torch.cat((neighbours, nodes)), torch.cat((centre, nodes))
+        order = (centre * len(x) + neighbours).argsort()  # the loop is sorted in by its number
+        neighbours, centre, counts = neighbours[order], centre[order], counts + 1
     first = counts_to_ptr(counts)[:-1].repeat_interleave(counts)
-    kept = torch.arange(len(found), device=x.device) - first < max_num_neighbors
-    return _directed(found[kept], centre[kept], flow)
+    kept = torch.arange(len(neighbours), device=x.device) - first < max_num_neighbors
+    return _directed(neighbours[kept], centre[kept], flow)
 
 
 def _ragged(x: Tensor, batch: Tensor | None, batch_size: int | None) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,9 @@
-"""How kernels are compiled and run: the numba decorator, and the split of jets over threads."""
+"""How kernels are compiled, when they serve, and how jets are split over threads.
+
+A kernel is a numba function of arrays and scalars that works on the jets ``start … stop - 1`` and
+writes only what belongs to them. It releases the GIL, so that threads can run it on other jets at
+the same time, and gives the same result however the jets are split.
+"""
 
 from __future__ import annotations
 
@@ -20,39 +25,38 @@ from pyg_jets.files import content_hash
 
 _config: Any = config
 
-__all__ = ["MIN_PARTICLES_PER_THREAD", "in_threads", "kernel", "over_jets", "use_kernels"]
+__all__ = [
+    "MIN_PARTICLES_PER_THREAD",
+    "in_threads",
+    "kernel",
+    "over_jets",
+    "split_jets",
+    "use_inference_kernels",
+    "use_kernels",
+]
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 #: Below this many particles a thread costs more than it saves (measured: ~30 µs a hand-over).
 MIN_PARTICLES_PER_THREAD = 8192
 
-_ROOMS = ("ops", "detector", "events", "loader", "io", "datasets")
-
 
 @cache
 def _cache_folder() -> str:
-    # numba does not notice that a callee in another file changed, so every room with kernels counts
+    # numba does not notice that a callee in another file changed, so every file that has kernels,
+    # which is every file that imports this one, is part of the hash.
     package = Path(__file__).parent.parent
-    sources = [p for room in _ROOMS for p in sorted((package / room).rglob("*.py"))]
+    sources = [p for p in sorted(package.rglob("*.py")) if b"pyg_jets.ops.kernel" in p.read_bytes()]
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return str(base / "pyg_jets" / "kernels" / content_hash(*sources))
 
 
-def use_kernels(*tensors: torch.Tensor) -> bool:
-    """Whether numba kernels serve these tensors: on the CPU, no float64, not switched off.
-
-    The environment variable ``PYG_JETS_KERNELS=0`` switches every kernel off; the torch path,
-    which other devices take, then runs on the CPU too.
-    """
-    if os.environ.get("PYG_JETS_KERNELS") == "0":
-        return False
-    return all(t.device.type == "cpu" and t.dtype != torch.float64 for t in tensors)
-
-
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Compile with numba: without the GIL, serial, cached on disk under a hash of all sources.
+    """Compile a function with numba: serial, without the GIL, cached on disk.
+
+    The cache lies in a folder named by a hash of all sources that have kernels. Where no folder can
+    be written to, the kernel is compiled anew in each process.
 
     Args:
         function: A function of arrays and scalars only.
@@ -72,25 +76,65 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         _config.CACHE_DIR = user_folder
 
 
-_pool: tuple[int, int, ThreadPoolExecutor] | None = None
+def use_kernels(*tensors: torch.Tensor) -> bool:
+    """Whether numba kernels serve these tensors: on the CPU, not float64, not switched off.
+
+    The environment variable ``PYG_JETS_KERNELS=0`` switches every kernel off; then the torch path,
+    which other devices take, runs on the CPU too.
+    """
+    if os.environ.get("PYG_JETS_KERNELS") == "0":
+        return False
+    return all(t.device.type == "cpu" and t.dtype != torch.float64 for t in tensors)
+
+
+def use_inference_kernels(*tensors: torch.Tensor) -> bool:
+    """Whether kernels that have no gradient serve these tensors.
+
+    They do for float32 on the CPU where no gradient is recorded and nothing is being compiled.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return False
+    return all(t.dtype == torch.float32 for t in tensors) and use_kernels(*tensors)
+
+
+def split_jets(ptr: torch.Tensor, n_particles: int) -> list[tuple[int, int]]:
+    """Split a batch into ranges of whole jets with about ``n_particles`` particles each.
+
+    Args:
+        ptr: Ragged pointer ``[J + 1]`` int64, on the CPU.
+        n_particles: The number of particles aimed at; a single jet may have more.
+
+    Returns:
+        The first jet of each range and the one after its last.
+
+    Examples:
+        >>> split_jets(torch.tensor([0, 2, 2, 5, 6]), 4)
+        [(0, 3), (3, 4)]
+    """
+    marks = np.arange(0, int(ptr[-1]), n_particles)
+    cuts = {0, len(ptr) - 1, *np.searchsorted(ptr.numpy(), marks).tolist()}
+    return list(itertools.pairwise(sorted(cuts)))
+
+
+_pool: tuple[int, int, ThreadPoolExecutor] | None = None  # process, threads, pool
 
 
 def _executor(threads: int) -> ThreadPoolExecutor:
+    """The pool of this process, with at least so many threads, in each of which torch uses one."""
     global _pool
     # A forked child has the parent's pool object but none of its threads.
-    if _pool is None or _pool[0] != os.getpid() or _pool[1] < threads:
-        _pool = (os.getpid(), threads, _single_threaded(threads))
-    return _pool[2]
-
-
-def _single_threaded(threads: int) -> ThreadPoolExecutor:
-    """Threads in each of which torch uses no others."""
-    torchs = torch.get_num_threads()
+    if _pool is not None and _pool[0] == os.getpid() and _pool[1] >= threads:
+        return _pool[2]
+    torch_threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, "pyg_jets", torch.set_num_threads, (1,))
     started = threading.Barrier(threads)
     for _ in pool.map(lambda _: started.wait(), range(threads)):
         pass
-    torch.set_num_threads(torchs)  # the last word counts for threads that are started later
+    # The latest call of set_num_threads, from any thread, counts for threads that start later.
+    torch.set_num_threads(torch_threads)
+    _pool = (os.getpid(), threads, pool)
     return pool
 
 
@@ -100,55 +144,81 @@ def _default_threads() -> int:
     return 1 if get_worker_info() is not None else torch.get_num_threads()
 
 
-def in_threads(run: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+#: Code that has been called once, so that its kernels are compiled.
+_called: set[Any] = set()
+
+
+def _is_first_call(run: Callable[..., Any]) -> bool:
+    """Whether the kernels of ``run`` may still have to be compiled.
+
+    numba's compiler does not survive two threads that compile at the same time, so the first call
+    of a function is made by one thread, before the others start.
+    """
+    code = getattr(run, "__code__", run)
+    is_first = code not in _called
+    _called.add(code)
+    return is_first
+
+
+def in_threads(run: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """``[run(item) for item in items]`` on threads, each of which takes the next item when free.
 
-    Serial in a loader's worker, for one item, and where torch has one thread. Within a thread torch
-    uses no others: what is worked on stays in one core's cache.
+    The calls are serial in a worker of a data loader, for a single item, and where torch has one
+    thread. Within a thread torch uses no others, so that what is worked on stays in one core's
+    cache.
 
     Args:
-        run: Must release the GIL most of the time to gain from threads.
-        items: What it is called with.
+        run: Called with each item; it must release the GIL most of the time to gain from threads.
+        items: The arguments.
+
+    Returns:
+        The results, in the order of the items.
     """
     threads = min(_default_threads(), len(items))
     if threads <= 1:
         return [run(item) for item in items]
 
+    first = [run(items[0])] if _is_first_call(run) else []
     inference = torch.is_inference_mode_enabled()
 
-    def alone(item: Item) -> Found:
-        with torch.inference_mode(inference), torch.no_grad():  # neither passes to a thread
+    def run_without_gradient(item: Item) -> Result:
+        # Neither mode passes from a thread to those that it starts.
+        with torch.inference_mode(inference), torch.no_grad():
             return run(item)
 
-    return list(_executor(threads).map(alone, items))
+    return first + list(_executor(threads).map(run_without_gradient, items[len(first) :]))
 
 
 def over_jets(
     run: Callable[[int, int], Any], ptr: np.ndarray, threads: int | None = None, copies: int = 1
 ) -> None:
-    """Call ``run(start, stop)`` on ranges of jets of about equal particle counts, over threads.
+    """Call ``run(start, stop)`` on threads, on ranges of jets with about equal particle counts.
 
-    Serial in a loader's worker and for few particles. The ranges change nothing in the result as
-    long as ``run`` writes only what belongs to its jets.
+    The calls are serial in a worker of a data loader and for few particles.
 
     Args:
-        run: Works on the jets ``start … stop - 1``; must release the GIL to gain from threads.
+        run: Works on the jets ``start … stop - 1``; it must release the GIL to gain from threads,
+            and write only what belongs to its jets.
         ptr: The ragged pointer ``[J + 1]``.
-        threads: Number of threads at most. Default: torch's, and 1 in a loader's worker.
-        copies: How often each particle is worked on, for the estimate of the work.
+        threads: The largest number of threads. Default: torch's, and 1 in a loader's worker.
+        copies: Work on a particle in units of a copy, by which the number of threads is chosen.
     """
     n_jets, n_particles = len(ptr) - 1, int(ptr[-1])
     if threads is None:
-        wanted = n_particles * copies // MIN_PARTICLES_PER_THREAD
-        threads = min(_default_threads(), wanted) if wanted > 1 else 1
+        useful = n_particles * copies // MIN_PARTICLES_PER_THREAD
+        threads = min(_default_threads(), useful) if useful > 1 else 1
     threads = max(1, min(threads, n_jets))
     if threads == 1:
         run(0, n_jets)
         return
     cuts = np.searchsorted(ptr, np.linspace(0, n_particles, threads + 1)[1:-1])
     edges = [0, *(int(c) for c in cuts), n_jets]
+    is_first_call = _is_first_call(run)
+    if is_first_call:
+        run(edges[0], edges[1])
     pool = _executor(threads - 1)
     waiting = [pool.submit(run, a, b) for a, b in itertools.pairwise(edges[1:])]
-    run(edges[0], edges[1])
+    if not is_first_call:
+        run(edges[0], edges[1])
     for future in waiting:
         future.result()

@@ -1,4 +1,4 @@
-r"""The nearest particle of another set, jet by jet, in both directions at once."""
+"""The nearest particle of another set, jet by jet, and the distance to it (Chamfer distance)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.kernel import kernel, over_jets
-from pyg_jets.ops.matched import match_gradient, match_reference, matches_by_kernel
-from pyg_jets.ops.pairs import LANES, check_finite, distances_kernel, fill_lanes, lanes_end
-from pyg_jets.ops.pointer import check_ragged, check_rising
+from pyg_jets.ops.distances import LANES, check_finite, distances_kernel, fill_lanes, lanes_end
+from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.pointer import check_pointer, check_ragged
 
-__all__ = ["nearest", "nearest_distance", "nearest_reference"]
+__all__ = ["matched_distance", "nearest", "nearest_distance", "nearest_reference"]
 
-#: Numbers held at once by plain torch.
-_AT_ONCE = 1 << 24
-#: Behind every key; the part of a key that is the place; the bits of an infinite distance.
-_NONE, _LOW, _INFINITE = np.int64(2**63 - 1), np.int64(0xFFFFFFFF), np.int32(0x7F800000)
-_ROW, _ROW2, _ROW3 = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
+#: Numbers that plain torch holds at a time.
+_MAX_NUMBERS = 1 << 24
 
 
 def nearest(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,8 +34,8 @@ def nearest(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor,
         y_ptr: Ragged pointer ``[J + 1]`` int64.
 
     Returns:
-        Rows of ``y`` for each of ``x``, ``[N]``, and rows of ``x`` for each of ``y``, ``[M]``,
-        int64; -1 where the jet's other set is empty.
+        Rows of ``y`` for each particle of ``x``, ``[N]``, and rows of ``x`` for each particle of
+        ``y``, ``[M]``, int64; -1 where the jet's other set is empty.
 
     Raises:
         ValueError: If the shapes do not fit together, or a coordinate is not finite.
@@ -56,9 +52,30 @@ def nearest(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor,
 def nearest_distance(
     x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The squared distances ``[N]`` and ``[M]``, through which the gradient flows, and the same.
+    r"""Squared distances to the nearest particles of the other set, and their rows.
 
-    A distance is 0 where there is nothing to match. See :func:`nearest`.
+    .. math::
+        d_i = |x_i - y_{j(i)}|^2, \quad d'_j = |y_j - x_{i(j)}|^2
+
+    The gradient flows through the distances, at constant indices.
+
+    Args:
+        x: Coordinates, ``[N, D]``.
+        x_ptr: Ragged pointer ``[J + 1]`` int64.
+        y: Coordinates of the other set, ``[M, D]``.
+        y_ptr: Ragged pointer ``[J + 1]`` int64.
+
+    Returns:
+        The distances ``[N]`` and ``[M]``, 0 where the jet's other set is empty, and the rows that
+        :func:`nearest` returns.
+
+    Raises:
+        ValueError: If the shapes do not fit together, or a coordinate is not finite.
+
+    Examples:
+        >>> x, y = torch.tensor([[0.0], [5.0], [7.0]]), torch.tensor([[6.0], [1.0]])
+        >>> nearest_distance(x, torch.tensor([0, 3]), y, torch.tensor([0, 2]))[:2]
+        (tensor([1., 1., 1.]), tensor([1., 1.]))
     """
     for points, ptr in ((x, x_ptr), (y, y_ptr)):
         check_ragged(points, ptr)
@@ -73,12 +90,81 @@ def nearest_distance(
     return _nearest(x, x_ptr, y, y_ptr)
 
 
+def matched_distance(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: Tensor) -> Tensor:
+    r"""Squared distance of each particle to its match in another set, :math:`|x_i - y_{k(i)}|^2`.
+
+    The matches may come from other coordinates than those of ``x`` and ``y``.
+
+    Args:
+        x: Particles, ``[N, D]``.
+        x_ptr: Ragged pointer ``[J + 1]`` int64.
+        y: Particles of the other set, ``[M, D]``.
+        y_ptr: Ragged pointer ``[J + 1]`` int64.
+        index: Rows of ``y`` in the same jet, as from :func:`nearest`, or -1 for none, ``[N]``.
+
+    Shapes:
+        - **output:** ``[N]``; 0 where there is no match
+
+    Raises:
+        ValueError: If the shapes do not fit together, or a match is not in the particle's jet.
+
+    Examples:
+        >>> x, y, ptr = torch.tensor([[0.0], [5.0]]), torch.tensor([[1.0]]), torch.tensor([0, 2])
+        >>> matched_distance(x, ptr, y, torch.tensor([0, 1]), torch.tensor([0, -1]))
+        tensor([1., 0.])
+    """
+    if index.dtype != torch.int64 or index.shape != x.shape[:1]:
+        raise ValueError(
+            f"Expected index [{len(x)}] as int64, but got {index.dtype} of shape "
+            f"{list(index.shape)}."
+        )
+    return _matched(x, x_ptr, y, y_ptr, index)
+
+
+def nearest_reference(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`nearest` in plain torch, on any device: padded distances, for some jets at a time."""
+    to_y, to_x = x_ptr.new_full((len(x),), -1), x_ptr.new_full((len(y),), -1)
+    n, m = x_ptr.diff(), y_ptr.diff()
+    if not len(n) or not len(x) or not len(y):
+        return to_y, to_x
+
+    def padded_rows(first: Tensor, counts: Tensor, longest: int) -> Tensor:
+        number = torch.arange(longest, device=first.device)
+        return torch.where(number < counts.unsqueeze(1), first.unsqueeze(1) + number, -1)
+
+    n_max, m_max = int(n.max()), int(m.max())
+    step = max(_MAX_NUMBERS // (n_max * m_max * x.size(1)), 1)
+    for start in range(0, len(n), step):
+        jets = slice(start, start + step)
+        x_rows = padded_rows(x_ptr[:-1][jets], n[jets], n_max)  # [jets, n_max], -1 for padding
+        y_rows = padded_rows(y_ptr[:-1][jets], m[jets], m_max)
+        difference = x[x_rows.clamp(min=0)].unsqueeze(2) - y[y_rows.clamp(min=0)].unsqueeze(1)
+        real = (x_rows >= 0).unsqueeze(2) & (y_rows >= 0).unsqueeze(1)
+        distance = torch.where(real, difference.square().sum(-1), torch.inf)
+        for target, rows, others, axis in ((to_y, x_rows, y_rows, 2), (to_x, y_rows, x_rows, 1)):
+            has_match = (rows >= 0) & real.any(axis)
+            target[rows[has_match]] = others.gather(1, distance.argmin(axis))[has_match]
+    return to_y, to_x
+
+
+def match_reference(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
+    """:func:`matched_distance` in plain torch, on any device."""
+    if not len(y):
+        return x.new_zeros(len(x))
+    return torch.where(index >= 0, (x - y[index.clamp(min=0)]).square().sum(1), 0)
+
+
+#: A key above all others; the bits of a key that are the row; the bits of an infinite distance.
+_NONE, _LOW, _INFINITE = np.int64(2**63 - 1), np.int64(0xFFFFFFFF), np.int32(0x7F800000)
+_ROW, _ROW2, _ROW3 = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
+
+
 @kernel
 def nearest_kernel(x, x_ptr, y, y_ptr, to_y, to_x, of_x, of_y, start, stop):
-    """Each lane is a particle of ``y``, and keeps the least key of all ``x``.
+    """Each lane is a particle of ``y``, and keeps the smallest key of all ``x``.
 
-    Of each ``x`` it is the least key of all lanes. A key is an integer that orders as distance and
-    place do: the bits of the distance, then the place.
+    Each ``x`` takes the smallest key of all lanes. A key is an integer that sorts by distance, then
+    by row: the bits of the distance, then the row.
     """
     longest = 0
     for j in range(start, stop):
@@ -101,7 +187,7 @@ def nearest_kernel(x, x_ptr, y, y_ptr, to_y, to_x, of_x, of_y, start, stop):
                 distances_kernel(x, first, n, i, -1, lanes, m, block, distances)
                 for r in range(4):
                     bits[r * LANES + m - begin : r * LANES + end] = _INFINITE
-                least_kernel(bits, i, begin, np.uint64(end), best, to_y[first : first + n])
+                smallest_kernel(bits, i, begin, np.uint64(end), best, to_y[first : first + n])
             for lane in range(min(m - begin, LANES)):
                 to_x[other + begin + lane] = first + (best[lane] & _LOW)
                 of_y[other + begin + lane] = best[lane] >> 32
@@ -111,53 +197,56 @@ def nearest_kernel(x, x_ptr, y, y_ptr, to_y, to_x, of_x, of_y, start, stop):
 
 
 @kernel
-def least_kernel(bits, i, begin, end, best, of_rows):
-    """Take the distances of four ``x`` to a block of ``y`` into the least keys of both.
+def smallest_kernel(bits, i, begin, end, best, of_rows):
+    """Update the smallest keys of four ``x`` and of a block of ``y`` with their distances.
 
-    Rows behind the last are repeats of it, and come after it among equals.
+    Rows behind the last ``x`` repeat it, and lose against it at equal distances.
     """
     a, b, c, d = _NONE, _NONE, _NONE, _NONE
     for lane in range(end):
-        place = np.int64(begin) + np.int64(lane)
+        row = np.int64(begin) + np.int64(lane)
         first = np.int64(bits[lane]) << 32
         second = np.int64(bits[_ROW + lane]) << 32
         third = np.int64(bits[_ROW2 + lane]) << 32
         fourth = np.int64(bits[_ROW3 + lane]) << 32
-        a, b = min(a, first + place), min(b, second + place)
-        c, d = min(c, third + place), min(d, fourth + place)
-        one, other = min(first + i, second + (i + 1)), min(third + (i + 2), fourth + (i + 3))
-        best[lane] = min(best[lane], min(one, other))
+        a, b = min(a, first + row), min(b, second + row)
+        c, d = min(c, third + row), min(d, fourth + row)
+        upper, lower = min(first + i, second + (i + 1)), min(third + (i + 2), fourth + (i + 3))
+        best[lane] = min(best[lane], min(upper, lower))
     keys = (a, b, c, d)
     for r in range(min(4, len(of_rows) - i)):
         of_rows[i + r] = min(of_rows[i + r], keys[r])
 
 
-def nearest_reference(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in plain torch, on any device: padded distances of some jets at a time."""
-    to_y, to_x = x_ptr.new_full((len(x),), -1), x_ptr.new_full((len(y),), -1)
-    n, m = x_ptr.diff(), y_ptr.diff()
-    if not len(n) or not len(x) or not len(y):
-        return to_y, to_x
-    wide, high = int(m.max()), int(n.max())
-    step = max(_AT_ONCE // (wide * high * x.size(1)), 1)
-    for start in range(0, len(n), step):
-        jets = slice(start, start + step)
-        rows = _rows(x_ptr[:-1][jets], n[jets], high), _rows(y_ptr[:-1][jets], m[jets], wide)
-        a, b = x[rows[0].clamp(min=0)], y[rows[1].clamp(min=0)]
-        distance = (a.unsqueeze(2) - b.unsqueeze(1)).square().sum(-1)
-        real = (rows[0] >= 0).unsqueeze(2) & (rows[1] >= 0).unsqueeze(1)
-        distance = torch.where(real, distance, torch.inf)
-        for target, of, others, axis in ((to_y, *rows, 2), (to_x, *rows[::-1], 1)):
-            found = others.gather(1, distance.argmin(axis))
-            chosen = (of >= 0) & real.any(axis)
-            target[of[chosen]] = found[chosen]
-    return to_y, to_x
+@kernel
+def matched_kernel(x, x_ptr, y, y_ptr, index, out, start, stop):
+    """The squared distances; returns the first particle whose match is not in its jet, or -1."""
+    for j in range(start, stop):
+        for i in range(x_ptr[j], x_ptr[j + 1]):
+            k, total = index[i], np.float32(0)
+            if k >= y_ptr[j + 1] or (k < y_ptr[j] and k >= 0):
+                return i
+            if k >= 0:
+                for f in range(x.shape[1]):
+                    total += (x[i, f] - y[k, f]) * (x[i, f] - y[k, f])
+            out[i] = total
+    return -1
 
 
-def _rows(first: Tensor, counts: Tensor, longest: int) -> Tensor:
-    """Rows of the particles of each jet, ``[J, longest]``, -1 behind the last."""
-    place = torch.arange(longest, device=first.device)
-    return torch.where(place < counts.unsqueeze(1), first.unsqueeze(1) + place, -1)
+@kernel
+def matched_backward_kernel(grad, x, y, index, to_x, to_y, start, stop):
+    """Matches lie in the same jet, so that ranges of whole jets never meet."""
+    for i in range(start, stop):
+        k = index[i]
+        for f in range(x.shape[1]):
+            slope = np.float32(2) * grad[i] * (x[i, f] - y[k, f]) if k >= 0 else np.float32(0)
+            to_x[i, f] = slope
+            if k >= 0:
+                to_y[k, f] -= slope
+
+
+def _kernels_serve(*tensors: Tensor) -> bool:
+    return all(t.dtype == torch.float32 for t in tensors) and use_kernels(*tensors)
 
 
 @torch.library.custom_op("pyg_jets::nearest", mutates_args=())
@@ -165,18 +254,58 @@ def _nearest(
     x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     for points, ptr in ((x, x_ptr), (y, y_ptr)):
-        check_rising(ptr, len(points))
+        check_pointer(ptr, len(points))
         check_finite(points, ptr)
-    if not matches_by_kernel(x, y):
+    if not _kernels_serve(x, y):
         to_y, to_x = nearest_reference(x, x_ptr, y, y_ptr)
         return match_reference(x, y, to_y), match_reference(y, x, to_x), to_y, to_x
     to_y, to_x = x_ptr.new_empty(len(x)), y_ptr.new_empty(len(y))
     of_x, of_y = x.new_empty(len(x)), y.new_empty(len(y))
     arrays = [t.detach().contiguous().numpy() for t in (x, x_ptr, y, y_ptr, to_y, to_x)]
     arrays += [of_x.numpy().view(np.int32), of_y.numpy().view(np.int32)]
-    both = arrays[1] + arrays[3]
-    over_jets(lambda a, b: nearest_kernel(*arrays, a, b), both, copies=2 + x.size(1) // 8)
+    both_ptr = arrays[1] + arrays[3]
+    over_jets(lambda a, b: nearest_kernel(*arrays, a, b), both_ptr, copies=2 + x.size(1) // 8)
     return of_x, of_y, to_y, to_x
+
+
+@torch.library.custom_op("pyg_jets::matched_distance", mutates_args=())
+def _matched(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: Tensor) -> Tensor:
+    for points, ptr in ((x, x_ptr), (y, y_ptr)):
+        check_pointer(ptr, len(points))
+    out, wrong_rows = x.new_empty(len(x)), []
+    if _kernels_serve(x, y):
+        arrays = [t.contiguous().numpy() for t in (x, x_ptr, y, y_ptr, index, out)]
+        over_jets(lambda a, b: wrong_rows.append(matched_kernel(*arrays, a, b)), arrays[1])
+    elif index.device.type == "cpu":
+        first, last = (edge.repeat_interleave(x_ptr.diff()) for edge in (y_ptr[:-1], y_ptr[1:]))
+        wrong_rows = (
+            ((index >= last) | ((index < first) & (index >= 0))).nonzero().flatten().tolist()
+        )
+    if wrong_rows := [i for i in wrong_rows if i >= 0]:
+        raise ValueError(
+            f"Expected matches in the jet of each particle, but that of particle {min(wrong_rows)} "
+            f"is {int(index[min(wrong_rows)])}."
+        )
+    return out if _kernels_serve(x, y) else match_reference(x, y, index)
+
+
+@torch.library.custom_op("pyg_jets::matched_distance_backward", mutates_args=())
+def _matched_backward(
+    grad: Tensor, x: Tensor, x_ptr: Tensor, y: Tensor, index: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of both sets; the matches were checked on the way forward."""
+    to_y = torch.zeros_like(y, memory_format=torch.contiguous_format)
+    if not _kernels_serve(grad, x, y):
+        if not len(y):
+            return torch.zeros_like(x), to_y
+        real = (index >= 0).unsqueeze(1)
+        slope = 2 * grad.unsqueeze(1) * (x - y[index.clamp(min=0)]) * real
+        return slope, to_y.index_add(0, index.clamp(min=0), -slope)
+    to_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    tensors = (grad, x, y, index, to_x, to_y)
+    arrays, ptr = [t.contiguous().numpy() for t in tensors], x_ptr.numpy()
+    over_jets(lambda a, b: matched_backward_kernel(*arrays, ptr[a], ptr[b]), ptr)
+    return to_x, to_y
 
 
 @_nearest.register_fake
@@ -185,17 +314,38 @@ def _(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> tuple[Tensor, Tenso
     return x.new_empty(n), y.new_empty(m), x_ptr.new_empty(n), y_ptr.new_empty(m)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    x, x_ptr, y, y_ptr = inputs
-    ctx.save_for_backward(x, x_ptr, y, y_ptr, *output[2:])
+@_matched.register_fake
+def _(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: Tensor) -> Tensor:
+    return x.new_empty(x.size(0))
+
+
+@_matched_backward.register_fake
+def _(grad: Tensor, x: Tensor, x_ptr: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), y.new_empty(y.shape)
+
+
+def setup_nearest(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(*inputs, *output[2:])
     ctx.mark_non_differentiable(*output[2:])
 
 
-def _gradient(ctx: Any, of_x: Tensor, of_y: Tensor, *_: Any) -> tuple[Any, ...]:
+def nearest_backward(ctx: Any, grad_x: Tensor, grad_y: Tensor, *_: Any) -> tuple[Any, ...]:
+    """Each distance has a gradient in both sets."""
     x, x_ptr, y, y_ptr, to_y, to_x = ctx.saved_tensors
-    slope_x, slope_y = match_gradient(of_x.contiguous(), x, x_ptr, y, to_y)
-    back_y, back_x = match_gradient(of_y.contiguous(), y, y_ptr, x, to_x)
-    return slope_x + back_x, None, slope_y + back_y, None
+    x_of_x, y_of_x = _matched_backward(grad_x.contiguous(), x, x_ptr, y, to_y)
+    y_of_y, x_of_y = _matched_backward(grad_y.contiguous(), y, y_ptr, x, to_x)
+    return x_of_x + x_of_y, None, y_of_x + y_of_y, None
 
 
-_nearest.register_autograd(_gradient, setup_context=_save)
+def setup_matched(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    x, x_ptr, y, _, index = inputs
+    ctx.save_for_backward(x, x_ptr, y, index)
+
+
+def matched_backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    to_x, to_y = _matched_backward(grad.contiguous(), *ctx.saved_tensors)
+    return to_x, None, to_y, None, None
+
+
+_nearest.register_autograd(nearest_backward, setup_context=setup_nearest)
+_matched.register_autograd(matched_backward, setup_context=setup_matched)

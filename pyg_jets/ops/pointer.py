@@ -1,50 +1,80 @@
-"""The one place where PyG's ``batch`` vector, counts, and the ragged pointer convert."""
+"""Conversions between PyG's ``batch`` vector, counts and the ragged pointer, and their checks."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["batch_to_ptr", "check_ragged", "check_rising", "counts_to_ptr", "ptr_to_batch"]
+__all__ = ["batch_to_ptr", "check_pointer", "check_ragged", "counts_to_ptr", "ptr_to_batch"]
 
 
 def counts_to_ptr(counts: Tensor) -> Tensor:
-    """Counts ``[J]`` → ragged pointer ``[J + 1]`` int64."""
+    """Number of particles of each jet → ragged pointer.
+
+    Args:
+        counts: Number of particles of each jet, ``[J]``, of an integer dtype.
+
+    Returns:
+        The pointer ``[J + 1]`` int64, which begins with 0.
+
+    Examples:
+        >>> counts_to_ptr(torch.tensor([2, 0, 1]))
+        tensor([0, 2, 2, 3])
+    """
     ptr = counts.new_zeros(len(counts) + 1, dtype=torch.int64)
     torch.cumsum(counts, 0, out=ptr[1:])
     return ptr
 
 
 def batch_to_ptr(batch: Tensor, n_jets: int | None = None) -> Tensor:
-    """PyG's sorted ``batch`` vector ``[N]`` → ragged pointer ``[J + 1]`` int64.
+    """PyG's sorted ``batch`` vector → ragged pointer.
 
     Args:
-        batch: The jet of each particle, not falling.
-        n_jets: Number of jets, needed where the last ones may be empty. Default: the largest + 1.
+        batch: Number of the jet of each particle, ``[N]`` int64, non-decreasing.
+        n_jets: Number of jets, needed where the last jets may be empty. Default: the largest
+            number in ``batch``, plus 1.
+
+    Returns:
+        The pointer ``[J + 1]`` int64.
 
     Raises:
-        ValueError: If ``batch`` falls.
+        ValueError: If ``batch`` is not sorted.
 
     Examples:
         >>> batch_to_ptr(torch.tensor([0, 0, 2]), 4)
         tensor([0, 2, 2, 3, 3])
     """
     if len(batch) > 1 and bool((batch[1:] < batch[:-1]).any()):
-        raise ValueError("Expected a sorted batch vector, but it falls: sort the particles by jet.")
+        raise ValueError(
+            "Expected a sorted batch vector, but it decreases: sort the particles by jet."
+        )
     if n_jets is None:
         n_jets = int(batch[-1]) + 1 if len(batch) else 0
     return counts_to_ptr(torch.bincount(batch, minlength=n_jets))
 
 
-def ptr_to_batch(ptr: Tensor) -> Tensor:
-    """Ragged pointer ``[J + 1]`` → PyG's ``batch`` vector ``[N]`` int64."""
-    return torch.repeat_interleave(torch.arange(len(ptr) - 1, device=ptr.device), ptr.diff())
+def ptr_to_batch(ptr: Tensor, n_particles: int | None = None) -> Tensor:
+    """Ragged pointer → PyG's ``batch`` vector.
+
+    Args:
+        ptr: Ragged pointer ``[J + 1]`` int64.
+        n_particles: The last entry of ``ptr``. With it, an accelerator is not waited for.
+
+    Returns:
+        Number of the jet of each particle, ``[N]`` int64.
+
+    Examples:
+        >>> ptr_to_batch(torch.tensor([0, 2, 2, 3]))
+        tensor([0, 0, 2])
+    """
+    jets = torch.arange(len(ptr) - 1, device=ptr.device)
+    return torch.repeat_interleave(jets, ptr.diff(), output_size=n_particles)
 
 
 def check_ragged(x: Tensor, ptr: Tensor) -> None:
-    """Check the shapes of a ragged batch ``x [N, F]``, ``ptr [J + 1]``.
+    """Check the shapes and the dtype of a ragged batch ``x [N, F]``, ``ptr [J + 1]``.
 
-    Only shapes and dtypes are looked at, never values, so that it costs nothing on any device.
+    The values are not read, so that the check costs nothing on any device.
 
     Raises:
         ValueError: If they are not those of a ragged batch.
@@ -58,13 +88,19 @@ def check_ragged(x: Tensor, ptr: Tensor) -> None:
         )
 
 
-def check_rising(ptr: Tensor, n_particles: int) -> None:
-    """Check the values of a ragged pointer on the CPU; another device would have to be waited for.
+def check_pointer(ptr: Tensor, n_particles: int) -> None:
+    """Check the values of a ragged pointer on the CPU.
+
+    On another device nothing is checked, since reading the values would wait for the device.
+
+    Args:
+        ptr: Ragged pointer ``[J + 1]`` int64.
+        n_particles: The number of particles of the batch.
 
     Raises:
-        ValueError: If it does not rise from 0 to the number of particles.
+        ValueError: If the pointer does not rise from 0 to the number of particles.
     """
-    if ptr.device.type != "cpu":
+    if ptr.device.type != "cpu" or torch.compiler.is_compiling():
         return
     array = ptr.detach().numpy()
     falls = bool((array[1:] < array[:-1]).any())

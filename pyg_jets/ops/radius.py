@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
-from pyg_jets.ops.pairs import (
+from pyg_jets.ops.distances import (
     LANES,
+    allocate_lanes,
+    check_coordinates,
     check_finite,
-    check_points,
     distance_reference,
     distances_kernel,
     fill_lanes,
     pair_chunks,
-    room_for,
 )
-from pyg_jets.ops.pointer import check_rising, counts_to_ptr
+from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.pointer import check_pointer, counts_to_ptr
 
 __all__ = ["radius", "radius_reference"]
 
@@ -46,16 +46,30 @@ def radius(x: Tensor, ptr: Tensor, r: float, azimuth: int | None = None) -> tupl
         >>> radius(x, torch.tensor([0, 3, 5]), 1.5)
         (tensor([1, 0, 4, 3]), tensor([0, 1, 2, 2, 3, 4]))
     """
-    column = check_points(x, ptr, azimuth)
+    column = check_coordinates(x, ptr, azimuth)
     if not 0 <= r < math.inf:
         raise ValueError(f"Expected a radius r of at least 0, but got {r}.")
     return _radius(x.detach(), ptr, float(r), column)
 
 
+def radius_reference(x: Tensor, ptr: Tensor, r: float, azimuth: int = -1) -> tuple[Tensor, Tensor]:
+    """:func:`radius` in plain torch, on any device."""
+    centres, others = [ptr.new_empty(0)], [ptr.new_empty(0)]
+    for centre, other in pair_chunks(ptr, width=x.size(1)):
+        near = distance_reference(x, centre, other, azimuth) <= r * r
+        centres.append(centre[near])
+        others.append(other[near])
+    counts = torch.bincount(torch.cat(centres), minlength=len(x))
+    return torch.cat(others), counts_to_ptr(counts)
+
+
 @kernel
-def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
-    """Count the neighbours of each particle, or with ``found [E]`` write them and count on."""
-    lanes, distances = room_for(ptr, x.shape[1], start, stop), np.empty(4 * LANES, np.float32)
+def radius_kernel(x, ptr, square, azimuth, counts, out, start, stop):
+    """Count the neighbours of each particle, or with ``out [E]`` also write them.
+
+    In the second case ``counts`` begins as the place of each particle's first neighbour in ``out``.
+    """
+    lanes, distances = allocate_lanes(ptr, x.shape[1], start, stop), np.empty(4 * LANES, np.float32)
     for j in range(start, stop):
         first, n = ptr[j], ptr[j + 1] - ptr[j]
         fill_lanes(x, first, n, lanes)
@@ -67,51 +81,40 @@ def radius_kernel(x, ptr, square, azimuth, counts, found, start, stop):
                     if 0 <= i + r - begin < LANES:
                         distances[r * LANES + i + r - begin] = np.inf
                     near = distances[r * LANES : r * LANES + min(n - begin, LANES)]
-                    if len(found) == 0:
+                    if len(out) == 0:
                         counts[first + i + r] += (near <= square).sum()
                         continue
                     place = counts[first + i + r]
                     for m in range(len(near)):
                         if near[m] <= square:
-                            found[place] = first + begin + m
+                            out[place] = first + begin + m
                             place += 1
                     counts[first + i + r] = place
 
 
-def radius_reference(x: Tensor, ptr: Tensor, r: float, azimuth: int = -1) -> tuple[Tensor, Tensor]:
-    """The same in plain torch, on any device."""
-    centres, others = [ptr.new_empty(0)], [ptr.new_empty(0)]
-    for centre, other in pair_chunks(ptr, width=x.size(1)):
-        near = distance_reference(x, centre, other, azimuth) <= r * r
-        centres.append(centre[near])
-        others.append(other[near])
-    counts = torch.bincount(torch.cat(centres), minlength=len(x))
-    return torch.cat(others), counts_to_ptr(counts)
-
-
 @torch.library.custom_op("pyg_jets::radius", mutates_args=())
 def _radius(x: Tensor, ptr: Tensor, r: float, azimuth: int) -> tuple[Tensor, Tensor]:
-    check_rising(ptr, len(x))
+    check_pointer(ptr, len(x))
     check_finite(x, ptr)
     if x.dtype != torch.float32 or not use_kernels(x):
         return radius_reference(x, ptr, r, azimuth)
     points, pointer = x.contiguous().numpy(), ptr.contiguous().numpy()
-    square, counts, none = np.float32(r * r), np.zeros(len(points), np.int64), np.empty(0, np.int64)
-    each = points.shape[1] + 4
+    square, copies = np.float32(r * r), points.shape[1] + 4
 
-    def count(a: int, b: int) -> None:
-        radius_kernel(points, pointer, square, azimuth, counts, none, a, b)
+    def run(counts: np.ndarray, neighbours: np.ndarray) -> None:
+        over_jets(
+            lambda a, b: radius_kernel(points, pointer, square, azimuth, counts, neighbours, a, b),
+            pointer,
+            copies=copies,
+        )
 
-    over_jets(count, pointer, copies=each)
+    counts = np.zeros(len(points), np.int64)
+    run(counts, np.empty(0, np.int64))
     out_ptr = counts_to_ptr(torch.from_numpy(counts))
-    places, found = out_ptr.numpy().copy(), np.empty(int(out_ptr[-1]), np.int64)
-
-    def write(a: int, b: int) -> None:
-        radius_kernel(points, pointer, square, azimuth, places, found, a, b)
-
-    if len(found):
-        over_jets(write, pointer, copies=each)
-    return torch.from_numpy(found), out_ptr
+    neighbours = np.empty(int(out_ptr[-1]), np.int64)
+    if len(neighbours):
+        run(out_ptr.numpy().copy(), neighbours)
+    return torch.from_numpy(neighbours), out_ptr
 
 
 @_radius.register_fake

@@ -1,4 +1,9 @@
-r"""Reductions over each jet: sum, mean and maximum of the rows ``ptr[j] … ptr[j + 1] - 1``."""
+r"""Sum, mean and maximum over the particles of each jet, and the expansion of jets to particles.
+
+Sum, mean and expansion are plain torch, or torch-scatter where it is installed: a kernel of our own
+was slower. The maximum has a kernel, since torch needs three passes for the first row that reaches
+it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,11 @@ import os
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
-from pyg_jets.ops.pointer import check_ragged, check_rising, ptr_to_batch
+from pyg_jets.ops.pointer import check_pointer, check_ragged, ptr_to_batch
 
 __all__ = ["segment_expand", "segment_max", "segment_mean", "segment_sum"]
 
@@ -50,6 +54,9 @@ def segment_mean(x: Tensor, ptr: Tensor) -> Tensor:
     Shapes:
         - **output:** ``[J, F]``
 
+    Raises:
+        ValueError: If ``x`` and ``ptr`` do not fit together.
+
     Examples:
         >>> segment_mean(torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([0, 2, 2, 3]))
         tensor([[1.5000],
@@ -62,7 +69,7 @@ def segment_mean(x: Tensor, ptr: Tensor) -> Tensor:
 def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
     r"""Maximum over the particles of each jet, :math:`\max_{i \in j} x_i`; an empty jet gives 0.
 
-    The gradient goes to the first particle that reaches the maximum. A NaN is a maximum.
+    The gradient goes to the first particle that reaches the maximum. A NaN counts as the maximum.
 
     Args:
         x: One row a particle, ``[N, F]``.
@@ -70,6 +77,9 @@ def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
 
     Shapes:
         - **output:** ``[J, F]``
+
+    Raises:
+        ValueError: If ``x`` and ``ptr`` do not fit together.
 
     Examples:
         >>> segment_max(torch.tensor([[1.0], [2.0], [-4.0]]), torch.tensor([0, 2, 2, 3]))
@@ -82,12 +92,18 @@ def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
 
 
 def segment_expand(x: Tensor, ptr: Tensor, n_particles: int) -> Tensor:
-    """Give each particle its jet's row: ``[J, F]`` → ``[N, F]``, the transpose of a sum.
+    r"""Give each particle its jet's row, :math:`y_i = x_{j(i)}`: the transpose of the sum.
 
     Args:
         x: One row a jet, ``[J, F]``.
         ptr: Ragged pointer ``[J + 1]`` int64.
         n_particles: ``N``, the last entry of ``ptr``.
+
+    Shapes:
+        - **output:** ``[N, F]``
+
+    Raises:
+        ValueError: If ``ptr`` does not rise from 0 to ``n_particles``.
 
     Examples:
         >>> segment_expand(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 2, 3]), 3).flatten()
@@ -96,73 +112,23 @@ def segment_expand(x: Tensor, ptr: Tensor, n_particles: int) -> Tensor:
     return _expand(x, ptr, n_particles)
 
 
-def _by_kernel(x: Tensor) -> bool:
-    return x.dtype == torch.float32 and use_kernels(x)
-
-
-def _arrays(*tensors: Tensor) -> list[np.ndarray]:
-    return [t.detach().contiguous().numpy() for t in tensors]
-
-
-@kernel
-def sum_kernel(x, ptr, out, start, stop):
-    for j in range(start, stop):
-        for f in range(x.shape[1]):
-            out[j, f] = 0.0
-        for i in range(ptr[j], ptr[j + 1]):
-            for f in range(x.shape[1]):
-                out[j, f] += x[i, f]
-
-
-@kernel
-def expand_kernel(x, ptr, out, start, stop):
-    for j in range(start, stop):
-        for i in range(ptr[j], ptr[j + 1]):
-            for f in range(x.shape[1]):
-                out[i, f] = x[j, f]
-
-
-@kernel
-def max_kernel(x, ptr, out, where, start, stop):
-    for j in range(start, stop):
-        for f in range(x.shape[1]):
-            out[j, f], where[j, f] = 0.0, -1
-        for i in range(ptr[j], ptr[j + 1]):
-            for f in range(x.shape[1]):
-                value, best = x[i, f], out[j, f]
-                is_nan = value != value and best == best
-                if where[j, f] < 0 or value > best or is_nan:
-                    out[j, f], where[j, f] = value, i
-
-
-@cache
-def _scatter() -> Any:
-    """torch-scatter, where it is installed and ``PYG_JETS_SCATTER`` is not 0."""
-    if os.environ.get("PYG_JETS_SCATTER") == "0":
-        return None
-    try:
-        return importlib.import_module("torch_scatter")
-    except (ImportError, OSError):  # not there, or built for another torch
-        return None
-
-
 def sum_reference(x: Tensor, ptr: Tensor) -> Tensor:
-    """The sum on any device, by torch-scatter where it is installed, else in plain torch."""
-    if scatter := _scatter():
+    """The sum, by torch-scatter where it is installed, else in plain torch."""
+    if scatter := torch_scatter():
         return scatter.segment_csr(x, ptr, reduce="sum")
-    return x.new_zeros(len(ptr) - 1, x.size(1)).index_add_(0, ptr_to_batch(ptr), x)
+    return x.new_zeros(len(ptr) - 1, x.size(1)).index_add_(0, ptr_to_batch(ptr, len(x)), x)
 
 
-def expand_reference(x: Tensor, ptr: Tensor) -> Tensor:
-    """Each particle's jet's row, by torch-scatter where it is installed, else in plain torch."""
-    if scatter := _scatter():
+def expand_reference(x: Tensor, ptr: Tensor, n_particles: int) -> Tensor:
+    """The expansion, by torch-scatter where it is installed, else in plain torch."""
+    if scatter := torch_scatter():
         return scatter.gather_csr(x, ptr)
-    return x.index_select(0, ptr_to_batch(ptr))
+    return x.index_select(0, ptr_to_batch(ptr, n_particles))
 
 
 def max_reference(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
     """The maximum and the first row that reaches it (-1 for an empty jet), in plain torch."""
-    n, jets = len(x), ptr_to_batch(ptr).unsqueeze(-1).expand_as(x)
+    n, jets = len(x), ptr_to_batch(ptr, len(x)).unsqueeze(-1).expand_as(x)
     out = x.new_zeros(len(ptr) - 1, x.size(1))
     out = out.scatter_reduce(0, jets, x, "amax", include_self=False)
     reached = (x == out.gather(0, jets)) | x.isnan()
@@ -172,45 +138,60 @@ def max_reference(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
     return out, torch.where(first == n, -1, first)
 
 
+@cache
+def torch_scatter() -> Any:
+    """The module torch-scatter, or None without it or with ``PYG_JETS_SCATTER=0``."""
+    if os.environ.get("PYG_JETS_SCATTER") == "0":
+        return None
+    try:
+        return importlib.import_module("torch_scatter")
+    except (ImportError, OSError):  # not installed, or built for another torch
+        return None
+
+
+@kernel
+def max_kernel(x, ptr, out, argmax, start, stop):
+    for j in range(start, stop):
+        for f in range(x.shape[1]):
+            out[j, f], argmax[j, f] = 0.0, -1
+        for i in range(ptr[j], ptr[j + 1]):
+            for f in range(x.shape[1]):
+                value, best = x[i, f], out[j, f]
+                first_nan = value != value and best == best
+                if argmax[j, f] < 0 or value > best or first_nan:
+                    out[j, f], argmax[j, f] = value, i
+
+
 @torch.library.custom_op("pyg_jets::segment_sum", mutates_args=())
 def _sum(x: Tensor, ptr: Tensor) -> Tensor:
-    check_rising(ptr, len(x))
-    if not _by_kernel(x):
-        return sum_reference(x, ptr)
-    out = x.new_empty(len(ptr) - 1, x.size(1))
-    ps, xs, outs = _arrays(ptr, x, out)
-    over_jets(lambda a, b: sum_kernel(xs, ps, outs, a, b), ps)
-    return out
+    check_pointer(ptr, len(x))
+    return sum_reference(x, ptr)
 
 
 @torch.library.custom_op("pyg_jets::segment_expand", mutates_args=())
 def _expand(x: Tensor, ptr: Tensor, n_particles: int) -> Tensor:
-    check_rising(ptr, n_particles)
-    if not _by_kernel(x):
-        return expand_reference(x, ptr)
-    out = x.new_empty(n_particles, x.size(1))
-    ps, xs, outs = _arrays(ptr, x, out)
-    over_jets(lambda a, b: expand_kernel(xs, ps, outs, a, b), ps)
-    return out
+    check_pointer(ptr, n_particles)
+    return expand_reference(x, ptr, n_particles)
 
 
 @torch.library.custom_op("pyg_jets::segment_max", mutates_args=())
 def _max(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-    check_rising(ptr, len(x))
-    if not _by_kernel(x):
+    check_pointer(ptr, len(x))
+    if x.dtype != torch.float32 or not use_kernels(x):
         return max_reference(x, ptr)
     out = x.new_empty(len(ptr) - 1, x.size(1))
-    where = torch.empty(out.shape, dtype=torch.int64)
-    ps, xs, outs, wheres = _arrays(ptr, x, out, where)
-    over_jets(lambda a, b: max_kernel(xs, ps, outs, wheres, a, b), ps)
-    return out, where
+    argmax = torch.empty(out.shape, dtype=torch.int64)
+    arrays = [t.detach().contiguous().numpy() for t in (x, ptr, out, argmax)]
+    over_jets(lambda a, b: max_kernel(*arrays, a, b), arrays[1])
+    return out, argmax
 
 
 @torch.library.custom_op("pyg_jets::segment_put", mutates_args=())
-def _put(x: Tensor, where: Tensor, n_particles: int) -> Tensor:
-    # Row n_particles takes what belongs to no particle, and is cut off.
-    out = x.new_zeros(n_particles + 1, x.size(1))
-    out.scatter_(0, torch.where(where < 0, n_particles, where), x)
+def _put(grad: Tensor, argmax: Tensor, n_particles: int) -> Tensor:
+    """The gradient of the maximum: that of each jet, put into the row that reaches it."""
+    # One more row takes what belongs to no particle, and is cut off.
+    out = grad.new_zeros(n_particles + 1, grad.size(1))
+    out.scatter_(0, torch.where(argmax < 0, n_particles, argmax), grad)
     return out[:n_particles].clone()
 
 
@@ -231,29 +212,30 @@ def _(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @_put.register_fake
-def _(x: Tensor, where: Tensor, n_particles: int) -> Tensor:
-    return x.new_empty(n_particles, x.size(1))
+def _(grad: Tensor, argmax: Tensor, n_particles: int) -> Tensor:
+    return grad.new_empty(n_particles, grad.size(1))
 
 
-def _save_ptr(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+def save_ptr(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(inputs[1])
     ctx.n_particles = inputs[0].size(0)
 
 
-def _save_where(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+def save_argmax(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(output[1])
     ctx.mark_non_differentiable(output[1])
     ctx.n_particles = inputs[0].size(0)
 
 
+# Sum and expansion are each other's gradient.
 _sum.register_autograd(
     lambda ctx, grad: (_expand(grad, *ctx.saved_tensors, ctx.n_particles), None),
-    setup_context=_save_ptr,
+    setup_context=save_ptr,
 )
 _expand.register_autograd(
-    lambda ctx, grad: (_sum(grad, *ctx.saved_tensors), None, None), setup_context=_save_ptr
+    lambda ctx, grad: (_sum(grad, *ctx.saved_tensors), None, None), setup_context=save_ptr
 )
 _max.register_autograd(
     lambda ctx, grad, _: (_put(grad, *ctx.saved_tensors, ctx.n_particles), None),
-    setup_context=_save_where,
+    setup_context=save_argmax,
 )

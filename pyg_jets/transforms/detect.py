@@ -12,7 +12,7 @@ from torch_geometric.data import Batch, Data
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import Detector
 from pyg_jets.errors import InputError
-from pyg_jets.ops import highest, ptr_to_batch
+from pyg_jets.ops import ptr_to_batch, segment_topk
 from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
 from pyg_jets.transforms.derive import Derived, derivable
 
@@ -130,5 +130,5 @@ def _hardest(x: Tensor, ptr: Tensor, most: int | None) -> tuple[Tensor, Tensor]:
     """The hardest particles of each jet, in falling pT; all of them, as they are, for ``None``."""
     if most is None:
         return x, ptr
-    rows, kept = highest(x[:, 0], ptr, most)
+    rows, kept = segment_topk(x[:, 0], ptr, most)
     return x[rows], kept

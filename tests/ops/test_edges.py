@@ -90,16 +90,16 @@ def test_without_gradient_nothing_changes(switch):
 
 def test_memory_is_used_again_only_when_nobody_holds_it():
     like = torch.empty(0)
-    first = buffers.rented(like, 1000, 300)
+    first = buffers.pooled_empty(like, 1000, 300)
     view, place = first[5:], first.data_ptr()
     del first
-    assert buffers.rented(like, 1000, 300).data_ptr() != place  # a view still holds it
+    assert buffers.pooled_empty(like, 1000, 300).data_ptr() != place  # a view still holds it
     view.fill_(3)
     del view
-    again = [buffers.rented(like, 999, 300) for _ in range(2)]  # as large, within an eighth
+    again = [buffers.pooled_empty(like, 999, 300) for _ in range(2)]  # as large, within an eighth
     assert place in [t.data_ptr() for t in again]
     assert again[0].data_ptr() != again[1].data_ptr()
-    assert buffers.rented(like.double(), 1000, 300).dtype == torch.float64
+    assert buffers.pooled_empty(like.double(), 1000, 300).dtype == torch.float64
 
 
 @both

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_jets.ops.gather import _gather, gather, gather_kernel, gather_reference, words
+from pyg_jets.ops.gather import _gather, flat_view, gather, gather_kernel, gather_reference
 from tests.ops.test_segment import COUNTS, jets
 
 INDICES = [[0], [5, 1, 5, 3], [1, 4], [], list(range(8))[::-1]]
@@ -61,6 +61,6 @@ def test_bad_input(index, kernels, monkeypatch):
         gather(*jets(), torch.tensor(index))
 
 
-def test_words_of_every_size():
-    for dtype, word in ((torch.bool, np.uint8), (torch.float64, np.int32), (torch.int64, np.int64)):
-        assert words(torch.ones(3, 2, dtype=dtype)).dtype == word
+def test_flat_views_of_every_size():
+    for dtype, item in ((torch.bool, np.uint8), (torch.float64, np.int32), (torch.int64, np.int64)):
+        assert flat_view(torch.ones(3, 2, dtype=dtype)).dtype == item

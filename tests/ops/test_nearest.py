@@ -73,7 +73,7 @@ def test_threads_and_chunks_change_nothing(monkeypatch):
     assert torch.equal(whole[0][:600], part[0])
     assert torch.equal(whole[1][:500], part[1])
     module = importlib.import_module("pyg_jets.ops.nearest")  # not the function of its name
-    monkeypatch.setattr(module, "_AT_ONCE", 60 * 50 * 3 * 7)
+    monkeypatch.setattr(module, "_MAX_NUMBERS", 60 * 50 * 3 * 7)
     chunks = nearest_reference(x.double(), x_ptr, y.double(), y_ptr)
     assert torch.equal(chunks[0], whole[0])
     assert torch.equal(chunks[1], whole[1])

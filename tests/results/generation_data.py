@@ -19,7 +19,7 @@ from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.loader import JetLoader
 from pyg_jets.metrics.features import jet_features
-from pyg_jets.ops import highest
+from pyg_jets.ops import segment_topk
 from pyg_jets.runs import Run, load_run
 from pyg_jets.transforms import Detect
 from tests.results.comparison_data import kept as kept_in
@@ -58,7 +58,7 @@ def leading(jets: Jets, n: int | None) -> Jets:
     """The ``n`` hardest particles of each jet; all for ``None``."""
     if n is None:
         return jets
-    rows, ptr = highest(jets.x[:, 0], jets.ptr, n)
+    rows, ptr = segment_topk(jets.x[:, 0], jets.ptr, n)
     return Jets(jets.x[rows], ptr)
 
 

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets import kinematics
+from pyg_jets.nn.layers.jet_momentum import jet_momenta
 from pyg_jets.ops import segment_sum
-from pyg_jets.ops.expand_relu import without_gradient
-from pyg_jets.ops.settle import momenta_by_kernel
 
-__all__ = ["JetSummary", "jet_momenta", "jet_observables", "pooled"]
+__all__ = ["JetSummary", "jet_observables", "pooled"]
 
 #: The least deviations: GeV, GeV, rad, rad, rad, 1, particles.
 _UNITS = (1.0, 1.0, 0.01, 0.01, 0.01, 0.01, 0.5)
@@ -42,21 +41,6 @@ def jet_observables(x: Tensor, ptr: Tensor) -> Tensor:
     total = summed[:, 0].clamp(min=1e-9)
     width, dispersion = summed[:, 1] / total, (summed[:, 2] + 1e-18).sqrt() / total
     return torch.cat((jet_momenta(x, ptr), torch.stack((width, dispersion), 1)), 1).float()
-
-
-def jet_momenta(x: Tensor, ptr: Tensor) -> Tensor:
-    """pT (GeV), mass (GeV), η and φ of each jet, ``[J, 4]`` float64.
-
-    Args:
-        x: Massless particles (pT, η, φ) relative to the jets' axes, ``[N, 3]``.
-        ptr: Ragged pointer ``[J + 1]`` int64.
-    """
-    if without_gradient(x):
-        return momenta_by_kernel(x, ptr)
-    pt, eta, phi = x.double().unbind(1)
-    momenta = kinematics.jet_momentum(pt, eta, phi, torch.zeros_like(pt), ptr)
-    jet_pt, jet_eta, jet_phi, mass = kinematics.to_cylindrical(*momenta)
-    return torch.stack((jet_pt, mass, jet_eta, jet_phi), 1)
 
 
 class JetSummary(nn.Module):

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pyg_jets.ops import check_rising, highest, ptr_to_batch, segment_expand
-from pyg_jets.ops.expand_relu import cut_jets, expand_relu_, without_gradient
-from pyg_jets.ops.kernel import in_threads
+from pyg_jets.ops import check_pointer, ptr_to_batch, segment_expand, segment_topk
+from pyg_jets.ops.kernel import in_threads, split_jets, use_inference_kernels
+from pyg_jets.ops.segment_relu import expand_relu_
 
 __all__ = ["ResponseDecoder", "SetDecoder", "sample_particles"]
 
@@ -50,7 +50,7 @@ class ConditionalMLP(nn.Module):
 
     def forward(self, x: Tensor, jet: Tensor, ptr: Tensor) -> Tensor:
         of_jet = [layer(jet) for layer in self.jet]
-        if without_gradient(x, *of_jet):
+        if use_inference_kernels(x, *of_jet):
             return self._in_chunks(x, of_jet, ptr)
         for layer, shared in zip(self.particle, of_jet, strict=True):
             x = F.relu(layer(x) + segment_expand(shared, ptr, len(x)))
@@ -58,7 +58,7 @@ class ConditionalMLP(nn.Module):
 
     def _in_chunks(self, x: Tensor, of_jet: list[Tensor], ptr: Tensor) -> Tensor:
         """The same without a gradient, for one chunk of jets after another, on threads."""
-        check_rising(ptr, len(x))
+        check_pointer(ptr, len(x))
         out = x.new_empty(len(x), self.out.out_features)
 
         def run(jets: tuple[int, int]) -> None:
@@ -68,7 +68,7 @@ class ConditionalMLP(nn.Module):
                 h = expand_relu_(layer(h), shared, ptr, *jets)
             torch.addmm(self.out.bias, h, self.out.weight.t(), out=out[rows])
 
-        in_threads(run, cut_jets(ptr, _PARTICLES))
+        in_threads(run, split_jets(ptr, _PARTICLES))
         return out
 
 
@@ -212,5 +212,5 @@ def sample_particles(
     """
     uniform = torch.rand(len(logit), generator=generator, device=logit.device)
     key = logit.detach() + torch.logit(uniform, eps=1e-6)
-    rows, kept = highest(key, ptr, n)
+    rows, kept = segment_topk(key, ptr, n)
     return rows.sort().values, kept

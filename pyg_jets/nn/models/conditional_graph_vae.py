@@ -13,12 +13,12 @@ from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.energy import energy_score
 from pyg_jets.nn.layers.jet_encoder import JetEncoder
-from pyg_jets.nn.layers.jet_summary import jet_momenta, jet_observables
+from pyg_jets.nn.layers.jet_momentum import jet_momenta, match_jet_momentum
+from pyg_jets.nn.layers.jet_summary import jet_observables
 from pyg_jets.nn.layers.matching import Matching, match_particles, merge_particles
 from pyg_jets.nn.layers.multiplicity import MultiplicityDistribution, MultiplicityHead
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import ResponseDecoder, sample_particles
-from pyg_jets.nn.layers.settle import settle
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import gather, segment_sum
 
@@ -196,9 +196,11 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         merged = (drawn < logits[:, 1].sigmoid()).index_fill(0, matched, False)
         base, ptr = merge_particles(x, encoded.ptr, matched, merged)
         points = self.decoder(self.scale(base), encoded.h[matched], jet, ptr, generator)
-        return self._settled(x, encoded, jet, self.scale.particles(points), ptr, generator), ptr
+        return self._match_momentum(
+            x, encoded, jet, self.scale.particles(points), ptr, generator
+        ), ptr
 
-    def _settled(
+    def _match_momentum(
         self,
         x: Tensor,
         encoded: _Encoded,
@@ -216,7 +218,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         pt, mass, eta, phi = (now + 0.3 * change * self.spread[:4]).unbind(1)
         pt = torch.maximum(pt, 0.1 * now[:, 0]).clamp(min=1e-2)
         mass = torch.maximum(mass, 0.1 * now[:, 1]).clamp(min=1e-3)
-        return settle(made, ptr, torch.stack((pt, mass, eta, phi), 1))
+        return match_jet_momentum(made, ptr, torch.stack((pt, mass, eta, phi), 1))
 
     @torch.no_grad()
     def sample(

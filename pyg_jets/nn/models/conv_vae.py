@@ -13,7 +13,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
-from pyg_jets.ops import counts_to_ptr, gather, highest, ptr_to_batch
+from pyg_jets.ops import counts_to_ptr, gather, ptr_to_batch, segment_topk
 
 __all__ = ["ConvVAE"]
 
@@ -110,9 +110,9 @@ class ConvVAE(VariationalAutoencoder):
             self.least_pt.fill_(min(float(x[:, 0].min()) for x in targets if len(x)))
 
     def _cut(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-        """The hardest particles, as many as fit, in falling order; of no jets, the first."""
+        """The hardest particles, as many as fit, in descending order; of no jets, the first."""
         key = x[:, 0] if self.scale.coordinates != "plain" else x[:, -1]
-        rows, ptr = highest(key, ptr, self.max_particles)
+        rows, ptr = segment_topk(key, ptr, self.max_particles)
         return x[rows], ptr
 
     def _padded(self, x: Tensor, ptr: Tensor) -> Tensor:

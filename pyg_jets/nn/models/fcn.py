@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
-from pyg_jets.ops import check_ragged, check_rising, falling, ptr_to_batch
+from pyg_jets.ops import check_pointer, check_ragged, ptr_to_batch, segment_argsort
 
 __all__ = ["FCN"]
 
@@ -31,8 +31,8 @@ class FCN(nn.Module):
         out_channels: Number of logits: 1 for two classes, else one for each class.
         dropout: Probability of zeroing an activation in training.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
-        order_by: Column of ``x`` by which particles are sorted in falling order before the list is
-            cut, such as that of the pT (hardest first). Default: the order of the input.
+        order_by: Column of ``x`` by which particles are sorted in descending order before the list
+            is cut, such as that of the pT (hardest first). Default: the order of the input.
 
     Shapes:
         - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
@@ -80,14 +80,14 @@ class FCN(nn.Module):
         """Return the logits of each jet."""
         check_ragged(x, ptr)
         if not torch.compiler.is_compiling():
-            check_rising(ptr, len(x))
+            check_pointer(ptr, len(x))
         return self.mlp(self.pad(x, ptr))
 
     def pad(self, x: Tensor, ptr: Tensor) -> Tensor:
         """Return each jet's list of particles, padded and cut, ``[J, max_particles * F]``."""
         n_jets, jet = len(ptr) - 1, ptr_to_batch(ptr)
         if self.order_by is not None:
-            x = x[falling(x[:, self.order_by], ptr)]
+            x = x[segment_argsort(x[:, self.order_by], ptr, descending=True)]
         place = torch.arange(len(x), device=x.device) - ptr[jet]
         # One row beyond the end of each list takes the particles that are cut off.
         cell = jet * (self.max_particles + 1) + place.clamp(max=self.max_particles)

@@ -12,10 +12,10 @@ from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.energy import energy_distance
 from pyg_jets.nn.layers.jet_encoder import JetEncoder
+from pyg_jets.nn.layers.jet_momentum import match_jet_momentum
 from pyg_jets.nn.layers.multiplicity import MultiplicityHead
 from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import SetDecoder
-from pyg_jets.nn.layers.settle import settle
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr
 
@@ -131,9 +131,9 @@ class GraphVAE(VariationalAutoencoder):
         n = (ptr.diff() - self.multiplicity.mean) / self.multiplicity.deviation
         conditions = torch.cat((z, self.classes(y, len(z)), n.unsqueeze(1)), 1)
         x = self.scale.particles(self.decoder(conditions, ptr, seeds))
-        return (
-            x if self.whole is None else settle(x, ptr, self._jet_momentum(self.whole(conditions)))
-        )
+        if self.whole is None:
+            return x
+        return match_jet_momentum(x, ptr, self._jet_momentum(self.whole(conditions)))
 
     def _jet_momentum(self, unit: Tensor) -> Tensor:
         """pT, mass, η and φ of jets out of numbers of unit size."""

@@ -1,14 +1,13 @@
-"""What kernels make of jets without a gradient is what torch makes of them."""
+"""Kernels without a gradient agree with torch."""
 
 import numpy as np
 import pytest
 import torch
 
-from pyg_jets.nn.layers.jet_summary import jet_momenta
+from pyg_jets.nn.layers import jet_momentum
+from pyg_jets.nn.layers.jet_momentum import jet_momenta, match_jet_momentum
 from pyg_jets.nn.layers.set_decoder import ResponseDecoder, SetDecoder
-from pyg_jets.nn.layers.settle import settle
-from pyg_jets.ops import counts_to_ptr, expand_relu
-from pyg_jets.ops import settle as settle_ops
+from pyg_jets.ops import counts_to_ptr, segment_relu
 
 CASES = [[3, 0, 1, 40], [0], [], [9000, 1, 9000, 0]]
 
@@ -32,7 +31,7 @@ def test_kernels_against_torch(counts, monkeypatch):
         monkeypatch.setenv("PYG_JETS_KERNELS", kernels)
         with torch.no_grad():
             made[kernels] = (
-                settle(x, ptr, jet), jet_momenta(x, ptr)[:, [0, 2, 3]],
+                match_jet_momentum(x, ptr, jet), jet_momenta(x, ptr)[:, [0, 2, 3]],
                 decoder(jet, ptr, seeds), response(x, x, jet, ptr, drawn.manual_seed(1)),
             )  # fmt: skip
     for one, other in zip(*made.values(), strict=True):
@@ -41,25 +40,27 @@ def test_kernels_against_torch(counts, monkeypatch):
 
 def test_a_gradient_is_there_when_it_is_asked_for():
     x, ptr, jet = jets([3, 2])
-    assert settle(x.requires_grad_(), ptr, jet).requires_grad
+    assert match_jet_momentum(x.requires_grad_(), ptr, jet).requires_grad
     assert jet_momenta(x, ptr).requires_grad
     assert SetDecoder(3, 4)(jet, ptr).requires_grad
     with torch.inference_mode():
-        assert not settle(x, ptr, jet).requires_grad
+        assert not match_jet_momentum(x, ptr, jet).requires_grad
 
 
 def test_unjitted_and_nan(monkeypatch):
     x, ptr, jet = jets([3, 0, 2])
     x[0, 1] = float("nan")
-    monkeypatch.setattr(settle_ops, "momentum", settle_ops.momentum.py_func)
-    monkeypatch.setattr(settle_ops, "cylindrical", settle_ops.cylindrical.py_func)
+    monkeypatch.setattr(jet_momentum, "momentum", jet_momentum.momentum.py_func)
+    monkeypatch.setattr(jet_momentum, "cylindrical", jet_momentum.cylindrical.py_func)
     out = x.numpy().copy()
-    settle_ops.settle_kernel.py_func(jet.numpy(), ptr.numpy(), 2, 4.0, out, 0, 3)
-    torch.testing.assert_close(torch.from_numpy(out), settle(x, ptr, jet), equal_nan=True)
+    jet_momentum.match_momentum_kernel.py_func(jet.numpy(), ptr.numpy(), 2, 4.0, out, 0, 3)
+    torch.testing.assert_close(
+        torch.from_numpy(out), match_jet_momentum(x, ptr, jet), equal_nan=True
+    )
     assert np.isnan(out[:3]).all()
     assert np.isfinite(out[3:]).all()
     h = torch.tensor([[float("nan")], [-2.0], [1.0], [0.0], [5.0]])
-    expand_relu.expand_relu_kernel.py_func(h.numpy(), np.ones((3, 1), "f4"), ptr.numpy(), 0, 3)
+    segment_relu.expand_relu_kernel.py_func(h.numpy(), np.ones((3, 1), "f4"), ptr.numpy(), 0, 3)
     assert h.flatten()[1:].tolist() == [0, 2, 1, 6]
     assert h[0].isnan()
 
@@ -68,7 +69,7 @@ def test_a_pointer_that_does_not_fit_is_named():
     x, ptr, jet = jets([3, 2])
     with torch.no_grad():
         for run in (
-            lambda: settle(x, ptr + 1, jet),
+            lambda: match_jet_momentum(x, ptr + 1, jet),
             lambda: SetDecoder(3, 4)(jet, ptr, torch.zeros(4, 8)),
         ):
             with pytest.raises(ValueError, match="ptr to rise"):
