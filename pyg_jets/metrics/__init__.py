@@ -1,8 +1,7 @@
-"""Tagging metrics with standard errors, and baselines; they rank raw scores, never rescale."""
+"""Tagging metrics with standard errors. They rank raw scores and never rescale them."""
 
 from pyg_jets.metrics.intervals import Interval, efficiency_interval, rejection_interval, score_cut
-from pyg_jets.metrics.invariance import spread
-from pyg_jets.metrics.multiclass import confusion_matrix, one_against_one, one_against_rest
+from pyg_jets.metrics.multiclass import confusion_matrix, one_vs_one, one_vs_rest
 from pyg_jets.metrics.resampling import Estimate, bootstrap, difference, resamples
 from pyg_jets.metrics.tagging import (
     accuracy,
@@ -12,6 +11,7 @@ from pyg_jets.metrics.tagging import (
     roc_curve,
     signal_efficiency,
     significance_improvement,
+    spread,
 )
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
     "confusion_matrix",
     "difference",
     "efficiency_interval",
-    "one_against_one",
-    "one_against_rest",
+    "one_vs_one",
+    "one_vs_rest",
     "rejection_interval",
     "resamples",
     "roc_curve",

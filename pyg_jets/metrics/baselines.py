@@ -1,4 +1,4 @@
-"""What a few jet observables reach without a network: the bar that a network has to clear."""
+"""A gradient-boosted tree on a few jet observables: the baseline of every network."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def tree_scores(
 
     x = _table(train, columns, "training")
     _, y = scores_and_labels(x[:, 0], train_labels)
-    worth = None if weights is None else weights_of(weights, y)
-    tree = GradientBoostingClassifier(subsample=0.5, random_state=seed).fit(x, y, worth)
-    unseen = _table(test, columns, "test")
-    return tree.decision_function(unseen) if len(unseen) else np.empty(0)
+    weight = None if weights is None else weights_of(weights, y)
+    tree = GradientBoostingClassifier(subsample=0.5, random_state=seed).fit(x, y, weight)
+    x_test = _table(test, columns, "test")
+    return tree.decision_function(x_test) if len(x_test) else np.empty(0)
 
 
 def _table(jets: Mapping[str, Any], columns: Sequence[str], what: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-r"""The energy mover's distance of jets, and coverage and matching of generated ones by it."""
+r"""The energy mover's distance of jets, and the coverage of real jets by generated ones."""
 
 from __future__ import annotations
 
@@ -9,41 +9,40 @@ import numpy as np
 from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.kinematics import delta_phi
-from pyg_jets.metrics.generation import Jets
+from pyg_jets.metrics.generation import JetSample
 from pyg_jets.metrics.resampling import Estimate
 
-__all__ = ["coverage", "energy_mover"]
+__all__ = ["coverage", "energy_movers_distance"]
 
 
-def energy_mover(one: Any, other: Any, radius: float = 1.0) -> float:
-    r"""Energy mover's distance of two jets (arXiv 1902.02346), by POT.
+def energy_movers_distance(first: Any, second: Any, radius: float = 1.0) -> float:
+    r"""The energy mover's distance of two jets (arXiv:1902.02346), by POT.
 
     .. math::
         \min_f \sum_{ij} f_{ij} \frac{\theta_{ij}}{R}
         + \Big| \sum_i p_{T,i} - \sum_j p'_{T,j} \Big|
 
-    The least work to turn one jet into the other, and the pT that is left over.
+    It is the least work to turn one jet into the other by moving pT, and the pT difference.
 
     Args:
-        one: pT, η and φ of the particles, ``[n, 3]``.
-        other: The same, ``[m, 3]``.
-        radius: R, at least half the largest distance in a jet.
+        first: pT (GeV or relative), η and φ of the particles of a jet, ``[n, 3]``.
+        second: Those of the other jet, ``[m, 3]``.
+        radius: R, at least half the largest distance of two particles. Default: 1.
 
     Raises:
-        ModuleNotFoundError: Without POT (``pyg-jets[metrics]``).
+        MissingExtraError: Without POT (``pyg-jets[metrics]``).
 
     Examples:
-        >>> energy_mover([[1.0, 0.0, 0.0]], [[1.0, 0.5, 0.0], [0.25, 0.0, 0.0]])
+        >>> energy_movers_distance([[1.0, 0.0, 0.0]], [[1.0, 0.5, 0.0], [0.25, 0.0, 0.0]])
         0.625
     """
-    a, b = (np.asarray(jet, np.float64).reshape(-1, 3) for jet in (one, other))
+    a, b = (np.asarray(jet, np.float64).reshape(-1, 3) for jet in (first, second))
     difference = a[:, 0].sum() - b[:, 0].sum()
     if not len(a) or not len(b):
         return float(abs(difference))
-    apart = a[:, None, 1] - b[None, :, 1]
-    around = delta_phi(a[:, None, 2], b[None, :, 2])
-    cost = np.hypot(apart, around) / radius
-    # what one jet has more than the other comes from nowhere, at the price of R
+    d_eta = a[:, None, 1] - b[None, :, 1]
+    cost = np.hypot(d_eta, delta_phi(a[:, None, 2], b[None, :, 2])) / radius
+    # The pT difference is one more particle of the softer jet, at the cost of 1 from anywhere.
     weights = [a[:, 0], b[:, 0]]
     if difference > 0:
         cost, weights[1] = (
@@ -64,22 +63,26 @@ def energy_mover(one: Any, other: Any, radius: float = 1.0) -> float:
 
 
 def coverage(
-    generated: Jets, real: Jets, batch: int = 100, batches: int = 10, seed: int = 0
+    generated: JetSample, real: JetSample, batch: int = 100, batches: int = 10, seed: int = 0
 ) -> tuple[Estimate, Estimate]:
-    r"""Coverage and minimum matching distance by the energy mover's distance.
+    r"""Coverage and minimum matching distance (arXiv:1707.02392), by the energy mover's distance.
 
-    COV is the share of real jets that are the nearest real jet of some generated one, MMD the mean
-    over real jets of the distance to the nearest generated one.
+    The coverage COV is the share of real jets that are the nearest real jet of some generated jet;
+    the minimum matching distance MMD is the mean over real jets of the distance to the nearest
+    generated jet.
 
     Args:
         generated: Generated jets.
         real: Real jets.
-        batch: Jets of each kind a batch.
-        batches: Number of batches.
+        batch: Number of generated and of real jets in a batch. Default: 100.
+        batches: Number of batches. Default: 10.
         seed: Seed of the draws.
 
     Returns:
-        COV and MMD, each as mean and deviation over the batches.
+        COV and MMD, each as mean and standard deviation over the batches.
+
+    Raises:
+        InputError: If ``batch`` is below 1 or ``batches`` below 2.
     """
     if batch < 1 or batches < 2:
         raise InputError(
@@ -92,9 +95,10 @@ def coverage(
             [jets.particles(np.array([i])) for i in rows]
             for jets, rows in zip((generated, real), chosen, strict=True)
         )
-        distance = np.array([[energy_mover(a, b) for b in true] for a in made])
+        distance = np.array([[energy_movers_distance(a, b) for b in true] for a in made])
         covered.append(len(np.unique(distance.argmin(1))) / batch)
         matched.append(distance.min(0).mean())
-    both = (Estimate(float(np.mean(v)), float(np.std(v))) for v in (covered, matched))
-    cov, mmd = both
-    return cov, mmd
+    return (
+        Estimate(float(np.mean(covered)), float(np.std(covered))),
+        Estimate(float(np.mean(matched)), float(np.std(matched))),
+    )

@@ -1,4 +1,4 @@
-r"""Features of jets and of particles by which generated and real jets are compared."""
+r"""Features of jets and of particles, and their distances between generated and real jets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pyg_jets.metrics.inputs import as_numpy
 
 __all__ = ["JET_FEATURES", "feature_distances", "jet_features", "particle_features"]
 
-#: Of each jet, the sum of its massless particles: GeV, and η and φ relative to its axis.
+#: Features of a jet, from the sum of its massless particles: pT, mass and energy in GeV, and η and
+#: φ relative to its axis.
 JET_FEATURES = ("pt", "eta", "phi", "mass", "energy", "multiplicity")
 _PARTICLE = ("pt", "eta", "phi")
-#: Deviations below this part of the largest value, or of 1, are those of single precision.
+#: Standard deviations below this share of the largest value, or of 1, are rounding in float32.
 _ROUNDING = 1e-5
 
 
@@ -23,16 +24,16 @@ def jet_features(x: Any, ptr: Any, physical: bool = True) -> dict[str, np.ndarra
     """The features of each jet.
 
     Args:
-        x: Massless particles (pT, η, φ) relative to the jet's axis ``[N, 3]``.
+        x: Massless particles (pT in GeV, η, φ relative to the jet's axis) ``[N, 3]``.
         ptr: Ragged pointer ``[J + 1]``.
-        physical: Whether particles are that; else there is only the multiplicity.
+        physical: Whether ``x`` holds these columns; otherwise only the multiplicity is returned.
 
     Returns:
         ``{name: [J]}`` of :data:`JET_FEATURES`, in float64.
 
     Examples:
-        >>> found = jet_features([[3.0, 0.0, 0.0], [1.0, 0.0, 0.0]], [0, 2])
-        >>> found["pt"].tolist(), found["multiplicity"].tolist()
+        >>> features = jet_features([[3.0, 0.0, 0.0], [1.0, 0.0, 0.0]], [0, 2])
+        >>> features["pt"].tolist(), features["multiplicity"].tolist()
         ([4.0], [2.0])
     """
     x, ptr = as_numpy(x).astype(np.float64), as_numpy(ptr)
@@ -54,29 +55,29 @@ def particle_features(x: Any) -> dict[str, np.ndarray]:
 
 
 def feature_distances(
-    made: tuple[Any, Any], real: tuple[Any, Any], physical: bool = True
+    generated: tuple[Any, Any], real: tuple[Any, Any], physical: bool = True
 ) -> dict[str, float]:
-    r"""Distance of each feature, :math:`W_1` of the samples over the real deviation.
+    r""":math:`W_1` of each feature between two samples, over the real standard deviation.
 
-    Features that are the same for all real jets up to rounding, as the number of pixels may be, or
-    the axis of a jet relative to itself, are left out.
+    Features that are equal for all real jets up to rounding, such as the axis of a jet relative to
+    itself, are left out.
 
     Args:
-        made: Generated jets ``(x, ptr)``.
+        generated: Generated jets ``(x, ptr)``.
         real: Real jets ``(x, ptr)``.
-        physical: See :func:`jet_features`.
+        physical: Whether ``x`` holds (pT, η, φ) of massless particles.
 
     Examples:
         >>> x = [[3.0, 0.0, 0.1], [1.0, 0.2, 0.0], [2.0, 0.1, 0.3]]
-        >>> found = feature_distances((x, [0, 1, 3]), (x, [0, 1, 3]))
-        >>> list(found)[:3], found["mass"]
+        >>> distances = feature_distances((x, [0, 1, 3]), (x, [0, 1, 3]))
+        >>> list(distances)[:3], distances["mass"]
         (['pt', 'eta', 'phi'], 0.0)
     """
-    ours, theirs = (
-        {**jet_features(x, ptr, physical), **particle_features(x)} for x, ptr in (made, real)
+    generated_features, real_features = (
+        {**jet_features(x, ptr, physical), **particle_features(x)} for x, ptr in (generated, real)
     )
     return {
-        name: feature_distance(ours[name], values)
-        for name, values in theirs.items()
+        name: feature_distance(generated_features[name], values)
+        for name, values in real_features.items()
         if len(values) and values.std() > _ROUNDING * max(1.0, np.abs(values).max())
     }

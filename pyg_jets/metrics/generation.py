@@ -1,9 +1,10 @@
-r"""How far generated jets are from real ones: W1 distances, FPD, KPD.
+r"""Distances between generated and real jets: W1 distances, FPD, KPD.
 
-Definitions are those of arXiv 2106.11535 (W1M, W1P, W1EFP) and arXiv 2211.10295 (FPD, KPD). Jets
-are ragged, ``x [N, 3]`` = (pT, η, φ) relative to the jet with ``ptr [J + 1]``, and need not be
-equally many in both sets. Each number comes with the spread over resampled batches; the value of
-two real samples of the same size is the floor that a generator can reach.
+Definitions are those of arXiv:2106.11535 (W1M, W1P, W1EFP) and arXiv:2211.10295 (FPD, KPD). Jets
+are ragged, ``x [N, 3]`` = (pT, η, φ) relative to the jet with ``ptr [J + 1]``, and the two samples
+need not have the same size. Each distance comes with its spread over resampled batches; the value
+of two real samples of the same size is the floor that a generator can reach. The ``jetnet`` package
+has the same metrics for padded arrays.
 """
 
 from __future__ import annotations
@@ -17,28 +18,28 @@ from scipy.stats import wasserstein_distance
 
 from pyg_jets import kinematics
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.energy_flow import energy_flow, multigraphs, primes
+from pyg_jets.metrics.energy_flow import energy_flow_polynomials, multigraphs, prime_multigraphs
 from pyg_jets.metrics.inputs import as_numpy
 from pyg_jets.metrics.resampling import Estimate
 
-__all__ = ["Jets", "feature_distance", "fpd", "kpd", "w1efp", "w1m", "w1p"]
+__all__ = ["JetSample", "feature_distance", "fpd", "kpd", "w1efp", "w1m", "w1p"]
 
-#: Draws of batches, as many as the papers have.
+#: Number of batches, as in the papers.
 _BATCHES = 5
 
 
-class Jets:
-    """Jets of a sample, checked, and what the metrics take of them, each made once.
+class JetSample:
+    """A checked sample of jets, and the observables of it that the metrics compare.
 
     Args:
         x: pT, η and φ of each particle relative to its jet, ``[N, 3]``.
         ptr: Ragged pointer ``[J + 1]``.
 
     Raises:
-        ValueError: For other shapes, no jets, or a number that is not finite (the jet is named).
+        InputError: For other shapes, no jets, or a value that is not finite; the jet is named.
 
     Examples:
-        >>> jets = Jets([[0.5, 0.1, 0.0], [0.5, -0.1, 0.0]], [0, 2])
+        >>> jets = JetSample([[0.5, 0.1, 0.0], [0.5, -0.1, 0.0]], [0, 2])
         >>> len(jets), jets.mass.round(3).tolist()
         (1, [0.1])
     """
@@ -67,29 +68,29 @@ class Jets:
 
     @property
     def mass(self) -> np.ndarray:
-        """m/pT of each jet of massless particles, ``[J]``: its mass over its own pT."""
+        """Mass over pT of each jet, from massless particles, ``[J]``."""
         pt, eta, phi = self.x.T
         px, py, pz, energy = kinematics.jet_momentum(pt, eta, phi, np.zeros_like(pt), self.ptr)
-        own, _, _, mass = kinematics.to_cylindrical(px, py, pz, energy)
-        return np.divide(mass, own, out=np.zeros_like(mass), where=own > 0)
+        jet_pt, _, _, mass = kinematics.to_cylindrical(px, py, pz, energy)
+        return np.divide(mass, jet_pt, out=np.zeros_like(mass), where=jet_pt > 0)
 
     def particles(self, jets: np.ndarray) -> np.ndarray:
-        """All particles of some jets, ``[n, 3]``."""
+        """All particles of the jets with these numbers, one jet after the other, ``[n, 3]``."""
         counts = np.diff(self.ptr)[jets]
         first = np.repeat(self.ptr[:-1][jets] - np.cumsum(counts) + counts, counts)
         return self.x[first + np.arange(counts.sum())]
 
     def efps(self, graphs: Any) -> np.ndarray:
-        """Energy-flow polynomials ``[J, G]``."""
-        return energy_flow(self.x, self.ptr, graphs)
+        """The energy-flow polynomials of each jet, ``[J, G]``."""
+        return energy_flow_polynomials(self.x, self.ptr, graphs)
 
 
 def feature_distance(generated: Any, real: Any) -> float:
-    r"""Distance of two samples of a feature: :math:`W_1` of the samples over the real deviation.
+    r""":math:`W_1` of two samples of a feature, over the standard deviation of the real one.
 
     Args:
-        generated: Values, ``[N]``.
-        real: Values, ``[M]``.
+        generated: Values of the generated sample, ``[N]``.
+        real: Values of the real sample, ``[M]``.
 
     Raises:
         ValueError: If one is empty or not finite, or the real values are all the same.
@@ -98,51 +99,56 @@ def feature_distance(generated: Any, real: Any) -> float:
         >>> feature_distance([1.0, 2.0], [2.0, 4.0])
         1.5
     """
-    one, other = (as_numpy(v).astype(np.float64).reshape(-1) for v in (generated, real))
-    for name, values in (("generated", one), ("real", other)):
+    first, second = (as_numpy(v).astype(np.float64).reshape(-1) for v in (generated, real))
+    for name, values in (("generated", first), ("real", second)):
         if not len(values) or not np.isfinite(values).all():
             raise InputError(f"Expected finite {name} values, at least one, but got {values[:5]}.")
-    deviation = float(other.std())
+    deviation = float(second.std())
     if deviation == 0:
-        raise InputError(f"Expected real values that differ, but all of them are {other[0]:g}.")
-    return float(wasserstein_distance(one, other)) / deviation
+        raise InputError(f"Expected real values that differ, but all of them are {second[0]:g}.")
+    return float(wasserstein_distance(first, second)) / deviation
 
 
 def _resampled(
     distance: Callable[[np.ndarray, np.ndarray], float],
-    generated: Jets,
-    real: Jets,
+    generated: JetSample,
+    real: JetSample,
     batch: int,
     batches: int,
     seed: int,
 ) -> Estimate:
-    """Mean and deviation of a distance over batches of jets drawn from both."""
+    """Mean and standard deviation of a distance over batches drawn with replacement from both."""
     if batch < 1 or batches < 2:
         raise InputError(
             f"Expected batch of at least 1 and batches of at least 2, but got {batch}, {batches}."
         )
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(batches):
-        chosen = [rng.choice(len(jets), batch) for jets in (generated, real)]
-        found.append(distance(*chosen))
-    return Estimate(float(np.mean(found)), float(np.std(found)))
+    rng = np.random.default_rng(seed)
+    distances = [
+        distance(*(rng.choice(len(jets), batch) for jets in (generated, real)))
+        for _ in range(batches)
+    ]
+    return Estimate(float(np.mean(distances)), float(np.std(distances)))
 
 
 def w1m(
-    generated: Jets, real: Jets, batch: int = 50_000, batches: int = _BATCHES, seed: int = 0
+    generated: JetSample,
+    real: JetSample,
+    batch: int = 50_000,
+    batches: int = _BATCHES,
+    seed: int = 0,
 ) -> Estimate:
-    r""":math:`W_1` of m/pT, as mean and deviation over batches drawn with replacement.
+    r"""W1M: :math:`W_1` of m/pT, the mean and deviation over batches drawn with replacement.
 
     Args:
         generated: Generated jets.
         real: Real jets.
-        batch: Jets a batch; the floor depends on it.
-        batches: Number of batches.
+        batch: Jets in a batch; the floor depends on it. Default: 50,000.
+        batches: Number of batches. Default: 5.
         seed: Seed of the draws.
 
     Examples:
         >>> rng = np.random.default_rng(0)
-        >>> jets = Jets(rng.uniform(size=(3000, 3)) * 0.1, np.arange(0, 3001, 30))
+        >>> jets = JetSample(rng.uniform(size=(3000, 3)) * 0.1, np.arange(0, 3001, 30))
         >>> w1m(jets, jets, batch=100).value < 0.01
         True
     """
@@ -154,86 +160,132 @@ def w1m(
 
 
 def w1p(
-    generated: Jets, real: Jets, batch: int = 50_000, batches: int = _BATCHES, seed: int = 0
+    generated: JetSample,
+    real: JetSample,
+    batch: int = 50_000,
+    batches: int = _BATCHES,
+    seed: int = 0,
 ) -> Estimate:
-    r"""Mean of the :math:`W_1` of pT, η and φ of all particles; see :func:`w1m`."""
+    r"""W1P: the mean of the :math:`W_1` of pT, η and φ of all particles, over batches.
+
+    Args:
+        generated: Generated jets.
+        real: Real jets.
+        batch: Jets in a batch; the floor depends on it. Default: 50,000.
+        batches: Number of batches. Default: 5.
+        seed: Seed of the draws.
+    """
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         pairs = zip(generated.particles(a).T, real.particles(b).T, strict=True)
-        return float(np.mean([wasserstein_distance(one, other) for one, other in pairs]))
+        return float(np.mean([wasserstein_distance(*columns) for columns in pairs]))
 
     return _resampled(distance, generated, real, batch, batches, seed)
 
 
 def w1efp(
-    generated: Jets, real: Jets, batch: int = 50_000, batches: int = _BATCHES, seed: int = 0
+    generated: JetSample,
+    real: JetSample,
+    batch: int = 50_000,
+    batches: int = _BATCHES,
+    seed: int = 0,
 ) -> Estimate:
-    r"""Mean of the :math:`W_1` of the five prime polynomials of 4 vertices and 4 edges."""
-    graphs = [graph for graph in primes(4) if len(graph) == 4]
+    r"""W1EFP: the mean of the :math:`W_1` of the five prime EFPs of 4 vertices and 4 edges.
+
+    Args:
+        generated: Generated jets.
+        real: Real jets.
+        batch: Jets in a batch; the floor depends on it. Default: 50,000.
+        batches: Number of batches. Default: 5.
+        seed: Seed of the draws.
+    """
+    graphs = [graph for graph in prime_multigraphs(4) if len(graph) == 4]
     values = generated.efps(graphs), real.efps(graphs)
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         pairs = zip(values[0][a].T, values[1][b].T, strict=True)
-        return float(np.mean([wasserstein_distance(one, other) for one, other in pairs]))
+        return float(np.mean([wasserstein_distance(*columns) for columns in pairs]))
 
     return _resampled(distance, generated, real, batch, batches, seed)
 
 
-def efp_features(generated: Jets, real: Jets, d_max: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """All polynomials of at most ``d_max`` edges, each over its maximum among the real jets."""
-    parts = [prime for d in range(1, d_max + 1) for prime in primes(d)]
+def efp_features(
+    generated: JetSample, real: JetSample, d_max: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """All EFPs of at most ``d_max`` edges, each over its maximum among the real jets.
+
+    They are the features of :func:`fpd` and :func:`kpd` in arXiv:2211.10295.
+
+    Args:
+        generated: Generated jets.
+        real: Real jets.
+        d_max: Largest number of edges. Default: 4, which makes 36 features.
+
+    Returns:
+        Features of generated and of real jets, ``[J, K]`` each.
+    """
+    parts = [prime for d in range(1, d_max + 1) for prime in prime_multigraphs(d)]
     place = {id(prime): i for i, prime in enumerate(parts)}
-    made = []
+    features = []
     for jets in (generated, real):
         values, pt = jets.efps(parts), kinematics.jet_sum(jets.x[:, 0], jets.ptr)
         columns = [
             np.prod([values[:, place[id(part)]] for part in graph], axis=0) if graph else pt
             for graph in multigraphs(d_max)
         ]
-        made.append(np.stack(columns, 1))
-    largest = made[1].max(0)
+        features.append(np.stack(columns, 1))
+    largest = features[1].max(0)
     largest[largest == 0] = 1
-    return made[0] / largest, made[1] / largest
+    return features[0] / largest, features[1] / largest
 
 
 def fpd(
     generated: Any,
     real: Any,
-    least: int = 20_000,
-    most: int = 50_000,
+    min_samples: int = 20_000,
+    max_samples: int = 50_000,
     points: int = 10,
     batches: int = 20,
     seed: int = 0,
 ) -> Estimate:
-    """Fréchet distance of Gaussians fitted to features, extrapolated linearly in 1/N to N = ∞.
+    r"""FPD: the Fréchet distance of Gaussians fitted to features, extrapolated to infinite samples.
+
+    .. math::
+        |\mu - \mu'|^2 + \operatorname{tr}\big(C + C' - 2 (C C')^{1/2}\big)
+
+    It is linear in 1/N for N jets; the intercept of a fit to batches of several sizes is returned.
 
     Args:
         generated: Features ``[J, K]``, such as :func:`efp_features` has them.
         real: Features ``[J', K]``.
-        least: Jets of the smallest batches.
-        most: Jets of the largest batches.
-        points: Number of sizes between them, equally apart in 1/N.
-        batches: Batches of each size.
+        min_samples: Jets in the smallest batches. Default: 20,000.
+        max_samples: Jets in the largest batches, at most as many as there are. Default: 50,000.
+        points: Number of sizes of batches, equally spaced in 1/N. Default: 10.
+        batches: Number of batches of each size. Default: 20.
         seed: Seed of the draws.
 
     Returns:
         The intercept and its standard error.
 
     Raises:
-        ValueError: If features do not fit together or there are fewer than ``least`` jets.
+        InputError: If the features differ in number or there are fewer than ``min_samples`` jets.
     """
-    one, other = _features(generated, real)
-    most = min(most, len(one), len(other))
-    if not 2 <= least < most or points < 3:
+    first, second = _features(generated, real)
+    max_samples = min(max_samples, len(first), len(second))
+    if not 2 <= min_samples < max_samples or points < 3:
         raise InputError(
-            f"Expected 2 ≤ least < most and 3 points at least, but got {least}, {most} (of "
-            f"{len(one)} and {len(other)} jets) and {points}."
+            f"Expected 2 ≤ min_samples < max_samples and 3 points at least, but got {min_samples}, "
+            f"{max_samples} (of {len(first)} and {len(second)} jets) and {points}."
         )
-    rng, sizes = np.random.default_rng(seed), 1 / np.linspace(1 / least, 1 / most, points)
+    rng, sizes = (
+        np.random.default_rng(seed),
+        1 / np.linspace(1 / min_samples, 1 / max_samples, points),
+    )
     means = []
     for size in sizes.astype(int):
         draws = (
-            _frechet(*(f[rng.choice(len(f), size)] for f in (one, other))) for _ in range(batches)
+            _frechet_distance(*(f[rng.choice(len(f), size)] for f in (first, second)))
+            for _ in range(batches)
         )
         means.append(np.mean(list(draws)))
     (_, intercept), covariance = np.polyfit(1 / sizes, means, 1, cov=True)
@@ -241,57 +293,59 @@ def fpd(
 
 
 def _features(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
-    one, other = (as_numpy(v).astype(np.float64) for v in (generated, real))
-    if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
+    first, second = (as_numpy(v).astype(np.float64) for v in (generated, real))
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise InputError(
-            f"Expected features [J, K] and [J', K], but got {list(one.shape)} and "
-            f"{list(other.shape)}."
+            f"Expected features [J, K] and [J', K], but got {list(first.shape)} and "
+            f"{list(second.shape)}."
         )
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise InputError("Expected finite features: a jet has one that is not.")
-    return one, other
+    return first, second
 
 
-def _frechet(one: np.ndarray, other: np.ndarray) -> float:
-    apart = one.mean(0) - other.mean(0)
-    first, second = (np.cov(v, rowvar=False) for v in (one, other))
-    root = np.real(sqrtm(first @ second))
-    return float(apart @ apart + np.trace(first + second - 2 * root))
+def _frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    shift = first.mean(0) - second.mean(0)
+    c, c_prime = (np.cov(v, rowvar=False) for v in (first, second))
+    root = np.real(sqrtm(c @ c_prime))
+    return float(shift @ shift + np.trace(c + c_prime - 2 * root))
 
 
 def kpd(generated: Any, real: Any, batch: int = 5000, batches: int = 10, seed: int = 0) -> Estimate:
-    r"""Kernel distance of features: the unbiased squared MMD with :math:`(x \cdot y / K + 1)^4`.
+    r"""KPD: the unbiased squared maximum mean discrepancy of features.
+
+    The kernel is :math:`(x \cdot y / K + 1)^4` for K features.
 
     Args:
         generated: Features ``[J, K]``.
         real: Features ``[J', K]``.
-        batch: Jets of a batch, at most as many as there are.
-        batches: Number of batches.
+        batch: Jets in a batch, at most as many as there are. Default: 5,000.
+        batches: Number of batches. Default: 10.
         seed: Seed of the draws.
 
     Returns:
-        The median over the batches, and half the distance of the 16 % and 84 % quantiles.
+        The median over the batches, and half the distance between the 16 % and 84 % quantiles.
     """
-    one, other = _features(generated, real)
-    size, rng = min(batch, len(one), len(other)), np.random.default_rng(seed)
+    first, second = _features(generated, real)
+    size, rng = min(batch, len(first), len(second)), np.random.default_rng(seed)
     if size < 2 or batches < 2:
         raise InputError(f"Expected 2 jets and 2 batches at least, but got {size} and {batches}.")
-    found = [
-        _mmd(*(f[rng.choice(len(f), size, replace=False)] for f in (one, other)))
+    discrepancies = [
+        _squared_mmd(*(f[rng.choice(len(f), size, replace=False)] for f in (first, second)))
         for _ in range(batches)
     ]
-    low, middle, high = np.quantile(found, (0.16, 0.5, 0.84))
+    low, middle, high = np.quantile(discrepancies, (0.16, 0.5, 0.84))
     return Estimate(float(middle), float(high - low) / 2)
 
 
-def _mmd(one: np.ndarray, other: np.ndarray) -> float:
-    n, k = one.shape
+def _squared_mmd(first: np.ndarray, second: np.ndarray) -> float:
+    n, k = first.shape
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.square(np.square(a @ b.T / k + 1))
 
     within = 0.0
-    for values in (one, other):
-        of_pairs = kernel(values, values)
-        within += (of_pairs.sum() - np.trace(of_pairs)) / (n * (n - 1))
-    return float(within - 2 * kernel(one, other).mean())
+    for values in (first, second):
+        pairs = kernel(values, values)
+        within += (pairs.sum() - np.trace(pairs)) / (n * (n - 1))
+    return float(within - 2 * kernel(first, second).mean())

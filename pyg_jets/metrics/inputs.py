@@ -1,4 +1,4 @@
-"""Scores and labels as every tagging metric takes them."""
+"""Checks of the scores, labels and weights that every tagging metric takes."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def several_classes(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
             f"{wrong.size} of {len(score)} jets have a NaN among their scores, the first is jet "
             f"{wrong[0]}: look for a diverged training."
         )
-    known = np.isin(label, np.arange(score.shape[1]))
-    if not known.all():
+    is_class = np.isin(label, np.arange(score.shape[1]))
+    if not is_class.all():
         raise InputError(
-            f"Expected labels from 0 to {score.shape[1] - 1}, but got {label[~known][0]}."
+            f"Expected labels from 0 to {score.shape[1] - 1}, but got {label[~is_class][0]}."
         )
     return score.astype(np.float64), label.astype(np.int64)
 

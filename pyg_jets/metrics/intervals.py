@@ -13,15 +13,15 @@ from pyg_jets.metrics.tagging import background_efficiency, fact
 
 __all__ = ["LIMIT", "Interval", "efficiency_interval", "rejection_interval", "score_cut"]
 
-#: Where fewer background jets pass a cut, only a lower limit of the rejection is given.
+#: With fewer background jets above the cut, the rejection is a lower limit.
 _FEW = 10
 _ONE_SIGMA = 0.6826894921370859
-#: The confidence of a lower limit.
+#: Confidence level of a lower limit.
 LIMIT = 0.95
 
 
 class Interval(NamedTuple):
-    """A number with the ends of its interval; ``high`` is infinite for a lower limit."""
+    """A value with the ends of its interval; ``high`` is infinite for a lower limit."""
 
     value: float
     low: float
@@ -31,15 +31,15 @@ class Interval(NamedTuple):
 def efficiency_interval(
     passed: float, total: float, level: float = _ONE_SIGMA
 ) -> tuple[float, float]:
-    """The Clopper-Pearson interval of a share, which covers at least as often as it says.
+    """The Clopper-Pearson interval of an efficiency, whose coverage is at least ``level``.
 
     Args:
-        passed: Number that passed; of weighted jets an effective number, which need not be whole.
-        total: Number of all.
-        level: The confidence level, shared between both ends.
+        passed: Number of jets that passed; for weighted jets the effective number, a float.
+        total: Number of all jets.
+        level: Confidence level, central. Default: one standard deviation, 0.683.
 
     Raises:
-        ValueError: For numbers that make no share, or a level outside of (0, 1).
+        InputError: If ``passed`` is not from 0 to ``total``, or the level not in (0, 1).
 
     Examples:
         >>> low, high = efficiency_interval(5, 100)
@@ -60,12 +60,12 @@ def efficiency_interval(
 def rejection_interval(
     scores: Any, labels: Any, signal_efficiency: float = 0.5, weights: Any = None
 ) -> Interval:
-    r"""Background rejection :math:`1/\varepsilon_B`, with a 68 % binomial interval of its own.
+    r"""Background rejection :math:`1/\varepsilon_B` with its 68 % binomial interval.
 
-    Where fewer than 10 background jets pass, it is a lower limit at 95 % confidence: ``value`` and
-    ``low`` are the limit, ``high`` is infinite. Weighted background jets count as
-    :math:`(\sum w)^2 / \sum w^2`. The cut is taken as known: its error, from the finite number of
-    signal jets, is not in the interval.
+    If fewer than 10 background jets pass the cut, the result is a lower limit at 95 % confidence:
+    ``value`` and ``low`` are the limit, ``high`` is infinite. Weighted background jets count as
+    :math:`(\sum w)^2 / \sum w^2`. The interval does not include the uncertainty of the cut itself,
+    which comes from the finite number of signal jets.
 
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
@@ -76,18 +76,18 @@ def rejection_interval(
     Examples:
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat([0, 1], 2000)
-        >>> found = rejection_interval(labels + rng.normal(size=4000), labels, 0.5)
-        >>> [round(value, 1) for value in found]
+        >>> interval = rejection_interval(labels + rng.normal(size=4000), labels, 0.5)
+        >>> [round(value, 1) for value in interval]
         [6.2, 5.9, 6.6]
     """
     score, signal = scores_and_labels(scores, labels)
-    worth = weights_of(weights, signal)
-    share = background_efficiency(score, signal, signal_efficiency, worth)
-    background = worth[~signal]
+    weight = weights_of(weights, signal)
+    share = background_efficiency(score, signal, signal_efficiency, weight)
+    background = weight[~signal]
     total = background.sum() ** 2 / (background**2).sum()
     passed = min(share, 1.0) * total
-    cut = score_cut(score[signal], signal_efficiency, worth[signal])
-    if int((score[~signal & (worth > 0)] >= cut).sum()) < _FEW:
+    cut = score_cut(score[signal], signal_efficiency, weight[signal])
+    if int((score[~signal & (weight > 0)] >= cut).sum()) < _FEW:
         limit = 1 / efficiency_interval(passed, total, 2 * LIMIT - 1)[1]
         return Interval(limit, limit, float("inf"))
     low, high = efficiency_interval(passed, total)
@@ -95,7 +95,7 @@ def rejection_interval(
 
 
 def score_cut(scores: Any, signal_efficiency: float = 0.5, weights: Any = None) -> float:
-    """The highest score that a share of the signal jets reaches.
+    """The score cut at which a share of the signal jets passes.
 
     Args:
         scores: A score for each signal jet, ``[S]``.
@@ -107,5 +107,5 @@ def score_cut(scores: Any, signal_efficiency: float = 0.5, weights: Any = None) 
         0.4
     """
     score = as_numpy(scores).astype(np.float64).reshape(-1)
-    worth = weights_of(weights, np.ones(len(score), bool))
-    return float(-np.quantile(-score, signal_efficiency, method="inverted_cdf", weights=worth))
+    weight = weights_of(weights, np.ones(len(score), bool))
+    return float(-np.quantile(-score, signal_efficiency, method="inverted_cdf", weights=weight))

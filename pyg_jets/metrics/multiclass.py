@@ -1,4 +1,4 @@
-r"""Several classes: one against one, one against the rest, and what is taken for what."""
+r"""Metrics of several classes: one against one, one against the rest, the confusion matrix."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import several_classes
 from pyg_jets.metrics.tagging import fact
 
-__all__ = ["confusion_matrix", "one_against_one", "one_against_rest"]
+__all__ = ["confusion_matrix", "one_vs_one", "one_vs_rest"]
 
 
 @fact(higher_is_better=None)
-def one_against_one(
+def one_vs_one(
     scores: Any, labels: Any, signal: int, background: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Score and labels of one class against another, for any metric of two classes.
+    r"""Scores and labels of one class against another, for any metric of two classes.
 
     The score is the difference of the two logits, which ranks jets as :math:`p_S / (p_S + p_B)`
     does, and needs no softmax.
@@ -34,7 +34,7 @@ def one_against_one(
 
     Examples:
         >>> logits = [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]]
-        >>> one_against_one(logits, [0, 1, 2], signal=1, background=0)
+        >>> one_vs_one(logits, [0, 1, 2], signal=1, background=0)
         (array([-2.,  1.]), array([0, 1]))
     """
     score, label = several_classes(scores, labels)
@@ -48,8 +48,8 @@ def one_against_one(
 
 
 @fact(higher_is_better=None)
-def one_against_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray, np.ndarray]:
-    r"""Score and labels of one class against all others, for any metric of two classes.
+def one_vs_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""Scores and labels of one class against all others, for any metric of two classes.
 
     The score is the logit of :math:`p_S`, which ranks jets as :math:`p_S` does without ties where
     it is close to 0 or 1.
@@ -60,7 +60,7 @@ def one_against_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray,
         signal: The class that counts as signal.
 
     Examples:
-        >>> score, label = one_against_rest([[2.0, 0.0], [0.0, 1.0]], [0, 1], signal=1)
+        >>> score, label = one_vs_rest([[2.0, 0.0], [0.0, 1.0]], [0, 1], signal=1)
         >>> score.tolist(), label.tolist()
         ([-2.0, 1.0], [0, 1])
     """
@@ -77,11 +77,11 @@ def one_against_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray,
 def confusion_matrix(
     scores: Any, labels: Any, weights: Any = None, normalize: bool = True
 ) -> np.ndarray:
-    """How many jets of each class are taken for each class, ``[true, taken for]``.
+    """How many jets of each class are classified as each class, ``[true, predicted]``.
 
     Args:
-        scores: A logit for each jet and class, ``[J, C]``; the largest decides, of equal ones the
-            first.
+        scores: A logit for each jet and class, ``[J, C]``; the class of the largest is predicted,
+            of equal ones the first.
         labels: The class of each jet, ``[J]``.
         weights: A weight for each jet, ``[J]``. Default: all count the same.
         normalize: Whether each row is divided by its sum; the row of a class without jets is 0.
@@ -91,11 +91,11 @@ def confusion_matrix(
         [[1.0, 0.0], [0.5, 0.5]]
     """
     score, label = several_classes(scores, labels)
-    worth = np.ones(len(label)) if weights is None else np.asarray(weights, np.float64)
-    if worth.shape != label.shape:
-        raise InputError(f"Expected {len(label)} weights, one a jet, but got {list(worth.shape)}.")
+    weight = np.ones(len(label)) if weights is None else np.asarray(weights, np.float64)
+    if weight.shape != label.shape:
+        raise InputError(f"Expected {len(label)} weights, one a jet, but got {list(weight.shape)}.")
     matrix = np.zeros((score.shape[1],) * 2)
-    np.add.at(matrix, (label, score.argmax(1)), worth)
+    np.add.at(matrix, (label, score.argmax(1)), weight)
     if not normalize:
         return matrix
     total = matrix.sum(1, keepdims=True)

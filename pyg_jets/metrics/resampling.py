@@ -14,7 +14,7 @@ __all__ = ["Estimate", "bootstrap", "difference", "resamples"]
 
 
 class Estimate(NamedTuple):
-    """A number and its standard error."""
+    """A value and its standard error."""
 
     value: float
     error: float

@@ -1,9 +1,9 @@
-r"""How well a score tells signal jets from background jets.
+r"""Tagging metrics: how well a score separates signal jets from background jets.
 
 Signal efficiency :math:`\varepsilon_S` and background efficiency :math:`\varepsilon_B` are the
 shares of signal and of background jets that score at or above a threshold. Every function takes
-numpy arrays or torch tensors, ranks the raw scores (logits as well as probabilities), and carries
-the fact ``higher_is_better``.
+numpy arrays or torch tensors, ranks the raw scores (logits as well as probabilities), and has the
+attribute ``higher_is_better``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.inputs import scores_and_labels, weights_of
+from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
 
 __all__ = [
     "accuracy",
@@ -24,13 +24,14 @@ __all__ = [
     "roc_curve",
     "signal_efficiency",
     "significance_improvement",
+    "spread",
 ]
 
 Metric = TypeVar("Metric", bound=Callable[..., Any])
 
 
 def fact(higher_is_better: bool | None) -> Callable[[Metric], Metric]:
-    """Attach to a metric which way is better; ``None`` if it is no single number."""
+    """Set the attribute ``higher_is_better`` of a metric; ``None`` if it is no single number."""
 
     def attach(metric: Metric) -> Metric:
         metric.__dict__["higher_is_better"] = higher_is_better
@@ -43,7 +44,8 @@ def fact(higher_is_better: bool | None) -> Callable[[Metric], Metric]:
 def roc_curve(scores: Any, labels: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
     r"""The ROC curve: a point for each distinct score, from (0, 0) to (1, 1).
 
-    Jets of equal score pass a threshold together.
+    Jets of equal score pass a threshold together. ``sklearn.metrics.roc_curve`` gives the same
+    points; this one drops none of them and names the jet of a bad score.
 
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
@@ -61,14 +63,14 @@ def roc_curve(scores: Any, labels: Any, weights: Any = None) -> tuple[np.ndarray
     score, signal = scores_and_labels(scores, labels)
     weight = weights_of(weights, signal)
     order = np.argsort(-score, kind="stable")
-    ranked, hit, worth = score[order], signal[order], weight[order]
+    ranked, is_signal, weight = score[order], signal[order], weight[order]
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
-    passed = np.cumsum(worth * hit)[last_of_tie]
-    fooled = np.cumsum(worth * ~hit)[last_of_tie]
+    true_positives = np.cumsum(weight * is_signal)[last_of_tie]
+    false_positives = np.cumsum(weight * ~is_signal)[last_of_tie]
     start = np.zeros(1)
     return (
-        np.concatenate((start, passed / passed[-1])),
-        np.concatenate((start, fooled / fooled[-1])),
+        np.concatenate((start, true_positives / true_positives[-1])),
+        np.concatenate((start, false_positives / false_positives[-1])),
     )
 
 
@@ -113,7 +115,7 @@ def background_efficiency(
     signal_efficiency: float | np.ndarray = 0.5,
     weights: Any = None,
 ) -> Any:
-    r""":math:`\varepsilon_B` at a given :math:`\varepsilon_S`, interpolated along the ROC curve.
+    r""":math:`\varepsilon_B` at a fixed :math:`\varepsilon_S`, interpolated along the ROC curve.
 
     Where the curve rises straight up, the smallest :math:`\varepsilon_B` counts.
 
@@ -130,20 +132,20 @@ def background_efficiency(
         >>> background_efficiency([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], signal_efficiency=0.75)
         0.25
     """
-    wanted = np.asarray(signal_efficiency, dtype=np.float64)
-    if not ((wanted > 0) & (wanted <= 1)).all():
+    target = np.asarray(signal_efficiency, dtype=np.float64)
+    if not ((target > 0) & (target <= 1)).all():
         raise InputError(f"Expected a signal_efficiency in (0, 1], but got {signal_efficiency}.")
     signal, background = roc_curve(scores, labels, weights)
     signal, first = np.unique(signal, return_index=True)
-    found = np.interp(wanted, signal, background[first])
-    return found if wanted.ndim else float(found)
+    interpolated = np.interp(target, signal, background[first])
+    return interpolated if target.ndim else float(interpolated)
 
 
 @fact(higher_is_better=True)
 def signal_efficiency(
     scores: Any, labels: Any, background_efficiency: float = 0.5, weights: Any = None
 ) -> float:
-    r""":math:`\varepsilon_S` at a given :math:`\varepsilon_B`, interpolated along the ROC curve.
+    r""":math:`\varepsilon_S` at a fixed :math:`\varepsilon_B`, interpolated along the ROC curve.
 
     Where the curve rises straight up, the largest :math:`\varepsilon_S` counts.
 
@@ -170,10 +172,10 @@ def signal_efficiency(
 def background_rejection(
     scores: Any, labels: Any, signal_efficiency: float = 0.5, weights: Any = None
 ) -> float:
-    r"""Background rejection :math:`1 / \varepsilon_B` at a given :math:`\varepsilon_S`.
+    r"""Background rejection :math:`1 / \varepsilon_B` at a fixed :math:`\varepsilon_S`.
 
-    It is infinite where no background jet passes: all that a sample of ``n`` background jets then
-    says is that the rejection is of order ``n`` or above.
+    It is infinite where no background jet passes. A sample of ``n`` background jets then only shows
+    that the rejection is of order ``n`` or above; see :func:`rejection_interval`.
 
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
@@ -197,8 +199,8 @@ def significance_improvement(
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Significance improvement :math:`\varepsilon_S / \sqrt{\varepsilon_B}` along the ROC curve.
 
-    How much more a search for signal over a large background sees after the cut than before it.
-    Points where no background passes are left out.
+    It is the factor by which a cut raises the significance S/√B of a signal above a large
+    background. Points where no background passes are left out.
 
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
@@ -213,5 +215,39 @@ def significance_improvement(
         [0.707, 1.414, 1.0]
     """
     signal, background = roc_curve(scores, labels, weights)
-    seen = background > 0
-    return signal[seen], signal[seen] / np.sqrt(background[seen])
+    finite = background > 0
+    return signal[finite], signal[finite] / np.sqrt(background[finite])
+
+
+@fact(higher_is_better=False)
+def spread(probabilities: Any, variant_of: Any) -> float:
+    r"""Mean over jets of the standard deviation (n - 1) of the output over a jet's variants.
+
+    .. math:: \frac{1}{J} \sum_j \sqrt{\frac{1}{n_j - 1} \sum_{i \in j} (p_i - \bar p_j)^2}
+
+    A jet with a single variant contributes zero, as in :class:`~pyg_jets.losses.InvarianceLoss`.
+
+    Args:
+        probabilities: The output for each variant, in [0, 1], ``[V]`` or ``[V, 1]``.
+        variant_of: The jet of each variant, ``[V]`` integers, in any order.
+
+    Raises:
+        InputError: If lengths differ, or an output is outside of [0, 1].
+
+    Examples:
+        >>> round(spread([0.5, 0.7, 0.6, 0.9], [0, 0, 0, 1]), 6)
+        0.05
+    """
+    output = as_numpy(probabilities).astype(np.float64).reshape(-1)
+    jet = as_numpy(variant_of).reshape(-1)
+    if len(output) != len(jet) or len(output) == 0:
+        raise InputError(
+            "Expected a probability and a jet for each variant, "
+            f"but got {len(output)} and {len(jet)}."
+        )
+    if not ((output >= 0) & (output <= 1)).all():
+        raise InputError("Expected probabilities in [0, 1]: apply a sigmoid to logits beforehand.")
+    _, index, count = np.unique(jet, return_inverse=True, return_counts=True)
+    mean = np.bincount(index, output) / count
+    square = np.bincount(index, (output - mean[index]) ** 2)
+    return float(np.mean(np.sqrt(square / np.maximum(count - 1, 1))))

@@ -66,14 +66,14 @@ class Classifier:
         """Each class against the rest, then each pair of classes."""
         found = []
         for signal in range(self.n_classes):
-            score, hit = metrics.one_against_rest(self.scores, self.labels, signal)
+            score, hit = metrics.one_vs_rest(self.scores, self.labels, signal)
             found.append(_Question(score, hit == 1, np.ones(len(hit), bool)))
         for background, signal in self._pairs:
             asked = np.isin(self.labels, (background, signal))
             score = np.full(len(asked), np.nan)
             if asked.any():
                 chosen = (self.scores, self.labels, signal, background)
-                score[asked] = metrics.one_against_one(*chosen)[0]
+                score[asked] = metrics.one_vs_one(*chosen)[0]
             found.append(_Question(score, self.labels == signal, asked))
         return found
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from pyg_jets.metrics.energy_mover import energy_mover
+from pyg_jets.metrics.energy_mover import energy_movers_distance
 from pyg_jets.report.figures.clouds import clouds_size, draw_clouds
 from pyg_jets.report.figures.features import (
     Feature,
@@ -155,7 +155,7 @@ def _nearest(one: Generated) -> Iterator[Picture]:
     found, words = [], []
     for i in at:
         mine = _unit(real[int(i)].particles)
-        apart = np.array([energy_mover(mine, other) for other in unit])
+        apart = np.array([energy_movers_distance(mine, other) for other in unit])
         found.append(others[apart.argmin()])
         words.append(f"EMD/$p_T$ = {apart.min():.3f}")
     rows = [("real", real[at]), ("nearest generated", made[np.array(found)])]

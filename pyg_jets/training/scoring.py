@@ -54,7 +54,7 @@ def several_classes(outputs: dict[str, Tensor], classes: Sequence[str]) -> dict[
     for signal in range(logits.size(-1)):
         name = classes[signal] if signal < len(classes) else str(signal)
         if 0 < int((labels == signal).sum()) < len(labels):
-            chosen = metrics.one_against_rest(logits, labels, signal)
+            chosen = metrics.one_vs_rest(logits, labels, signal)
             found[f"test/auc_{name}"] = metrics.auc(*chosen, weight)
     return found
 

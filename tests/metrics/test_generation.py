@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from pyg_jets.metrics.energy_flow import energy_flow, multigraphs, primes
-from pyg_jets.metrics.energy_mover import coverage, energy_mover
+from pyg_jets.metrics.energy_flow import energy_flow_polynomials, multigraphs, prime_multigraphs
+from pyg_jets.metrics.energy_mover import coverage, energy_movers_distance
 from pyg_jets.metrics.generation import (
-    Jets,
+    JetSample,
     efp_features,
     feature_distance,
     fpd,
@@ -26,14 +26,14 @@ def jets(n=200, seed=0, width=0.1):
     counts = rng.integers(0, 12, n)
     ptr = np.concatenate(([0], counts.cumsum()))
     x = np.stack([rng.exponential(0.1, ptr[-1]), *rng.normal(0, width, (2, ptr[-1]))], 1)
-    return Jets(x, ptr)
+    return JetSample(x, ptr)
 
 
 def test_as_many_polynomials_as_published():
     # arXiv 1712.07124, table of connected and of all multigraphs by their number of edges
-    assert [len(primes(d)) for d in range(1, 6)] == [1, 2, 5, 12, 33]
+    assert [len(prime_multigraphs(d)) for d in range(1, 6)] == [1, 2, 5, 12, 33]
     assert [len(multigraphs(d)) for d in range(5)] == [1, 2, 5, 13, 36]
-    assert sum(len(graph) == 4 for graph in primes(4)) == 5
+    assert sum(len(graph) == 4 for graph in prime_multigraphs(4)) == 5
 
 
 def by_hand(x, graph, beta):
@@ -51,10 +51,10 @@ def by_hand(x, graph, beta):
 def test_polynomials_are_their_sums(beta):
     rng = np.random.default_rng(0)
     ptr, x = [0, 3, 3, 4, 8], rng.uniform(0.1, 1, (8, 3))
-    graphs = [graph for d in range(1, 6) for graph in primes(d)]
+    graphs = [graph for d in range(1, 6) for graph in prime_multigraphs(d)]
     want = [[by_hand(x[a:b], graph, beta) for graph in graphs] for a, b in pairwise(ptr)]
-    np.testing.assert_allclose(energy_flow(x, ptr, graphs, beta), want, rtol=1e-10)
-    found = energy_flow(torch.tensor(x), torch.tensor(ptr), graphs, beta)
+    np.testing.assert_allclose(energy_flow_polynomials(x, ptr, graphs, beta), want, rtol=1e-10)
+    found = energy_flow_polynomials(torch.tensor(x), torch.tensor(ptr), graphs, beta)
     np.testing.assert_allclose(found, want, rtol=1e-10)
 
 
@@ -63,7 +63,7 @@ def test_features_are_products_over_the_real_maximum():
     assert made.shape == (200, 5)
     np.testing.assert_allclose(real.max(0), 1)
     sample = jets()
-    one = energy_flow(sample.x, sample.ptr, primes(1))[:, 0]
+    one = energy_flow_polynomials(sample.x, sample.ptr, prime_multigraphs(1))[:, 0]
     square = one**2 / (one**2).max()
     assert any(np.allclose(real[:, i], square) for i in range(5))
 
@@ -93,7 +93,7 @@ def test_worse_jets_are_farther():
         values = [metric(jets(400, 9, width), real, batch=400).value for width in (0.1, 0.15, 0.3)]
         assert values == sorted(values)
     features = [efp_features(jets(2000, 9, width), jets(2000)) for width in (0.1, 0.15, 0.3)]
-    values = [fpd(*f, least=500, most=2000, batches=3).value for f in features]
+    values = [fpd(*f, min_samples=500, max_samples=2000, batches=3).value for f in features]
     assert values == sorted(values)
     values = [kpd(*f, batch=500, batches=4).value for f in features]
     assert values == sorted(values)
@@ -104,9 +104,9 @@ def test_worse_jets_are_farther():
 def test_frechet_distance_of_gaussians_is_the_closed_form():
     rng = np.random.default_rng(0)
     one, other = rng.normal(0, 1, (40000, 2)), rng.normal(0, 1, (40000, 2)) * [2, 1] + [1, 0]
-    found = fpd(one, other, least=4000, most=40000, batches=5)
+    found = fpd(one, other, min_samples=4000, max_samples=40000, batches=5)
     assert found.value == pytest.approx(1 + (2 - 1) ** 2, abs=0.08)
-    same = fpd(one, rng.normal(0, 1, (40000, 2)), least=4000, most=40000, batches=5)
+    same = fpd(one, rng.normal(0, 1, (40000, 2)), min_samples=4000, max_samples=40000, batches=5)
     assert abs(same.value) < 0.003  # what a finite sample adds is taken off
 
 
@@ -117,12 +117,12 @@ def test_kernel_distance_is_unbiased():
 
 
 def test_energy_mover_by_hand():
-    assert energy_mover([[1, 0, 0]], [[1, 0.3, 0.4]]) == pytest.approx(0.5)
-    assert energy_mover([[1, 0, 0]], [[1, 0.3, 0.4]], radius=2) == pytest.approx(0.25)
-    assert energy_mover([[1, 0, 0]], [[3, 0, 0]]) == pytest.approx(2)
-    assert energy_mover([[1, 0, 3.1]], [[1, 0, -3.1]]) == pytest.approx(2 * np.pi - 6.2)
-    assert energy_mover([], [[1, 0, 0], [2, 1, 1]]) == 3
-    assert energy_mover([], []) == 0
+    assert energy_movers_distance([[1, 0, 0]], [[1, 0.3, 0.4]]) == pytest.approx(0.5)
+    assert energy_movers_distance([[1, 0, 0]], [[1, 0.3, 0.4]], radius=2) == pytest.approx(0.25)
+    assert energy_movers_distance([[1, 0, 0]], [[3, 0, 0]]) == pytest.approx(2)
+    assert energy_movers_distance([[1, 0, 3.1]], [[1, 0, -3.1]]) == pytest.approx(2 * np.pi - 6.2)
+    assert energy_movers_distance([], [[1, 0, 0], [2, 1, 1]]) == 3
+    assert energy_movers_distance([], []) == 0
 
 
 def test_a_sample_covers_itself():
@@ -141,19 +141,22 @@ def test_feature_distance():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: Jets(np.zeros((3, 2)), [0, 3]), r"x \[N, 3\]"),
-        (lambda: Jets(np.zeros((3, 3)), [0, 2]), "rises from 0 to the 3 particles"),
-        (lambda: Jets(np.zeros((0, 3)), [0]), "0 jets"),
-        (lambda: Jets([[1, 0, 0], [np.nan, 0, 0]], [0, 1, 2]), "Jet 1 has a particle"),
+        (lambda: JetSample(np.zeros((3, 2)), [0, 3]), r"x \[N, 3\]"),
+        (lambda: JetSample(np.zeros((3, 3)), [0, 2]), "rises from 0 to the 3 particles"),
+        (lambda: JetSample(np.zeros((0, 3)), [0]), "0 jets"),
+        (lambda: JetSample([[1, 0, 0], [np.nan, 0, 0]], [0, 1, 2]), "Jet 1 has a particle"),
         (lambda: w1m(jets(), jets(), batch=0), "batch of at least 1"),
         (lambda: coverage(jets(), jets(), batches=1), "batches of at least 2"),
         (lambda: feature_distance([], [1.0]), "finite generated values"),
         (lambda: feature_distance([1.0], [2.0, 2.0]), "all of them are 2"),
         (lambda: fpd(np.zeros((5, 2)), np.zeros((5, 3))), r"features \[J, K\]"),
-        (lambda: fpd(np.zeros((5, 2)), np.zeros((5, 2))), "least < most"),
+        (lambda: fpd(np.zeros((5, 2)), np.zeros((5, 2))), "min_samples < max_samples"),
         (lambda: kpd(np.full((5, 2), np.nan), np.zeros((5, 2))), "finite features"),
-        (lambda: primes(0), "at least 1 edge"),
-        (lambda: energy_flow(np.zeros((2, 2)), [0, 2], primes(1)), r"x \[N, 3\]"),
+        (lambda: prime_multigraphs(0), "at least 1 edge"),
+        (
+            lambda: energy_flow_polynomials(np.zeros((2, 2)), [0, 2], prime_multigraphs(1)),
+            r"x \[N, 3\]",
+        ),
     ],
 )
 def test_bad_input(call, said):

@@ -47,23 +47,23 @@ def test_significance_improvement():
 
 
 @pytest.mark.parametrize("as_tensor", [True, False])
-def test_one_against_one(as_tensor):
+def test_one_vs_one(as_tensor):
     scores = torch.tensor(LOGITS) if as_tensor else LOGITS
     probability = softmax(LOGITS, axis=1)
     for signal, background in ((1, 0), (3, 2)):
         chosen = np.isin(LABELS, (signal, background))
         share = probability[:, signal] / (probability[:, signal] + probability[:, background])
         want = sk.roc_auc_score(LABELS[chosen] == signal, share[chosen])
-        found = metrics.auc(*metrics.one_against_one(scores, LABELS, signal, background))
+        found = metrics.auc(*metrics.one_vs_one(scores, LABELS, signal, background))
         assert found == pytest.approx(want)
 
 
-def test_one_against_rest():
+def test_one_vs_rest():
     want = sk.roc_auc_score(LABELS, softmax(LOGITS, axis=1), multi_class="ovr", average=None)
-    found = [metrics.auc(*metrics.one_against_rest(LOGITS, LABELS, c)) for c in range(4)]
+    found = [metrics.auc(*metrics.one_vs_rest(LOGITS, LABELS, c)) for c in range(4)]
     np.testing.assert_allclose(found, want)
     extreme = 100 * LOGITS  # whose probabilities are 0 or 1 in float64
-    same = [metrics.auc(*metrics.one_against_rest(extreme, LABELS, c)) for c in range(4)]
+    same = [metrics.auc(*metrics.one_vs_rest(extreme, LABELS, c)) for c in range(4)]
     assert min(same) > 0.5
 
 
@@ -89,12 +89,12 @@ def test_confusion_matrix():
         (lambda: metrics.confusion_matrix(LOGITS[:, :1], LABELS), "C of at least 2"),
         (lambda: metrics.confusion_matrix(LOGITS, LABELS, WEIGHTS[:3]), "500 weights"),
         (
-            lambda: metrics.one_against_one(LOGITS, LABELS, 1, 4),
+            lambda: metrics.one_vs_one(LOGITS, LABELS, 1, 4),
             "background as a class from 0",
         ),
-        (lambda: metrics.one_against_rest(LOGITS, LABELS, -1), "signal as a class from 0 to 3"),
+        (lambda: metrics.one_vs_rest(LOGITS, LABELS, -1), "signal as a class from 0 to 3"),
         (
-            lambda: metrics.one_against_rest(LOGITS * np.nan, LABELS, 1),
+            lambda: metrics.one_vs_rest(LOGITS * np.nan, LABELS, 1),
             "500 of 500 jets have a",
         ),
     ],

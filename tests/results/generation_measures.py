@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from pyg_jets.losses import VAELoss
-from pyg_jets.metrics.energy_flow import primes
+from pyg_jets.metrics.energy_flow import prime_multigraphs
 from pyg_jets.metrics.energy_mover import coverage
 from pyg_jets.metrics.features import feature_distances, jet_features
-from pyg_jets.metrics.generation import Jets as Checked
+from pyg_jets.metrics.generation import JetSample as Checked
 from pyg_jets.metrics.generation import efp_features, fpd, kpd, w1efp, w1m, w1p
 from pyg_jets.nn import ConditionalGraphVAE, ConvVAE
 from pyg_jets.transforms import Detect
@@ -34,13 +34,15 @@ class Sample(Checked):
 
     def __init__(self, jets: Jets) -> None:
         super().__init__(*jets)
-        self._places = {id(g): i for i, g in enumerate(g for d in range(1, 5) for g in primes(d))}
+        self._places = {
+            id(g): i for i, g in enumerate(g for d in range(1, 5) for g in prime_multigraphs(d))
+        }
         self._values: np.ndarray | None = None
 
     def efps(self, graphs: Any) -> np.ndarray:
         """See the class that this is one of."""
         if self._values is None:
-            self._values = super().efps([g for d in range(1, 5) for g in primes(d)])
+            self._values = super().efps([g for d in range(1, 5) for g in prime_multigraphs(d)])
         return self._values[:, [self._places[id(graph)] for graph in graphs]]
 
 
@@ -60,7 +62,7 @@ def distances(made: Jets, real: Jets, cache: dict[str, Sample]) -> dict[str, Any
         "w1m": w1m(ours, cache["all"], batch),
         "w1p": w1p(ours, cache["all"], batch),
         "w1efp": w1efp(first, cache["first"], batch),
-        "fpd": fpd(*features, least=min(20_000, len(first) // 2)),
+        "fpd": fpd(*features, min_samples=min(20_000, len(first) // 2)),
         "kpd": kpd(*features),
         "batch": batch,
     }

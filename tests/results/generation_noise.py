@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.metrics.features import feature_distances, jet_features
-from pyg_jets.metrics.generation import Jets as Checked
+from pyg_jets.metrics.generation import JetSample as Checked
 from pyg_jets.metrics.generation import efp_features, fpd, w1m, w1p
 from pyg_jets.runs import load_run
 from tests.results.generation_data import FOLDER, Jets, kept, ragged, stages
@@ -56,7 +56,7 @@ def _measured(path: Path, few: int | None) -> dict[str, Any]:
             "emd": feature_distances(tuple(jets), tuple(real)),
             "w1m": w1m(ours, one, batch),
             "w1p": w1p(ours, one, batch),
-            "fpd": fpd(*features, least=min(20_000, half // 2)),
+            "fpd": fpd(*features, min_samples=min(20_000, half // 2)),
         }
     return {"n": half, "empty": int((made.ptr.diff() == 0).sum()), "lines": lines}
 
