@@ -10,6 +10,7 @@ Examples:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -51,7 +52,8 @@ class MissingExtraError(ModuleNotFoundError, InputError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question to append to an error about an unknown name, or an empty string.
 
-    Capitals, underscores, hyphens and spaces are ignored, so that a class finds its data set.
+    Capitals, underscores, hyphens and spaces are ignored, so that a class finds its data set; the
+    last part of a dotted name or of a path may stand for the whole.
 
     Args:
         name: The name that the user gave.
@@ -62,8 +64,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         " Did you mean 'top_tagging'?"
         >>> did_you_mean("w_boson", ["jet_net", "top_tagging"])
         ''
+        >>> did_you_mean("pfn", ["models/fcn", "models/pfn"])
+        " Did you mean 'models/pfn'?"
     """
     ignored = str.maketrans("", "", "_- ")
+    spelling = str(name).lower().translate(ignored)
     by_spelling = {each.lower().translate(ignored): each for each in map(str, known)}
-    closest = get_close_matches(str(name).lower().translate(ignored), by_spelling, n=1)
-    return f" Did you mean {by_spelling[closest[0]]!r}?" if closest else ""
+    by_last_part = {re.split(r"[./]", key)[-1]: each for key, each in by_spelling.items()}
+    for names, cutoff in ((by_spelling, 0.6), (by_last_part, 0.8)):
+        if closest := get_close_matches(spelling, names, n=1, cutoff=cutoff):
+            return f" Did you mean {names[closest[0]]!r}?"
+    return ""

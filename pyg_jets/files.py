@@ -1,4 +1,4 @@
-"""Files that are whole or not there: write aside and rename, locks, hashes; the Dask client.
+"""Files: write aside and rename, locks, hashes, configurations by name; the Dask client.
 
 Examples:
     >>> import tempfile, pathlib
@@ -25,13 +25,25 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pyg_jets.errors import FolderInUseError, InputError, MissingExtraError, UnreachableError
+from pyg_jets.errors import (
+    FolderInUseError,
+    InputError,
+    MissingExtraError,
+    MissingFileError,
+    UnreachableError,
+    did_you_mean,
+)
 
 __all__ = [
     "claim_folder",
+    "config_name",
+    "config_names",
+    "config_path",
     "content_hash",
     "dask_client",
+    "is_config_text",
     "locked",
+    "read_config",
     "read_json",
     "require",
     "write_aside",
@@ -133,6 +145,123 @@ def read_json(path: str | Path) -> Any:
         raise InputError(
             f"{path} is not a JSON file ({error}): remove it, or give another folder."
         ) from None
+
+
+#: The folders of the package whose YAML files have names.
+_CONFIG_FOLDERS = tuple(Path(__file__).parent / name for name in ("configs", "studies"))
+
+
+def config_names() -> dict[str, Path]:
+    """The configurations and sweep files of the package, by name.
+
+    Examples:
+        >>> config_names()["models/pfn"].name
+        'pfn.yaml'
+    """
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for folder in _CONFIG_FOLDERS
+        for path in sorted(folder.rglob("*.yaml"))
+    }
+
+
+def config_path(value: str | Path, folder: str | Path | None = None) -> Path:
+    """Return the file of a configuration or sweep: an existing path, else one of the package's.
+
+    The suffix ``.yaml`` may be left out. A file in the working folder comes before one of the
+    package, so that a copy can be edited.
+
+    Args:
+        value: A path, or a name below ``configs/`` or ``studies/`` of the package, such as
+            ``tagger`` or ``broken_symmetry/arms/pre-inv``.
+        folder: A relative path is looked up here first. Default: only in the working folder.
+
+    Raises:
+        MissingFileError: If there is neither a file nor a name, with names that are alike.
+
+    Examples:
+        >>> config_path("models/pfn").name
+        'pfn.yaml'
+        >>> config_path("models/pfm")
+        Traceback (most recent call last):
+        ...
+        pyg_jets.errors.MissingFileError: models/pfm is not there: give a path, or a name that
+        pyg-jets configs list prints. Did you mean 'models/pfn'?
+    """
+    folders = (Path(),) if folder is None else (Path(folder), Path())
+    for path in (parent / name for parent in folders for name in (f"{value}", f"{value}.yaml")):
+        if path.is_file():
+            return path
+    names = config_names()
+    name = str(value).removesuffix(".yaml")
+    if name in names:
+        return names[name]
+    raise MissingFileError(
+        f"{value} is not there: give a path, or a name that pyg-jets configs list prints."
+        + did_you_mean(name, names)
+    )
+
+
+def config_name(path: str | Path) -> str | None:
+    """The name of a configuration file of the package; ``None`` for another file."""
+    path = Path(path).resolve()
+    for folder in map(Path.resolve, _CONFIG_FOLDERS):
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).with_suffix("").as_posix()
+    return None
+
+
+def read_config(value: str | Path) -> list[dict[str, Any]]:
+    """Read a configuration, and before it those of its ``config:`` list, which it overrides.
+
+    Args:
+        value: A path or a name, as in :func:`config_path`, or YAML text. Paths in a ``config:``
+            list may be relative to the file that holds it.
+
+    Returns:
+        The mappings in the order in which they apply, without their ``config`` keys.
+
+    Raises:
+        InputError: For a file that is not a YAML mapping, or that includes itself.
+
+    Examples:
+        >>> read_config("{config: [], title: PFN}")
+        [{'title': 'PFN'}]
+    """
+    text = str(value)
+    if is_config_text(text):
+        return _read_config(text, Path(), ())
+    path = config_path(value)
+    return _read_config(path.read_bytes(), path, ())
+
+
+def is_config_text(value: str) -> bool:
+    """Whether a value of ``--config`` is YAML text, and not the path or name of a file."""
+    return ":" in value and not os.path.isfile(value)
+
+
+def _read_config(
+    text: str | bytes, path: Path, including: tuple[Path, ...]
+) -> list[dict[str, Any]]:
+    import yaml
+
+    try:
+        tree = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not YAML ({reason}): mend it.") from None
+    tree = {} if tree is None else tree
+    if not isinstance(tree, dict):
+        raise InputError(f"Expected {path} as a mapping of keys to values, but got {tree!r}.")
+    nested = tree.pop("config", None) or []
+    trees: list[dict[str, Any]] = []
+    including = (*including, path.resolve())
+    for value in [nested] if isinstance(nested, str) else nested:
+        other = config_path(value, path.parent)
+        if other.resolve() in including:
+            raise InputError(f"{other} includes itself by a config: key: leave that out.")
+        trees += _read_config(other.read_bytes(), other, including)
+    return [*trees, tree]
 
 
 def claim_folder(folder: str | Path, marker: str, what: str) -> Path:

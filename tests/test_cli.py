@@ -148,7 +148,7 @@ def test_the_project_ships_what_it_needs(tmp_path):
     source.mkdir()
     for name in ("pyg_jets", "datasets"):
         shutil.copytree(ROOT / name, source / name)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     words = ["build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
     subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True, timeout=120)
@@ -156,6 +156,7 @@ def test_the_project_ships_what_it_needs(tmp_path):
     for wanted in (
         "py.typed",
         "configs/tagger.yaml",
+        "studies/broken_symmetry/arms/pre-inv.yaml",
         "report/page.html",
         "_cards/toy_jets/README.md",
     ):

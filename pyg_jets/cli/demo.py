@@ -11,13 +11,11 @@ from pyg_jets.runs import PROVENANCE, is_finished, load_run
 
 __all__ = ["demo"]
 
-_CONFIGS = Path(__file__).parent.parent / "configs"
-
 #: The arms of the demo: folder, overlay of the shipped configuration, title.
 _ARMS = (
     ("plain", None, "PFN, plain"),
-    ("pre-aug", "arms/pre-aug.yaml", "PFN, pre-detector augmentation"),
-    ("pre-inv", "arms/pre-inv.yaml", "PFN, encouraged invariance"),
+    ("pre-aug", "broken_symmetry/arms/pre-aug", "PFN, pre-detector augmentation"),
+    ("pre-inv", "broken_symmetry/arms/pre-inv", "PFN, encouraged invariance"),
 )
 
 
@@ -33,9 +31,9 @@ def demo(args: argparse.Namespace, command: str) -> None:
             print(f"{run} is finished and kept (--fresh trains again)")
             continue
         print(f"\n{title} → {run}", flush=True)
-        words = ["fit", "--config", _CONFIGS / "tagger.yaml", "--run", run, "--title", title]
+        words = ["fit", "--config", "tagger", "--run", run, "--title", title]
         words += ["--overwrite=true", f"--seed_everything={args.seed}"]
-        words += ["--config", _CONFIGS / overlay, "--data.batch_size=64"] if overlay else []
+        words += ["--config", overlay, "--data.batch_size=64"] if overlay else []
         words += [f"--data.dataset.init_args.root={args.data}"]
         words += [f"--data.dataset.init_args.n_jets={args.jets}"]
         words += [f"--data.dataset.init_args.seed={args.seed}"]

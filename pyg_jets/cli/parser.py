@@ -60,8 +60,8 @@ def _add_scan(verbs: argparse._SubParsersAction) -> None:
         "works with `wandb sweep FILE` and `wandb agent ID`.",
     )
     add = scan.add_argument
-    add("file", type=Path, metavar="FILE", help="the sweep file")
-    add("--out", type=Path, metavar="DIR", help="folder of the scan (runs/scans/FILE's stem)")
+    add("file", metavar="FILE", help="the sweep file, or its name such as broken_symmetry/sweep")
+    add("--out", type=Path, metavar="DIR", help="folder of the scan (runs/scans/NAME)")
     add("--workers", type=int, help="local processes of one thread (the number of cores)")
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler instead, such as tcp://host:8786")
     add("--count", type=int, help="at most so many points")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pyg_jets.errors import InputError
+from pyg_jets.files import read_config
 from pyg_jets.scan.command import point_words
 from pyg_jets.scan.sweep import Sweep
 from pyg_jets.training.words import flatten_words, join_options
@@ -61,9 +61,9 @@ def _check_tested(sweep: Sweep, words: list[str]) -> None:
         key, _, value = word.partition("=")
         if key == "--test_after_fit":
             tested = yaml.safe_load(value)
-        elif key == "--config" and Path(value).is_file():
-            given = yaml.safe_load(Path(value).read_text())
-            tested = given.get("test_after_fit", tested) if isinstance(given, dict) else tested
+        elif key == "--config":
+            for tree in read_config(value):
+                tested = tree.get("test_after_fit", tested)
     if tested is False:
         raise InputError(
             f"{sweep.path}: Expected test_after_fit as true, but got false: a point is finished "

@@ -13,7 +13,13 @@ from typing import Any
 
 from pyg_jets import __version__
 from pyg_jets.errors import InputError
-from pyg_jets.files import claim_folder, dask_client, require
+from pyg_jets.files import (
+    claim_folder,
+    config_name,
+    config_path,
+    dask_client,
+    require,
+)
 from pyg_jets.provenance import moment
 from pyg_jets.runs import SCAN, Points
 from pyg_jets.scan.check import check_sweep
@@ -51,8 +57,8 @@ def scan(
     a folder: no point is run twice.
 
     Args:
-        file: The sweep file.
-        out: The scan's folder. Default: ``runs/scans/`` and the file's stem.
+        file: The sweep file, or the name of one of the package such as ``tagging/sweep``.
+        out: The scan's folder. Default: ``runs/scans/`` and the name, or the file's stem.
         workers: Local processes, one thread each. Default: the number of cores.
         scheduler: Address of a Dask scheduler instead; its workers must see the same folders.
         count: Number of points, at most.
@@ -86,7 +92,10 @@ def scan(
 
 def folder_of(file: str | Path, out: str | Path | None = None) -> Path:
     """The folder of a scan."""
-    return Path("runs/scans") / Path(file).stem if out is None else Path(out)
+    if out is not None:
+        return Path(out)
+    path = config_path(file)
+    return Path("runs/scans") / (config_name(path) or path.stem)
 
 
 def _asked(proposals: Proposals) -> Iterator[dict[str, Any]]:
@@ -99,7 +108,7 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
     metric = sweep.metric
     record = {
         "name": sweep.name,
-        "file": str(sweep.path),
+        "file": config_name(sweep.path) or str(sweep.path),
         "method": sweep.method,
         "metric": None if metric is None else {"name": metric.name, "goal": metric.goal},
         "parameters": varied,

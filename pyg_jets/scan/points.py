@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from pyg_jets.files import content_hash
+from pyg_jets.files import content_hash, read_config
 from pyg_jets.runs import repeats_training
 from pyg_jets.training.words import join_options
 
@@ -26,13 +25,12 @@ def point_hash(words: Sequence[str]) -> str:
         >>> point_hash(["fit", "--a=1", "--b", "2"]) == point_hash(["fit", "--b=2", "--a=1"])
         True
     """
-    import yaml
-
     parts: list[Any] = [[]]
     for word in join_options(words):
         key, _, value = word.partition("=")
-        if key == "--config" and Path(value).is_file():
-            parts += [yaml.safe_load(Path(value).read_text()), []]
+        if key == "--config":
+            for tree in read_config(value):
+                parts += [tree, []]
         else:
             parts[-1].append(word)
     # by the options alone: of one that is given twice, the last counts

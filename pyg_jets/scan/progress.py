@@ -113,11 +113,11 @@ class Progress:
 
 
 def _short(parameters: Any) -> str:
-    """The parameters in a few words: the last part of each name, and files by their stem."""
-    found = []
+    """The last part of each parameter's name, and its value without YAML's marks."""
+    texts = []
     for name, value in parameters.items():
         text = str(value)
-        for part in ("pyg_jets/configs/", ".yaml", "'", "{", "}"):
+        for part in (".yaml", "'", "{", "}"):
             text = text.replace(part, "")
-        found.append(f"{name.rpartition('.')[2]}={text}")
-    return " ".join(found)
+        texts.append(f"{name.rpartition('.')[2]}={text}")
+    return " ".join(texts)

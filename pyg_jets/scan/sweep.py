@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyg_jets.errors import InputError, MissingFileError
+from pyg_jets.errors import InputError
+from pyg_jets.files import config_path
 from pyg_jets.scan.distributions import Distribution
 from pyg_jets.scan.hyperband import Hyperband
 from pyg_jets.scan.parameters import as_number, distribution
@@ -76,11 +77,11 @@ def read_sweep(path: str | Path) -> Sweep:
     because W&B has them, and change nothing here.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of one of the package such as ``tagging/sweep``.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: For a file that W&B would not take, or that asks for what cannot be done here;
+        MissingFileError: If there is none.
+        InputError: For a file that W&B would not take, or that asks for what cannot be done here;
             it names file and key.
 
     Examples:
@@ -96,9 +97,7 @@ def read_sweep(path: str | Path) -> Sweep:
         >>> sweep.name, sweep.parameters["model.width"].choices
         ('width', (16, 64))
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path} is not there: give the path of a W&B sweep file.")
+    path = config_path(path)
     try:
         return _sweep(path, _load(path))
     except ValueError as error:

@@ -16,7 +16,7 @@ from typing import Any
 import lightning
 import numpy as np
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
     LightningArgumentParser,
@@ -26,7 +26,7 @@ from lightning.pytorch.cli import (
 
 from pyg_jets.datasets import JetDataset
 from pyg_jets.errors import FolderInUseError, InputError
-from pyg_jets.files import write_aside
+from pyg_jets.files import config_path, is_config_text, read_config, write_aside
 from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, PREDICTED, is_finished
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generated import write_generated
@@ -70,8 +70,30 @@ class SaveRunConfig(SaveConfigCallback):
             part.write_text(text)
 
 
+class ConfigByName(ActionConfigFile):
+    """``--config``: a path, a name of the package, or YAML text; a ``config:`` list in it first."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        """Apply the configuration to what was read before it."""
+        trees = read_config(values)
+        if len(trees) > 1:
+            texts = [yaml.safe_dump(tree) for tree in trees]
+        else:
+            texts = [values if is_config_text(values) else str(config_path(values))]
+        for text in texts:
+            super().__call__(parser, cfg, text, option_string)
+
+
 class JetCLI(LightningCLI):
     """LightningCLI for a task and `JetDataModule`, where every run has its folder."""
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """A parser that finds configurations by name, and takes no abbreviated options."""
+        kwargs.setdefault("dump_header", [f"lightning.pytorch=={lightning.__version__}"])
+        parser = self.parser_class(allow_abbrev=False, **kwargs)
+        text = "a configuration: a YAML file, or a name that pyg-jets configs list prints"
+        parser.add_argument("-c", "--config", action=ConfigByName, help=text)
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, early stopping and checkpoint."""
@@ -165,19 +187,16 @@ def task_of(words: Sequence[str]) -> str:
     """The task that a command line, or a configuration of it, asks for; the last one counts.
 
     Raises:
-        ValueError: For an unknown task.
+        InputError: For an unknown task, or a configuration that is not there.
     """
     found = "tag"
     for word in join_options(words):
         name, _, value = word.partition("=")
         if name == "--task":
             found = value
-        elif name == "--config" and Path(value).is_file():
-            try:
-                tree = yaml.safe_load(Path(value).read_text())
-            except (yaml.YAMLError, UnicodeDecodeError):
-                continue  # the parser says what is wrong with it
-            found = str(tree.get("task", found)) if isinstance(tree, dict) else found
+        elif name == "--config":
+            for tree in read_config(value):
+                found = str(tree.get("task", found))
     if found not in TASKS:
         raise InputError(f"Unknown task {found!r}: choose from {', '.join(TASKS)}.")
     return found

@@ -6,6 +6,7 @@ import yaml
 from torch_geometric.data import Batch
 
 from pyg_jets.events import toy
+from pyg_jets.files import config_path
 from pyg_jets.nn import PFN
 from pyg_jets.transforms import Features, Resimulate
 from tests.benchmarks.bench_pfn import PaddedPFN, padded, step
@@ -13,7 +14,7 @@ from tests.benchmarks.harness import Row, alternate
 
 #: The longest list of pixels in the study of arXiv 2311.05952, to which it pads.
 LENGTH = 172
-CONFIG = "pyg_jets/configs/broken_symmetry.yaml"
+CONFIG = "broken_symmetry/base"
 
 
 def images(detector: str, n_events: int) -> Batch:
@@ -25,7 +26,7 @@ def images(detector: str, n_events: int) -> Batch:
 
 def run(repeats: int = 21) -> list[Row]:
     """Images a second in training, with the study's network and batch."""
-    with open(CONFIG) as stream:
+    with config_path(CONFIG).open() as stream:
         config = yaml.safe_load(stream)
     network = config["model"]["network"]["init_args"]
     n_images = config["data"]["batch_size"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from torch_geometric.data import Batch
 
-from pyg_jets import JetLoader, configs
+from pyg_jets import JetLoader
 from pyg_jets.columns import CANONICAL
+from pyg_jets.files import config_path
 from pyg_jets.nn import VariationalAutoencoder
 from pyg_jets.transforms import Detect
 from tests.benchmarks.harness import Row, alternate, pythia_jets
@@ -22,7 +22,7 @@ BATCH, LENGTH = 128, 50
 #: Microseconds a jet that sampling may take, and that it should.
 AT_MOST, GOAL = 18, 5
 SIZES = (256, 512, 1024, 2048, 4096)
-CONV = ("generators/conv", "generators/conv-50")
+CONV = ("generation/networks/conv", "generation/networks/conv-50")
 
 
 @cache
@@ -38,7 +38,7 @@ def section(*names: str) -> dict[str, Any]:
     """What is said of the model in a configuration, with overlays of the same classes."""
     model: dict[str, Any] = {}
     for name in names:
-        text = (Path(configs.__file__).parent / f"{name}.yaml").read_text()
+        text = config_path(name).read_text()
         for part, said in yaml.safe_load(text)["model"].items():
             before = model.get(part, {"init_args": {}})["init_args"]
             model[part] = {**said, "init_args": {**before, **said["init_args"]}}
@@ -76,7 +76,7 @@ def step(batch: Batch, gen_to_reco: bool, *names: str) -> Callable[[], None]:
 def training(repeats: int) -> list[Row]:
     """Jets a second in training, of both graph networks."""
     rows = []
-    for name, gen_to_reco in (("w_gen_to_reco", True), ("jets_vae", False)):
+    for name, gen_to_reco in (("generation/base", True), ("generation/noise", False)):
         mine, theirs = alternate(
             step(pairs(BATCH), gen_to_reco, name),
             step(pairs(BATCH, LENGTH), gen_to_reco, *CONV),
@@ -118,8 +118,8 @@ def run(repeats: int = 7) -> list[Row]:
     """All figures."""
     asked = f"at most {AT_MOST} µs / {GOAL} µs"
     what = "jets out of noise by `GraphVAE.sample`"
-    rows = [*training(repeats), sampling(what, repeats, ("jets_vae",), asked=asked)]
+    rows = [*training(repeats), sampling(what, repeats, ("generation/noise",), asked=asked)]
     what = "RECO jets out of GEN jets by `ConditionalGraphVAE.sample`"
-    rows.append(sampling(what, repeats, ("w_gen_to_reco",), given=True))
+    rows.append(sampling(what, repeats, ("generation/base",), given=True))
     what = f"jets out of noise by `ConvVAE({LENGTH}).sample`"
     return [*rows, sampling(what, repeats, CONV)]

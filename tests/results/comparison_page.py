@@ -25,8 +25,8 @@ FIGURES = {
     "dependence": "One cut at a signal efficiency of 0.5, in bins of multiplicity and pT",
 }
 COMMANDS = """```sh
-pyg-jets scan pyg_jets/configs/sweeps/comparison.yaml
-pyg-jets scan pyg_jets/configs/sweeps/comparison_showers.yaml
+pyg-jets scan tagging/sweep
+pyg-jets scan tagging/sweep_showers
 python -m tests.results.comparison
 ```"""
 

@@ -19,7 +19,7 @@ from tests.results.generation_wanted import wanted
 __all__ = ["write"]
 
 COMMANDS = """```sh
-pyg-jets scan pyg_jets/configs/sweeps/generation.yaml
+pyg-jets scan generation/sweep
 {}python -m tests.results.generation{}
 ```"""
 NOTES = """GraphVAE (the class ConditionalGraphVAE) makes RECO out of GEN jets of any length;
@@ -70,8 +70,12 @@ def write(
 
 def _how(found: Sequence[Generated], given: Given, noise: dict[str, Any]) -> str:
     told = found[-1].run.provenance
-    configs = {"gluon": "jets_vae", "top": "jets_vae", "digits": "sparse_mnist_vae"}
-    configs["digits-8"] = "sparse_mnist_vae"
+    configs = {
+        "gluon": "generation/noise",
+        "top": "generation/noise",
+        "digits": "generation/digits",
+    }
+    configs["digits-8"] = "generation/digits"
     set_to = "--data.dataset.init_args."
     extra = {
         "top": f" {set_to}processes=[top]",
@@ -79,8 +83,7 @@ def _how(found: Sequence[Generated], given: Given, noise: dict[str, Any]) -> str
         "--model.scheduler.init_args.T_max=250",
     }
     more = "".join(
-        f"pyg-jets fit --config pyg_jets/configs/{configs[name]}.yaml "
-        f"--run runs/generation/{name}{extra.get(name, '')}\n"
+        f"pyg-jets fit --config {configs[name]} --run runs/generation/{name}{extra.get(name, '')}\n"
         for name in (*noise["tables"], *noise["digits"])
     )
     few = "" if given.n_jets is None else f" --jets {given.n_jets}"

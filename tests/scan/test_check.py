@@ -1,14 +1,12 @@
 """What a sweep file varies, read by the command line's parser before anything runs."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from pyg_jets.scan import read_sweep
 from pyg_jets.scan.check import check_sweep
 
-CONFIG = Path("pyg_jets/configs/broken_symmetry.yaml").resolve()
+CONFIG = "broken_symmetry/base"
 
 
 @pytest.fixture

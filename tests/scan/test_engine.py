@@ -15,7 +15,7 @@ import yaml
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
 
-CONFIG = Path("pyg_jets/configs/broken_symmetry.yaml").resolve()
+CONFIG = "broken_symmetry/base"
 COMMAND = [sys.executable, "-m", "pyg_jets.cli", "scan"]
 #: Steps of a training that a test has time to kill.
 LONG = 100_000

@@ -1,17 +1,16 @@
 """The configurations of models and data sets fit together."""
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
 
-import pyg_jets.configs
 from pyg_jets.cli.main import main
+from pyg_jets.files import config_names, config_path, read_config
 
-CONFIGS = Path(pyg_jets.configs.__file__).parent
-MODELS = sorted(path.stem for path in (CONFIGS / "models").glob("*.yaml"))
-DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
+NAMES = config_names()
+MODELS = sorted(name.removeprefix("models/") for name in NAMES if name.startswith("models/"))
+DATA = sorted(name.removeprefix("data/") for name in NAMES if name.startswith("data/"))
 CLASSES = {"jet_net": 5, "lhc_jets": 5, "jet_class": 10}
 
 
@@ -20,8 +19,7 @@ def printed(monkeypatch, capsys):
     """The whole configuration of a model on a data set that is not there."""
 
     def show(model, data, *words):
-        paths = [CONFIGS / "models" / f"{model}.yaml", CONFIGS / "data" / f"{data}.yaml"]
-        configs = [word for path in paths for word in ("--config", str(path))]
+        configs = ["--config", f"models/{model}", "--config", f"data/{data}"]
         with pytest.raises(SystemExit) as stop:
             main(["fit", *configs, *words, "--print_config"])
         assert stop.value.code == 0
@@ -52,8 +50,8 @@ PADDED = [("conv", *rest) for rest in ((), ("conv-away",), ("conv-50",), ("conv-
 
 @pytest.mark.parametrize("overlays", [(), ("graph-50",), *PADDED], ids="+".join)
 def test_every_generator_fits_its_pairs(overlays, capsys):
-    words = ["fit", f"--config={CONFIGS / 'w_gen_to_reco.yaml'}"]
-    words += [f"--config={CONFIGS / 'generators' / name}.yaml" for name in overlays]
+    words = ["fit", "--config=generation/base"]
+    words += [f"--config=generation/networks/{name}" for name in overlays]
     with pytest.raises(SystemExit) as stop:
         main([*words, "--print_config"])
     assert stop.value.code == 0
@@ -72,21 +70,21 @@ def test_every_generator_fits_its_pairs(overlays, capsys):
 
 
 def test_the_sweep_of_generators_names_files_that_are_there():
-    sweep = yaml.safe_load((CONFIGS / "sweeps" / "generation.yaml").read_text())
+    (sweep,) = read_config("generation/sweep")
     for value in sweep["parameters"]["config"]["values"]:
-        for path in [value] if isinstance(value, str) else value or []:
-            assert (CONFIGS.parent.parent / path).is_file(), path
+        for name in [value] if isinstance(value, str) else value or []:
+            assert config_path(name) == NAMES[name]
 
 
 def test_the_sweep_of_coefficients_is_read(capsys):
-    assert main(["scan", str(CONFIGS / "sweeps" / "vae.yaml"), "--dry-run", "--count", "2"]) == 0
+    assert main(["scan", "generation/sweep_vae", "--dry-run", "--count", "2"]) == 0
     told = capsys.readouterr().out
     assert told.count("terms.spectrum=") == 2
     assert told.count("network.init_args.latent=") == 2
 
 
 def draw_digits(folder, n_pixels):
-    words = ["fit", f"--config={CONFIGS / 'sparse_mnist_vae.yaml'}", f"--run={folder / 'run'}"]
+    words = ["fit", "--config=generation/digits", f"--run={folder / 'run'}"]
     set_to = "--data.dataset.init_args."
     words += [f"{set_to}root={folder}", f"{set_to}n_pixels={n_pixels}", f"{set_to}digit=8"]
     words += ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2"]

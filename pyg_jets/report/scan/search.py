@@ -142,6 +142,6 @@ def told(value: Any) -> str:
         named = (text if name in _CLASS else f"{name} {text}" for name, text in texts)
         return ", ".join(filter(None, named))
     text = str(value)
-    if text.endswith((".yaml", ".yml")):
+    if "/" in text or text.endswith((".yaml", ".yml")):
         return PurePath(text).stem
     return text.rpartition(".")[2] if text.replace(".", "").isidentifier() else text

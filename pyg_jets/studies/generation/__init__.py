@@ -1,0 +1,1 @@
+"""Generators: RECO jets out of GEN jets, jets and digits out of noise."""

@@ -1,0 +1,1 @@
+"""Taggers side by side: top against QCD jets, quark against gluon jets."""
