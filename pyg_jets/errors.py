@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "DiskFullError",
     "FolderInUseError",
     "InputError",
     "InputTypeError",
@@ -39,6 +40,10 @@ class MissingFileError(FileNotFoundError, InputError):
 
 class FolderInUseError(FileExistsError, InputError):
     """A file or folder to write to holds something that would be lost."""
+
+
+class DiskFullError(OSError, InputError):
+    """There is no room left on the disk."""
 
 
 class UnreachableError(ConnectionError, InputError):

@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from pyg_jets.cli import main
+from pyg_jets.errors import DiskFullError
 from pyg_jets.io.cards import card_names, read_card
 from pyg_jets.io.remote import MIRROR
 
@@ -159,7 +160,7 @@ def test_a_file_with_other_bytes(capsys, mirror, monkeypatch):
 
 def test_a_full_disk_is_said_in_a_sentence(capsys, mirror, monkeypatch):
     def full(*_, **__):
-        raise OSError("The disk is full")
+        raise DiskFullError("The disk is full")
 
     monkeypatch.setattr("pyg_jets.io.download.fetch", full)
     code, _, said = datasets(capsys, "fetch", "top_tagging")

@@ -178,12 +178,7 @@ def _fetch(args: argparse.Namespace) -> int:
         + (f", {readable(known)} at least" if known else ""),
         flush=True,
     )
-    try:
-        fetch(files, folder, progress=not args.quiet)
-    except OSError as error:
-        if error.errno is not None or isinstance(error, ConnectionError | FileNotFoundError):
-            raise
-        raise InputError(str(error)) from None  # a full disk, in a sentence of ours
+    fetch(files, folder, progress=not args.quiet)
     print(f"{_files(len(files))} there.")
     return 0
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from tqdm.auto import tqdm
 
-from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
+from pyg_jets.errors import DiskFullError, FolderInUseError, InputError, MissingFileError
 from pyg_jets.files import locked, read_json, write_aside, write_json
 
 __all__ = ["unpack"]
@@ -162,7 +162,7 @@ def _archive_errors(archive: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         if error.errno in _DISK_FULL:
-            raise OSError(
+            raise DiskFullError(
                 f"The disk is full: make room to unpack {archive}; nothing of it was left."
             ) from None
         raise InputError(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pyg_jets.errors import InputError
-from pyg_jets.files import locked, read_json, require, write_json
-from pyg_jets.io.answers import Patience
+from pyg_jets.files import locked, read_json, write_json
 from pyg_jets.io.remote import RemoteFile, address
-from pyg_jets.io.transfer import discard_part, part_of, transfer
+from pyg_jets.io.transfer import RetryPolicy, discard_part, part_of, transfer
 
-__all__ = ["CHECKSUMS", "Check", "Patience", "RemoteFile", "fetch", "part_size", "verify"]
+__all__ = ["CHECKSUMS", "Check", "RemoteFile", "RetryPolicy", "fetch", "part_size", "verify"]
 
 #: Beside the files: the hashes, computed at the first download, of those without a published one.
 CHECKSUMS = "checksums.json"
@@ -26,7 +23,7 @@ def fetch(
     files: Iterable[RemoteFile],
     folder: str | Path,
     progress: bool = True,
-    patience: Patience | None = None,
+    retry: RetryPolicy | None = None,
 ) -> list[Path]:
     """Bring those of ``files`` that are missing in ``folder``, and return the paths of all.
 
@@ -40,26 +37,23 @@ def fetch(
         files: What is wanted.
         folder: Where it shall be, the ``raw`` folder of a data set.
         progress: Whether to show a progress bar for each file.
-        patience: Timeouts and retries.
+        retry: Timeouts and retries. Default: those of :class:`RetryPolicy`.
 
     Raises:
         ValueError: If a file has another hash or size than it should, or is a web page.
         FileNotFoundError: If a server has no such file.
-        ConnectionError: If a server does not answer, or keeps breaking off.
+        ConnectionError: If a server does not respond, or keeps breaking off.
         OSError: If the disk is full; what came so far is kept.
     """
     folder = Path(folder)
-    return [_fetch_one(file, folder, progress, patience) for file in files]
-
-
-def _fetch_one(file: RemoteFile, folder: Path, progress: bool, patience: Patience | None) -> Path:
-    target = folder / file.name
-    if not target.exists():
-        with locked(target):
-            if not target.exists():
-                _bring(file, target, progress, patience)
-    _check_size(file, target, "remove it, and fetch it again")
-    return target
+    for file in files:
+        target = folder / file.name
+        if not target.exists():
+            with locked(target):
+                if not target.exists():
+                    _download(file, target, progress, retry)
+        _check_size(file, target, "remove it, and fetch it again")
+    return [folder / file.name for file in files]
 
 
 def _check_size(file: RemoteFile, path: Path, remedy: str) -> None:
@@ -69,71 +63,42 @@ def _check_size(file: RemoteFile, path: Path, remedy: str) -> None:
         raise InputError(f"{path} has {size:,} bytes, expected {expected}: {remedy}.")
 
 
-def _bring(file: RemoteFile, target: Path, progress: bool, patience: Patience | None) -> None:
-    """Download to the part, check it, and let pooch hold it against its hash and rename it."""
-    pooch = require("pooch", "data")
+def _download(file: RemoteFile, target: Path, progress: bool, retry: RetryPolicy | None) -> None:
+    """Download to the part, and rename it once its size and its hash are right."""
     source = address(file.url)
-    part = transfer(source, target, progress, patience)
+    part = transfer(source, target, progress, retry)
     try:
         _check_size(file, part, f"{source} has another file, look at the data set's homepage")
-        known, first = _known_hash(file, target, part)
-        if first:
-            _record(file, target.parent, first)
-        keeper = pooch.create(
-            path=target.parent, base_url="", registry={file.name: known}, urls={file.name: source}
-        )
-        with _silent(pooch):
-            keeper.fetch(file.name, downloader=_hand_over(part))
-    except ValueError as error:
+        if file.hash is None:
+            algorithm, expected = _recorded_hash(file, target.parent)
+        else:
+            algorithm, expected = str(file.algorithm), file.hashes
+        own = _file_hash(part, algorithm)
+        if expected and own not in expected:
+            remedy = "fetch again; if it stays so, the file was replaced."
+            if file.hash is None:
+                remedy = (
+                    "fetch again; if the publisher has replaced the file, remove its line from "
+                    f"{CHECKSUMS} to take the new one."
+                )
+            raise InputError(
+                f"{source} has the {algorithm} {own}, expected {' or '.join(expected)} of "
+                f"{file.name}: the download was removed, {remedy}"
+            )
+        if not expected:
+            with locked(target.parent / CHECKSUMS):
+                hashes = {**_recorded(target.parent), file.name: f"{algorithm}:{own}"}
+                write_json(target.parent / CHECKSUMS, hashes)
+    except ValueError:
         discard_part(part)
-        raise InputError(f"{source}: {error} {_remedy(file)}") from None
+        raise
+    os.replace(part, target)
     discard_part(part)
 
 
-def _hand_over(part: Path) -> Callable[[str, str, Any], None]:
-    """A downloader for pooch, which cannot continue one: the bytes are there already."""
-
-    def downloader(url: str, output: str, keeper: Any) -> None:
-        os.replace(part, output)
-
-    return downloader
-
-
-def _remedy(file: RemoteFile) -> str:
-    if file.hash is not None:
-        return "The download was removed: fetch again; if it stays so, the file was replaced."
-    return (
-        "The download was removed: fetch again; if the publisher has replaced the file, remove "
-        f"its line from {CHECKSUMS} to take the new one."
-    )
-
-
-def _known_hash(file: RemoteFile, target: Path, part: Path) -> tuple[str | None, str | None]:
-    """The hash that the part must have, and its own if it is the first of its name to be seen."""
-    if file.hash is None:
-        recorded = _recorded(target.parent).get(file.name)
-        return (recorded, None) if recorded else (None, f"sha256:{_file_hash(part, 'sha256')}")
-    known = file.hash.lower()
-    if file.other_hashes:
-        found = _file_hash(part, str(file.algorithm))
-        known = found if found in file.hashes else known
-    return f"{file.algorithm}:{known}", None
-
-
 def _file_hash(path: Path, algorithm: str) -> str:
-    return str(require("pooch", "data").file_hash(str(path), alg=algorithm)).lower()
-
-
-@contextmanager
-def _silent(pooch: Any) -> Iterator[None]:
-    """Keep pooch from announcing a download that is over."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 def _recorded(folder: Path) -> dict[str, str]:
@@ -141,17 +106,18 @@ def _recorded(folder: Path) -> dict[str, str]:
     return dict(read_json(path)) if path.exists() else {}
 
 
-def _record(file: RemoteFile, folder: Path, found: str) -> None:
-    with locked(folder / CHECKSUMS):
-        write_json(folder / CHECKSUMS, {**_recorded(folder), file.name: found})
+def _recorded_hash(file: RemoteFile, folder: Path) -> tuple[str, tuple[str, ...]]:
+    """The algorithm and the hash of the first download, none if there was none."""
+    algorithm, _, recorded = _recorded(folder).get(file.name, "sha256:").partition(":")
+    return algorithm, (recorded,) if recorded else ()
 
 
 @dataclass(frozen=True)
 class Check:
-    """What :func:`verify` found of one file.
+    """The result of :func:`verify` for one file.
 
     ``status`` is ``"ok"`` (as published), ``"recorded"`` (none is published; as at the first
-    download), ``"unverified"`` (there is nothing to hold it against), ``"missing"``,
+    download), ``"unverified"`` (there is no hash to compare with), ``"missing"``,
     ``"wrong size"`` or ``"wrong hash"``.
     """
 
@@ -162,12 +128,12 @@ class Check:
 
     @property
     def good(self) -> bool:
-        """Whether the file is there and nothing speaks against it."""
+        """Whether the file is there, with no other size or hash than it should have."""
         return self.status in ("ok", "recorded", "unverified")
 
 
 def verify(files: Iterable[RemoteFile], folder: str | Path) -> list[Check]:
-    """Hold each file that is there against its size and hash; no server is asked.
+    """Compare each file that is there with its size and hash; no server is asked.
 
     Args:
         files: What should be there.
@@ -179,28 +145,26 @@ def verify(files: Iterable[RemoteFile], folder: str | Path) -> list[Check]:
         >>> [check.status for check in verify([file], tempfile.mkdtemp())]
         ['missing']
     """
-    folder = Path(folder)
-    recorded = _recorded(folder)
-    return [_verify_one(file, folder / file.name, recorded.get(file.name)) for file in files]
+    return [_verify_one(file, Path(folder)) for file in files]
 
 
-def _verify_one(file: RemoteFile, path: Path, recorded: str | None) -> Check:
+def _verify_one(file: RemoteFile, folder: Path) -> Check:
+    path = folder / file.name
     if not path.exists():
         return Check(file, "missing", expected=file.url)
     size = path.stat().st_size
     if not size or (file.bytes is not None and size != file.bytes):
         return Check(file, "wrong size", str(file.bytes or "some"), str(size))
     if file.hash is None:
-        algorithm, _, known = (recorded or "sha256:").partition(":")
-        right: tuple[str, ...] = (known,) if known else ()
+        algorithm, right = _recorded_hash(file, folder)
     else:
         algorithm, right = str(file.algorithm), file.hashes
-    found = _file_hash(path, algorithm)
-    expected = " or ".join(f"{algorithm}:{one}" for one in right)
-    if right and found not in right:
-        return Check(file, "wrong hash", expected, f"{algorithm}:{found}")
+    own = _file_hash(path, algorithm)
+    expected = " or ".join(f"{algorithm}:{value}" for value in right)
+    if right and own not in right:
+        return Check(file, "wrong hash", expected, f"{algorithm}:{own}")
     status = "ok" if file.hash is not None else "recorded" if right else "unverified"
-    return Check(file, status, expected, f"{algorithm}:{found}")
+    return Check(file, status, expected, f"{algorithm}:{own}")
 
 
 def part_size(file: RemoteFile, folder: str | Path) -> int:

@@ -12,8 +12,8 @@ from tests.io.server import QUICK, Handler, serving, well
 @pytest.fixture
 def mirror(written, monkeypatch):
     """A server of the raw files of a layout, in place of the publisher's."""
-    monkeypatch.setattr("pyg_jets.io.download.Patience", lambda: QUICK)
-    monkeypatch.setattr("pyg_jets.io.transfer.Patience", lambda: QUICK)
+    monkeypatch.setattr("pyg_jets.io.download.RetryPolicy", lambda: QUICK)
+    monkeypatch.setattr("pyg_jets.io.transfer.RetryPolicy", lambda: QUICK)
 
     def serve(name, change=lambda content: content):
         raw = written(LAYOUTS[name]) / "raw"

@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pyg_jets.io.answers import Patience
 from pyg_jets.io.download import RemoteFile, fetch
+from pyg_jets.io.transfer import RetryPolicy
 
 DATA = bytes(range(256)) * 4000  # about a megabyte
 OTHER = DATA[::-1]
 SHA = hashlib.sha256(DATA).hexdigest()
 PAGE = b" \n<!DOCTYPE HTML><html>Please log in</html>"
 NOWHERE = "https://nowhere.invalid"
-QUICK = Patience(connect=2, read=0.2, attempts=3, first_wait=0.01, longest_wait=0.02)
+QUICK = RetryPolicy(
+    connect_timeout=2, read_timeout=0.2, attempts=3, first_wait=0.01, longest_wait=0.02
+)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -121,8 +123,8 @@ def unverified(server, name="jets.h5") -> RemoteFile:
     return RemoteFile(name, f"{server.url}/files/{name}")
 
 
-def bring(file: RemoteFile, folder: Path, patience: Patience = QUICK) -> Path:
-    return fetch([file], folder, progress=False, patience=patience)[0]
+def bring(file: RemoteFile, folder: Path, retry: RetryPolicy = QUICK) -> Path:
+    return fetch([file], folder, progress=False, retry=retry)[0]
 
 
 def left(folder: Path) -> set[str]:

@@ -27,7 +27,7 @@ from tests.io.server import (
     well,
 )
 
-pytest.importorskip("pooch")
+pytest.importorskip("requests")
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_what_is_there_is_neither_asked_for_nor_hashed(tmp_path, monkeypatch):
         file = remote(server)
         bring(file, tmp_path)
         server.requests.clear()
-        monkeypatch.setattr(download, "require", None)
+        monkeypatch.setattr(download, "_file_hash", None)
         monkeypatch.setattr(download, "transfer", None)
         bring(file, tmp_path)
         assert not server.requests
@@ -206,7 +206,7 @@ def test_a_hash_needs_an_algorithm():
         RemoteFile("jets.h5", "https://example.org/jets.h5", hash=SHA)
 
 
-def test_without_pooch_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pooch", None)
+def test_without_requests_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "requests", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'pyg-jets\[data\]'"):
         bring(RemoteFile("jets.h5", "https://nowhere.invalid/jets.h5"), tmp_path)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pyg_jets.io import transfer
-from pyg_jets.io.answers import Patience
 from pyg_jets.io.download import fetch, part_size
 from pyg_jets.io.remote import MIRROR
+from pyg_jets.io.transfer import RetryPolicy
 from tests.io.server import (
     DATA,
     OTHER,
@@ -28,7 +28,7 @@ from tests.io.server import (
     well,
 )
 
-pytest.importorskip("pooch")
+pytest.importorskip("requests")
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +180,7 @@ def test_the_wait_that_a_server_asks_for(tmp_path, monkeypatch):
         for after in ("7", date, "soon")
     ]
     with serving(in_turn(*orders, well())) as server:
-        bring(remote(server), tmp_path, Patience(attempts=5, first_wait=1.0))
+        bring(remote(server), tmp_path, RetryPolicy(attempts=5, first_wait=1.0))
     assert waits == [7.0, 0.0, 4.0]
 
 
@@ -194,13 +194,13 @@ def test_waits_double(tmp_path, monkeypatch):
     waits: list[float] = []
     monkeypatch.setattr(transfer.time, "sleep", waits.append)
     with serving(lambda request: request.reply(500)) as server, pytest.raises(ConnectionError):
-        bring(remote(server), tmp_path, Patience(attempts=5, first_wait=1, longest_wait=5))
+        bring(remote(server), tmp_path, RetryPolicy(attempts=5, first_wait=1, longest_wait=5))
     assert waits == [1, 2, 4, 5]
 
 
 def test_waits_are_said(tmp_path, capsys):
     with serving(in_turn(lambda request: request.reply(503), well())) as server:
-        fetch([remote(server)], tmp_path, patience=QUICK)
+        fetch([remote(server)], tmp_path, retry=QUICK)
     said = capsys.readouterr().err
     assert "jets.h5: the server answers 503 Service Unavailable; trying again in 0 s" in said
     assert "jets.h5: 100%" in said
