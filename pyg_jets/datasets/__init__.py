@@ -1,4 +1,7 @@
-"""PyG data sets of jets, one a file."""
+"""PyG data sets of jets, one a file.
+
+Data sets that PyG itself has are used as PyG has them, through :class:`~pyg_jets.JetLoader`.
+"""
 
 from pyg_jets.datasets.aspen_open_jets import AspenOpenJets
 from pyg_jets.datasets.base import JetDataset
@@ -7,7 +10,6 @@ from pyg_jets.datasets.jet_files import JetFiles
 from pyg_jets.datasets.jet_images import JetImages
 from pyg_jets.datasets.jet_net import JetNet
 from pyg_jets.datasets.lhc_jets import LHCJets
-from pyg_jets.datasets.mnist_superpixels import MNISTSuperpixels
 from pyg_jets.datasets.pf_nano import PFNano
 from pyg_jets.datasets.pythia import PythiaJets
 from pyg_jets.datasets.quark_gluon import QuarkGluon
@@ -23,7 +25,6 @@ DATASETS = (
     JetImages,
     JetNet,
     LHCJets,
-    MNISTSuperpixels,
     PFNano,
     PythiaJets,
     QuarkGluon,

@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
-from pyg_jets.datasets import DATASETS, MNISTSuperpixels, PythiaJets, ToyJets
+from pyg_jets.datasets import DATASETS, PythiaJets, ToyJets
 from pyg_jets.datasets.splits import SPLITS, assign_splits
-from tests.datasets import superpixels
 from tests.datasets.layouts.all import LAYOUTS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,19 +27,16 @@ SMALL = {
     **{layout.kind: layout.options for layout in LAYOUTS.values()},
     ToyJets: {"n_jets": 60, "seed": 3},
     PythiaJets: {"n_jets": 12, "processes": ("qcd", "w"), "seed": 5, "workers": 1},
-    MNISTSuperpixels: {},
 }
 
 
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory, written):
     """A root for each data set, with its raw files where it reads any."""
-    found = {
+    return {
         kind: written(_layout(kind)) if kind in OF_FILES else tmp_path_factory.mktemp(kind.__name__)
         for kind in DATASETS
     }
-    superpixels.write(found[MNISTSuperpixels])
-    return found
 
 
 @pytest.fixture(params=DATASETS, ids=lambda kind: kind.__name__)
@@ -128,14 +124,9 @@ def test_is_processed_once(make):
     assert path.stat().st_mtime_ns > stamp
 
 
-def _chooses_fractions(kind):
-    return kind is not MNISTSuperpixels
-
-
-def test_every_argument_makes_its_own_file(make, kind):
+def test_every_argument_makes_its_own_file(make):
     asked = [{}, {"pre_filter": _keep_even}, {"pre_transform": _Scale(2.0)},
-             {"pre_transform": _Scale(3.0)}]  # fmt: skip
-    asked += [{"split_fractions": (0.4, 0.3, 0.3)}] * _chooses_fractions(kind)
+             {"pre_transform": _Scale(3.0)}, {"split_fractions": (0.4, 0.3, 0.3)}]  # fmt: skip
     assert len({make(**extra).processed_paths[0] for extra in asked}) == len(asked)
 
 
@@ -201,11 +192,9 @@ def test_a_cut_file_is_noticed(make):
     assert len(make(**extra, force_reload=True)) == len(make())
 
 
-def test_bad_arguments(make, kind):
+def test_bad_arguments(make):
     with pytest.raises(ValueError, match="Unknown split 'training': choose from"):
         make(split="training")
-    if not _chooses_fractions(kind):
-        return
     for fractions in ((0.5, 0.5), (0.9, 0.9, 0.1), (1.2, -0.1, -0.1)):
         with pytest.raises(ValueError, match="sum to 1"):
             make(split_fractions=fractions)
