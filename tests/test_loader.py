@@ -29,6 +29,7 @@ def compare(dataset, *args, gathered=None, seed=0, **kwargs):
     both = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Unable to accurately infer 'num_nodes'")
+        warnings.filterwarnings("ignore", message="JetLoader leaves")
         for cls in (JetLoader, DataLoader):
             torch.manual_seed(seed)
             loader = cls(dataset, *args, **kwargs, **{k: v() for k, v in make.items()})
@@ -43,8 +44,10 @@ def compare(dataset, *args, gathered=None, seed=0, **kwargs):
 
 def is_gathered(dataset):
     loader = JetLoader(dataset, 2)
-    iter(loader)
-    return loader._source.is_flat
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="JetLoader leaves")
+        iter(loader)
+    return loader._batches.is_gathered
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -133,9 +136,55 @@ def test_what_is_left_to_pyg():
     one = in_memory([dataset[0]])
     moved = dataset.copy()
     moved._data.x = torch.randn(6, len(moved._data.x)).T  # not contiguous
-    for other in (own, one, moved, list(dataset), Subset(own, [1, 0])):
+    for other, reason in (
+        (own, r"OwnGet\(4\) .*: OwnGet has a method get of its own"),
+        (one, r"InMemoryDataset\(1\) .*: it has fewer than two graphs"),
+        (moved, r"InMemoryDataset\(7\) .*: its attribute 'x' is not contiguous"),
+        (list(dataset), r"list\(7\) .*: a list is no InMemoryDataset"),
+        (Subset(own, [1, 0]), r"OwnGet\(4\) .*: OwnGet has a method get of its own"),
+    ):
         assert not is_gathered(other)
         compare(other, 2)
+        with pytest.warns(UserWarning, match=rf"JetLoader leaves {reason}"):
+            iter(JetLoader(other, 2))
+
+
+REASONS = {
+    "bool index": "its attribute 'is_index' is an index of torch.bool",
+    "guessed nodes": "number of nodes of its graphs can only be guessed",
+    "strings": "its attribute 'name' is a list, not a plain tensor",
+    "lists": "its attribute 'parts' is a list, not a plain tensor",
+    "dict": "its attribute '.*' is a dict, not a plain tensor",
+    "own inc": "has a method __inc__ of its own",
+    "batch key": "has a name to which PyG gives a meaning",
+    "hetero": "its graphs are HeteroData, not Data",
+}
+
+
+@pytest.mark.parametrize("shape", sorted(set(SHAPES) - set(GATHERED)))
+def test_the_reason_is_said(shape):
+    with pytest.warns(UserWarning, match=REASONS[shape]):
+        iter(JetLoader(dataset_of(shape), 2))
+
+
+def test_the_reason_is_said_once():
+    dataset = dataset_of("jets")
+    dataset.transform = double
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loader = JetLoader(dataset, 3)
+        for _ in range(3):
+            list(loader)
+    (warning,) = caught
+    assert "its transform is applied to single graphs" in str(warning.message)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")  # as Python does by itself
+        for _ in range(3):
+            list(JetLoader(dataset, 3))
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(JetLoader(dataset_of("jets"), 3))
 
 
 def double(data):
@@ -149,7 +198,8 @@ def test_transform_set_between_iterations():
     loader = JetLoader(dataset, 7)
     plain = next(iter(loader)).x
     dataset.transform = double
-    assert torch.equal(next(iter(loader)).x, 2 * plain)
+    with pytest.warns(UserWarning, match="JetLoader leaves .* its transform"):
+        assert torch.equal(next(iter(loader)).x, 2 * plain)
     dataset.transform = None
     dataset._data.x = 3 * dataset._data.x
     assert torch.equal(next(iter(loader)).x, 3 * plain)
@@ -201,8 +251,9 @@ def test_batch_transform():
         return batch
 
     assert [b.extra for b in JetLoader(dataset, 3, batch_transform=transform)] == [3, 3, 1]
-    strings = dataset_of("strings")
-    assert [b.extra for b in JetLoader(strings, 3, batch_transform=transform)] == [3, 3, 1]
+    strings = JetLoader(dataset_of("strings"), 3, batch_transform=transform)
+    with pytest.warns(UserWarning, match="JetLoader leaves"):
+        assert [b.extra for b in strings] == [3, 3, 1]
 
 
 @pytest.mark.parametrize("index", [[7], [-8], [0, 99]])

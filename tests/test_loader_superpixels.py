@@ -61,7 +61,7 @@ def test_batches_are_those_of_pyg_to_the_bit(make, split, shuffle):
             assert torch.equal(mine[name], other[name])
         for i in range(mine.num_graphs):
             assert torch.equal(mine[i].edge_index, other[i].edge_index)
-    assert ours._source.is_flat  # gathered, not collated graph by graph
+    assert ours._batches.is_gathered  # gathered, not collated graph by graph
 
 
 def test_pre_filter_and_pre_transform(make):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from pyg_jets.loader.storage import Field, FlatStorage, Group
+from pyg_jets.loader.storage import Attribute, FlatStorage, SharedSlices
 from pyg_jets.ops.gather import batch_kernel, gather_kernel, pointer_kernel, ragged_rows
 from pyg_jets.ops.kernel import over_jets, use_kernels
 from pyg_jets.ops.pointer import counts_to_ptr, ptr_to_batch
@@ -38,8 +38,8 @@ class Assembler:
     ) -> None:
         exclude = set(exclude_keys or ())
         self.storage, self.follow_batch = storage, set(follow_batch or ())
-        self.fields = [field for field in storage.fields if field.key not in exclude]
-        self.increments = [field for field in self.fields if field.increment]
+        self.attributes = [a for a in storage.attributes if a.key not in exclude]
+        self.increments = [a for a in self.attributes if a.increment]
         self.keeps_num_nodes = storage.num_nodes is not None and "num_nodes" not in exclude
         # The class of a batch is looked up anew at each call, which takes as long as all the rest.
         self._template = Batch(_base_cls=Data) if storage.data_class is Data else None
@@ -51,47 +51,52 @@ class Assembler:
             IndexError: If there is no such graph.
         """
         index, by_kernel = self.storage.locate(index), use_kernels()
-        takes = {g: _Take.of_group(g, index, by_kernel) for g in self.storage.groups}
-        nodes = self._nodes(index, takes)
+        gathers = {s: _Gather.of_slices(s, index, by_kernel) for s in self.storage.slices}
+        nodes = self._nodes(index, gathers)
         mapping: dict[str, Any] = {}
         private: dict[str, Any] = {"_mapping": mapping}
-        for field in self.fields:
-            take = takes[field.group]
-            mapping[field.key] = take.values(field)
-            if field.key in self.follow_batch:
-                mapping[f"{field.key}_batch"] = take.numbers()
-                mapping[f"{field.key}_ptr"] = take.ptr.clone()
+        for attribute in self.attributes:
+            key, gather = attribute.key, gathers[attribute.slices]
+            mapping[key] = gather.values(attribute)
+            if key in self.follow_batch:
+                mapping[f"{key}_batch"] = gather.graph_numbers()
+                mapping[f"{key}_ptr"] = gather.ptr.clone()
         if nodes is not None:
             if self.keeps_num_nodes:
                 private["_num_nodes"] = counts = nodes.ptr.diff().tolist()
                 mapping["num_nodes"] = sum(counts)
             if self.storage.makes_batch:
-                mapping["batch"], mapping["ptr"] = nodes.numbers(), nodes.ptr.clone()
+                mapping["batch"], mapping["ptr"] = nodes.graph_numbers(), nodes.ptr.clone()
             nodes.run()
-        for take in takes.values():
-            take.run()
+        for gather in gathers.values():
+            gather.run()
         private["_num_graphs"] = len(index)
-        private["_slice_dict"] = {field.key: takes[field.group].ptr for field in self.fields}
-        private["_inc_dict"] = self._increment(mapping, takes, nodes, len(index))
+        private["_slice_dict"] = {a.key: gathers[a.slices].ptr for a in self.attributes}
+        private["_inc_dict"] = self._increment(mapping, gathers, nodes, len(index))
         return self._batch(private)
 
-    def _nodes(self, index: np.ndarray, takes: dict[Group, _Take]) -> _Take | None:
+    def _nodes(self, index: np.ndarray, gathers: dict[SharedSlices, _Gather]) -> _Gather | None:
         if self.storage.num_nodes is not None:
             counts = torch.from_numpy(self.storage.num_nodes[index])
-            return _Take(counts_to_ptr(counts), by_kernel=use_kernels())
-        return None if self.storage.nodes is None else takes[self.storage.nodes]
+            return _Gather(counts_to_ptr(counts), by_kernel=use_kernels())
+        return None if self.storage.nodes is None else gathers[self.storage.nodes]
 
     def _increment(
-        self, mapping: dict[str, Any], takes: dict[Group, _Take], nodes: _Take | None, n_graphs: int
+        self,
+        mapping: dict[str, Any],
+        gathers: dict[SharedSlices, _Gather],
+        nodes: _Gather | None,
+        n_graphs: int,
     ) -> dict[str, Tensor]:
-        none = torch.from_numpy(np.zeros(n_graphs, np.int64))
-        incs = {field.key: none for field in self.fields}
-        for field in self.increments:
+        """Shift indices by the nodes of the graphs before; return the shifts of all attributes."""
+        zeros = torch.from_numpy(np.zeros(n_graphs, np.int64))
+        shifts = {attribute.key: zeros for attribute in self.attributes}
+        for attribute in self.increments:
             assert nodes is not None
-            inc = incs[field.key] = nodes.ptr[:-1].clone()
-            counts = takes[field.group].ptr.diff()
-            mapping[field.key] += inc.repeat_interleave(counts).to(field.value.dtype)
-        return incs
+            shift = shifts[attribute.key] = nodes.ptr[:-1].clone()
+            counts = gathers[attribute.slices].ptr.diff()
+            mapping[attribute.key] += shift.repeat_interleave(counts).to(attribute.value.dtype)
+        return shifts
 
     def _batch(self, private: dict[str, Any]) -> Any:
         if self._template is None:
@@ -105,8 +110,8 @@ class Assembler:
         return batch
 
 
-class _Take:
-    """The chosen graphs of one group: where they go, where they come from, what is to be copied.
+class _Gather:
+    """The copies of the chosen graphs for attributes that share their slices.
 
     Args:
         ptr: Where each graph goes, ``[J + 1]``.
@@ -125,26 +130,26 @@ class _Take:
         self._numbers: list[np.ndarray] = []
 
     @classmethod
-    def of_group(cls, group: Group, index: np.ndarray, by_kernel: bool) -> _Take:
-        if group.single:
+    def of_slices(cls, slices: SharedSlices, index: np.ndarray, by_kernel: bool) -> _Gather:
+        if slices.single:
             return cls(torch.from_numpy(np.arange(len(index) + 1)), index, by_kernel)
         ptr, starts = torch.empty(len(index) + 1, dtype=torch.int64), np.empty_like(index)
-        pointer_kernel(group.array, index, starts, ptr.numpy())
+        pointer_kernel(slices.array, index, starts, ptr.numpy())
         return cls(ptr, starts, by_kernel)
 
-    def values(self, field: Field) -> Tensor:
-        """Room for the values of ``field``, filled at the latest by :meth:`run`."""
-        out = field.empty(self.total)
+    def values(self, attribute: Attribute) -> Tensor:
+        """A tensor for the values of ``attribute``, filled by :meth:`run` at the latest."""
+        out = attribute.empty(self.total)
         if self.by_kernel:
-            for source, target in zip(field.sources, field.rows(out), strict=True):
-                self._copies.append((source, field.width, target))
+            for source, target in zip(attribute.sources, attribute.rows(out), strict=True):
+                self._copies.append((source, attribute.width, target))
             return out
         if self._rows is None:
             self._rows = ragged_rows(torch.from_numpy(self.starts), self.ptr)
-        return torch.index_select(field.value, field.dim, self._rows, out=out)
+        return torch.index_select(attribute.value, attribute.dim, self._rows, out=out)
 
-    def numbers(self) -> Tensor:
-        """Room for the number of the graph of each entry, filled at the latest by :meth:`run`."""
+    def graph_numbers(self) -> Tensor:
+        """A tensor for the graph of each entry, filled by :meth:`run` at the latest."""
         if not self.by_kernel:
             return ptr_to_batch(self.ptr)
         out = torch.empty(self.total, dtype=torch.int64)
@@ -152,7 +157,7 @@ class _Take:
         return out
 
     def run(self) -> None:
-        """Fill what was asked for."""
+        """Fill the tensors that :meth:`values` and :meth:`graph_numbers` gave."""
         if not (self._copies or self._numbers):
             return
 

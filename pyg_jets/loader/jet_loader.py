@@ -1,8 +1,9 @@
-"""The loader: torch's `DataLoader` around batches that are gathered at once."""
+"""`JetLoader`: torch's `DataLoader` around batches that are gathered at once."""
 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from pyg_jets.loader.sampling import (
     as_index,
     epoch_of,
 )
-from pyg_jets.loader.storage import FlatStorage, Unsuited
+from pyg_jets.loader.storage import FlatStorage, NotGatherable
 
 __all__ = ["JetLoader"]
 
@@ -31,7 +32,8 @@ class JetLoader(DataLoader):
     It takes the same arguments and hands out the same batches, with the same metadata, to the bit.
     Every ``InMemoryDataset`` of tensors is served from its storage, also through ``Subset`` and
     ``dataset[index]``. What PyG does graph by graph (a ``transform``, an own ``get``, ``__inc__``
-    or ``__cat_dim__``, ``HeteroData``, strings and lists) is left to PyG's own collate.
+    or ``__cat_dim__``, ``HeteroData``, strings and lists) is left to PyG's own collate, and a
+    ``UserWarning`` says so once, with the reason.
 
     Args:
         dataset: The data set, or any sequence of ``Data``.
@@ -76,7 +78,7 @@ class JetLoader(DataLoader):
         self.batch_transform = batch_transform
         self._epoch: int | None = None
         self._iterations, self._current = 0, 0
-        self._source: _Source | None = None
+        self._batches: _Batches | None = None
         if kwargs.get("sampler") is None and kwargs.get("batch_sampler") is None:
             generator = kwargs.get("generator")
             order = Shuffled(dataset, generator=generator) if shuffle else InOrder(dataset)
@@ -117,46 +119,68 @@ class JetLoader(DataLoader):
         return super().__iter__()
 
     def _get_iterator(self) -> Any:
-        if self._source is None:
+        if self._batches is None:
             collater = Collater(self.dataset, self.follow_batch, self.exclude_keys)
-            self._source = _Source(self.dataset, collater, self.batch_transform)
-        self._source.look()
+            self._batches = _Batches(self.dataset, collater, self.batch_transform)
+        self._batches.inspect()
         name = "sampler" if self.batch_sampler is None else "batch_sampler"
-        batches = EpochBatches(getattr(self, name), lambda: self._current, self._source.is_flat)
-        # The iterator shall draw (epoch, index) and fetch whole batches, while this loader's
-        # attributes stay what the caller gave: it gets a shallow copy with three exchanged.
+        batches = EpochBatches(
+            getattr(self, name), lambda: self._current, self._batches.is_gathered
+        )
+        # The iterator has to draw (epoch, index) and fetch whole batches, while the attributes of
+        # this loader stay those of the caller: it gets a shallow copy with three of them replaced.
         view = copy.copy(self)
-        view.__dict__.update({"dataset": self._source, "collate_fn": _as_it_is, name: batches})
+        view.__dict__.update({"dataset": self._batches, "collate_fn": _identity, name: batches})
         return super(JetLoader, view)._get_iterator()
 
 
-class _Source:
-    """What the workers get: a data set of batches, indexed by epoch and samples."""
+class _Batches:
+    """The data set of batches that torch's iterator and its workers index by epoch and graphs.
+
+    Args:
+        dataset: The graphs.
+        collater: PyG's, for data sets that cannot be gathered.
+        transform: Called with each batch, or ``None``.
+    """
 
     def __init__(self, dataset: Any, collater: Collater, transform: Any) -> None:
         self.dataset, self.collater, self.transform = dataset, collater, transform
         self._assembler: Assembler | None = None
-        self.is_flat = False
+        #: Why batches are not gathered, or ``None``.
+        self.reason: str | None = None
 
-    def look(self) -> None:
-        """Find out whether the data set can be gathered, unless that is known."""
+    @property
+    def is_gathered(self) -> bool:
+        """Whether batches are gathered from flat storage; :meth:`inspect` finds out."""
+        return self.reason is None
+
+    def inspect(self) -> None:
+        """Find out whether the data set can be gathered, and warn where it cannot."""
         if self._assembler is not None and self._assembler.storage.is_current():
             return
         try:
             storage = FlatStorage(self.dataset)
             options = self.collater.follow_batch, self.collater.exclude_keys
-            self._assembler, self.is_flat = Assembler(storage, *options), True
-        except Unsuited:
-            self._assembler, self.is_flat = None, False
+            self._assembler, self.reason = Assembler(storage, *options), None
+        except NotGatherable as error:
+            if self.reason != str(error):
+                # Python shows the same text from the same line once.
+                warnings.warn(
+                    f"JetLoader leaves {_name(self.dataset)} to PyG's collate, which joins graphs "
+                    f"one by one and takes longer: {error}.",
+                    UserWarning,
+                    stacklevel=1,
+                )
+            self._assembler, self.reason = None, str(error)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A data set may pickle as its path, so what was found in its storage is found again.
+        # A data set may pickle as its path, so its storage is inspected again.
         return {**self.__dict__, "_assembler": None}
 
     def __getitems__(self, batch: IndexBatch) -> Any:
-        if self.is_flat:
+        if self.is_gathered:
             if self._assembler is None:
-                self.look()
+                self.inspect()
             assert self._assembler is not None
             out = self._assembler(as_index(batch.index))
         else:
@@ -177,8 +201,15 @@ class _Source:
         return [self.dataset[i] for i in index]
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
+
+
+def _name(dataset: Any) -> str:
+    """Class and length of a data set without its subsets, as PyG's data sets print themselves."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return f"{type(dataset).__name__}({len(dataset)})"
 
 
 def _followed(dataset: Any) -> Sequence[str] | None:
