@@ -19,8 +19,8 @@ __all__ = [
     "DRAWS",
     "GRID",
     "Comparison",
-    "Contender",
     "Difference",
+    "TaggerResult",
     "beyond_two_errors",
     "comparisons",
     "paired",
@@ -39,7 +39,7 @@ _ALL_PAIRS = 4
 
 
 @dataclass(frozen=True)
-class Contender:
+class TaggerResult:
     """A score of every jet of a test set: that of a network, or of a baseline.
 
     Args:
@@ -69,7 +69,7 @@ class Contender:
 
     @cached_property
     def draws(self) -> np.ndarray:
-        """The same on each bootstrap sample, ``[DRAWS, 2 + 100]``, paired between contenders."""
+        """The same on each bootstrap sample, ``[DRAWS, 2 + 100]``, paired between taggers."""
         draws = metrics.resamples(self.labels, DRAWS, SEED)
         return np.stack([self._measure(draw) for draw in draws])
 
@@ -107,7 +107,7 @@ def _at(signal_efficiency: float) -> int:
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second contender, with errors of the paired bootstrap.
+    """First minus second tagger, with errors of the paired bootstrap.
 
     Args:
         first: The one.
@@ -117,14 +117,14 @@ class Difference:
         passing: Difference of the background efficiencies at a signal efficiency of one half.
     """
 
-    first: Contender
-    second: Contender
+    first: TaggerResult
+    second: TaggerResult
     auc: Estimate
     accuracy: Estimate
     passing: Estimate
 
     @classmethod
-    def of(cls, first: Contender, second: Contender) -> Difference:
+    def of(cls, first: TaggerResult, second: TaggerResult) -> Difference:
         """Measure it."""
         value = first.measured - second.measured
         error = (first.draws - second.draws).std(axis=0, ddof=1)
@@ -139,7 +139,7 @@ def beyond_two_errors(found: Estimate) -> bool:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The contenders that were tested on the same jets, and only these are compared.
+    """The taggers that were tested on the same jets, and only these are compared.
 
     Args:
         run: The first run, for what all runs share.
@@ -148,8 +148,8 @@ class Comparison:
     """
 
     run: Run
-    networks: tuple[Contender, ...]
-    baselines: tuple[Contender, ...]
+    networks: tuple[TaggerResult, ...]
+    baselines: tuple[TaggerResult, ...]
 
     @property
     def labels(self) -> np.ndarray:
@@ -194,16 +194,16 @@ def comparisons(
         runs: The runs.
         baselines: Which observables of the predictions stand beside them.
     """
-    groups: dict[str, list[Contender]] = {}
+    groups: dict[str, list[TaggerResult]] = {}
     for colour, (run, title) in enumerate(titled(runs)):
         if (tested := run.predictions) is not None and tested.n_classes == 2:
             seen = (tested.scores, tested.labels, run)
-            one = Contender(title, *seen, colour=colour, weights=tested.weights)
+            one = TaggerResult(title, *seen, colour=colour, weights=tested.weights)
             groups.setdefault(run.test_set, []).append(one)
     return [_comparison(group, baselines) for group in groups.values()]
 
 
-def _comparison(group: Sequence[Contender], baselines: Sequence[str]) -> Comparison:
+def _comparison(group: Sequence[TaggerResult], baselines: Sequence[str]) -> Comparison:
     runs = [one.run for one in group if one.run is not None]
     return Comparison(runs[0], tuple(group), _baselines(runs, baselines))
 
@@ -229,7 +229,7 @@ def _titles(runs: Sequence[Run]) -> list[str]:
     return told
 
 
-def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[Contender, ...]:
+def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[TaggerResult, ...]:
     """Single observables and the tree: from the first run whose predictions have them."""
     tested = [run.predictions for run in runs if run.predictions is not None]
     labels, weights = tested[0].labels, tested[0].weights
@@ -240,5 +240,5 @@ def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[Contender, ..
         if np.isfinite(values).any():
             title, score, note = baseline(name, values, labels, runs[0].provenance.get("tree"))
             is_logit = name == "tree"
-            found.append(Contender(title, score, labels, None, is_logit, note, weights=weights))
+            found.append(TaggerResult(title, score, labels, None, is_logit, note, weights=weights))
     return tuple(found)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyg_jets.report.classes import ClassComparison, Classifier
-from pyg_jets.report.compare import Comparison, Contender
+from pyg_jets.report.compare import Comparison, TaggerResult
 from pyg_jets.report.numbers import class_name, count, duration, listed
 from pyg_jets.runs import METRICS, Run
 
@@ -131,7 +131,9 @@ def _machine(machine: dict[str, Any]) -> str:
     return ", ".join(text.format(machine[k]) for k, text in words.items() if machine.get(k))
 
 
-def inconsistencies(what: str, found: Iterable[tuple[Contender | Classifier, float]]) -> list[str]:
+def inconsistencies(
+    what: str, found: Iterable[tuple[TaggerResult | Classifier, float]]
+) -> list[str]:
     """Numbers of a run's metrics that the predictions do not bear out.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.classes import ClassDifference, Classifier
-from pyg_jets.report.compare import Contender, Difference, beyond_two_errors
+from pyg_jets.report.compare import Difference, TaggerResult, beyond_two_errors
 from pyg_jets.report.numbers import count, duration, estimate
 from pyg_jets.runs import Run
 
@@ -24,7 +24,7 @@ class Row:
         texts: What the columns of the page say.
     """
 
-    one: Contender | Classifier
+    one: TaggerResult | Classifier
     numbers: dict[str, float | None]
     texts: tuple[str, ...]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.class_table import class_block, class_rows
 from pyg_jets.report.classes import ClassComparison, class_comparisons
-from pyg_jets.report.compare import Comparison, Contender, beyond_two_errors, comparisons
+from pyg_jets.report.compare import Comparison, TaggerResult, beyond_two_errors, comparisons
 from pyg_jets.report.numbers import class_name, columns_text, count, estimate
 from pyg_jets.report.rows import Row, order, training
 from pyg_jets.runs import load_runs
@@ -27,7 +27,7 @@ def rows(compared: Comparison) -> list[Row]:
     return [_row(one, compared.n_background) for one in everyone]
 
 
-def _row(one: Contender, n_background: int) -> Row:
+def _row(one: TaggerResult, n_background: int) -> Row:
     spread = one.run.metrics.get("test/spread") if one.run else None
     numbers: dict[str, float | None] = {"auc": one.auc.value, "auc_error": one.auc.error}
     accuracy = one.accuracy
@@ -59,7 +59,7 @@ def rejection(found: Estimate, n_background: int) -> str:
 
 
 def verdicts(compared: Comparison) -> list[str]:
-    """What the AUCs say about the order of the contenders, in a sentence or two."""
+    """What the AUCs say about the order of the taggers, in a sentence or two."""
     measured = [(one, one.auc) for one in compared.differences]
     found = [order("AUC", measured)] if measured else []
     sides = {1: "above the tree’s by more than two standard errors",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import binomtest
 
-from pyg_jets.report.compare import Contender, comparisons
+from pyg_jets.report.compare import TaggerResult, comparisons
 from pyg_jets.report.figures.dependence import bins_of, draw_dependence, measure
 from pyg_jets.report.figures.style import png, style
 from pyg_jets.report.pictures import pictures
@@ -121,7 +121,7 @@ def test_one_cut_keeps_half_of_the_signal(compared, bins):
 
 def test_none_passing_is_a_lower_limit():
     labels = np.arange(200) % 2
-    one = Contender("perfect", labels + 0.0, labels)
+    one = TaggerResult("perfect", labels + 0.0, labels)
     (axis,) = bins_of({"pt": np.arange(200.0)}, labels)
     for value, low, high in measure(one, axis).rejection:
         assert value == high == np.inf
@@ -135,10 +135,10 @@ def test_a_bin_without_signal_has_no_efficiency():
     values = np.r_[np.arange(400.0), np.full(50, 10.0)]
     scores = np.random.default_rng(0).normal(size=450) + labels
     (axis,) = bins_of({"pt": values}, labels)
-    found = measure(Contender("one", scores, labels), axis)
+    found = measure(TaggerResult("one", scores, labels), axis)
     assert np.isfinite(found.efficiency[0]).all()
     assert np.isnan(found.efficiency[-1]).all()
-    png(lambda figure: draw_dependence(figure, [Contender("one", scores, labels)], [axis]), 5, 5)
+    png(lambda figure: draw_dependence(figure, [TaggerResult("one", scores, labels)], [axis]), 5, 5)
 
 
 def test_equal_weights_change_nothing(compared, bins):
@@ -152,7 +152,7 @@ def test_a_weight_of_three_is_three_jets(compared, bins):
     one, axis = compared.networks[0], bins[1]
     weights = np.random.default_rng(0).integers(1, 4, len(one.labels))
     repeated = np.repeat(np.arange(len(weights)), weights)
-    copies = Contender(one.title, one.scores[repeated], one.labels[repeated])
+    copies = TaggerResult(one.title, one.scores[repeated], one.labels[repeated])
     found = measure(replace(one, weights=weights.astype(float)), axis)
     known = measure(copies, replace(axis, which=axis.which[repeated]))
     for name in ("rejection", "efficiency"):

@@ -11,7 +11,7 @@ import numpy as np
 
 import pyg_jets
 from pyg_jets.metrics import Estimate, Interval, rejection_interval
-from pyg_jets.report.compare import Comparison, Contender, comparisons
+from pyg_jets.report.compare import Comparison, TaggerResult, comparisons
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import pictures
 from pyg_jets.report.table import verdicts
@@ -128,7 +128,7 @@ jets pass. {notes}.
 {figures}"""
 
 
-def _line(one: Contender) -> tuple[str, ...]:
+def _line(one: TaggerResult) -> tuple[str, ...]:
     rejections = (
         interval(rejection_interval(one.scores, one.labels, e, one.weights)) for e in (0.3, 0.5)
     )
@@ -195,7 +195,7 @@ and the cut is that at which half of the tested signal passes.
 {table(("network", "trained on", "jets", *heads), rows)}"""
 
 
-def _scored(one: Contender) -> tuple[Any, ...]:
+def _scored(one: TaggerResult) -> tuple[Any, ...]:
     return one.scores, one.labels, 0.5, one.weights
 
 

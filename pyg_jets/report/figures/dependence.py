@@ -10,7 +10,7 @@ import numpy as np
 
 from pyg_jets.metrics import Interval, efficiency_interval, score_cut
 from pyg_jets.metrics.intervals import LIMIT
-from pyg_jets.report.compare import Contender
+from pyg_jets.report.compare import TaggerResult
 from pyg_jets.report.figures.style import GREY, label, network_colour
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Dependence:
     efficiency: tuple[Interval, ...]
 
 
-def measure(one: Contender, bins: Bins) -> Dependence:
+def measure(one: TaggerResult, bins: Bins) -> Dependence:
     """Rejection and efficiency of a network, at the highest cut that half of the signal passes."""
     signal, worth = one.labels == 1, one.weights if one.weights is not None else _ones(one)
     passed = one.scores >= score_cut(one.scores[signal], EFFICIENCY, worth[signal])
@@ -112,7 +112,7 @@ def measure(one: Contender, bins: Bins) -> Dependence:
     return Dependence(tuple(rejection), tuple(efficiency))
 
 
-def _ones(one: Contender) -> np.ndarray:
+def _ones(one: TaggerResult) -> np.ndarray:
     return np.ones(len(one.labels))
 
 
@@ -139,7 +139,7 @@ def dependence_size(n_observables: int) -> tuple[float, float]:
     return 0.4 + 4.6 * n_observables, 5.8
 
 
-def draw_dependence(figure: Figure, networks: Sequence[Contender], bins: Sequence[Bins]) -> None:
+def draw_dependence(figure: Figure, networks: Sequence[TaggerResult], bins: Sequence[Bins]) -> None:
     """A column for each observable: above the rejection, below the signal efficiency."""
     from matplotlib.ticker import LogFormatter
 
@@ -167,7 +167,7 @@ def draw_dependence(figure: Figure, networks: Sequence[Contender], bins: Sequenc
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
 
 
-def _highest(networks: Sequence[Contender], bins: Sequence[Bins]) -> float | None:
+def _highest(networks: Sequence[TaggerResult], bins: Sequence[Bins]) -> float | None:
     """The end of the axis: some way above all points, wherever an error bar may end."""
     found = [i for one in bins for network in networks for i in measure(network, one).rejection]
     seen = [i.value if np.isfinite(i.value) else i.low for i in found if not np.isnan(i.value)]
@@ -181,7 +181,7 @@ def _middles(bins: Bins, number: int, count: int) -> np.ndarray:
 
 
 def _draw(
-    ax: Any, bins: Bins, at: np.ndarray, found: Sequence[Interval], network: Contender
+    ax: Any, bins: Bins, at: np.ndarray, found: Sequence[Interval], network: TaggerResult
 ) -> None:
     """Steps with error bars; arrows up from the lower limits."""
     colour = network_colour(network.colour)

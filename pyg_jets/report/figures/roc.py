@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyg_jets.report.compare import GRID, Comparison, Contender
+from pyg_jets.report.compare import GRID, Comparison, TaggerResult
 from pyg_jets.report.figures.style import BASELINES, GREY, label, network_colour
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def draw_roc(figure: Figure, compared: Comparison) -> None:
         figure.legend(*entries, loc="outside lower center", ncols=3)
 
 
-def _draw_network(ax: Any, one: Contender, floor: float) -> None:
+def _draw_network(ax: Any, one: TaggerResult, floor: float) -> None:
     colour = network_colour(one.colour)
     ax.plot(*_curve(one.measured, floor), color=colour, label=label(one.title), zorder=3)
     low, high = np.quantile(one.draws[:, 2:], (0.16, 0.84), axis=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyg_jets.files import require
-from pyg_jets.report.compare import Contender
+from pyg_jets.report.compare import TaggerResult
 from pyg_jets.report.figures.style import BACKGROUND, label, network_colour
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _grid(n_networks: int) -> tuple[int, int]:
     return -(-n_networks // columns), columns
 
 
-def draw_scores(figure: Figure, networks: Sequence[Contender], classes: tuple[str, str]) -> None:
+def draw_scores(figure: Figure, networks: Sequence[TaggerResult], classes: tuple[str, str]) -> None:
     """The logits of background and of signal jets, each network on axes of its own."""
     axes = figure.subplots(*_grid(len(networks)), squeeze=False)
     for ax, one in zip(axes.flat, networks, strict=False):
@@ -44,7 +44,7 @@ def draw_scores(figure: Figure, networks: Sequence[Contender], classes: tuple[st
         ax.set_xlabel("score (logit)")
 
 
-def _draw_panel(ax: Any, one: Contender, classes: tuple[str, str]) -> None:
+def _draw_panel(ax: Any, one: TaggerResult, classes: tuple[str, str]) -> None:
     histplot = require("mplhep", "report").histplot
     looks: list[dict[str, Any]] = [
         {"histtype": "fill", "facecolor": BACKGROUND, "edgecolor": BACKGROUND, "alpha": 0.55},

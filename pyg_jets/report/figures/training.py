@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyg_jets.report.classes import Classifier
-from pyg_jets.report.compare import Contender
+from pyg_jets.report.compare import TaggerResult
 from pyg_jets.report.figures.style import label, network_colour
 from pyg_jets.runs import Run
 
@@ -24,7 +24,7 @@ __all__ = [
     "with_history",
 ]
 
-Network = Contender | Classifier
+Network = TaggerResult | Classifier
 
 
 def with_history(networks: Sequence[Network]) -> list[Network]:
