@@ -21,8 +21,7 @@ from pyg_jets.files import locked, read_json
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
-from pyg_jets.io.jagged import Block
-from pyg_jets.io.root import open_tree
+from pyg_jets.io.root import FlatBranches, open_tree
 
 __all__ = ["JetClass"]
 
@@ -61,7 +60,7 @@ class JetClassReader(Reader):
             flat = (*_JETS.values(), _COUNT, *_LABELS)
             # What a read costs beside its bytes is shared by several chunks.
             for array in tree.chunks((*branches, *flat), _AT_ONCE * size, start):
-                block = Block(part.path, array)
+                block = FlatBranches(part.path, array)
                 counts, values = block.table(branches)
                 _check_counts(block, counts, start)
                 ptr, labels = np.concatenate(([0], np.cumsum(counts))), _labels(block, start)
@@ -82,7 +81,7 @@ class JetClassReader(Reader):
                 start += len(block)
 
 
-def _check_counts(block: Block, counts: np.ndarray, start: int) -> None:
+def _check_counts(block: FlatBranches, counts: np.ndarray, start: int) -> None:
     said = block.numbers(_COUNT)
     if not np.array_equal(said, counts):
         j = int(np.flatnonzero(said != counts)[0])
@@ -92,7 +91,7 @@ def _check_counts(block: Block, counts: np.ndarray, start: int) -> None:
         )
 
 
-def _labels(block: Block, start: int) -> np.ndarray:
+def _labels(block: FlatBranches, start: int) -> np.ndarray:
     flags = np.stack([block.numbers(name) for name in _LABELS], -1)
     wrong = ((flags != 0) & (flags != 1)).any(-1) | ((flags == 1).sum(-1) != 1)
     if wrong.any():

@@ -14,8 +14,7 @@ from pyg_jets.datasets.aspen_open_jets import event_numbers
 from pyg_jets.datasets.pf_nano_tables import MATCHES, Source, find_source, link, missing
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
 from pyg_jets.errors import InputError
-from pyg_jets.io.jagged import Block
-from pyg_jets.io.root import open_tree
+from pyg_jets.io.root import FlatBranches, open_tree
 from pyg_jets.jets import JetArray
 
 __all__ = ["PFNanoReader", "Sources", "find_sources"]
@@ -147,7 +146,7 @@ class PFNanoReader(Reader):
                 branches += [*found.gen.branches(names), found.match]
             # An event has a few jets, and may have a thousand candidates.
             for array in tree.chunks(dict.fromkeys(branches), max(1, size // 4), start):
-                events = _Events(Block(part.path, array), names, start, drop)
+                events = _Events(FlatBranches(part.path, array), names, start, drop)
                 start += len(array)
                 jets = events.jets(found.reco, self.columns[0])
                 event = {"event": events.numbers(found.event)} if self.has_event else {}
@@ -172,7 +171,7 @@ def _with(jets: JetArray, event: dict[str, np.ndarray], events: _Events) -> JetA
 class _Events:
     """Some events of a file."""
 
-    def __init__(self, block: Block, names: Sequence[str], start: int, drop: bool):
+    def __init__(self, block: FlatBranches, names: Sequence[str], start: int, drop: bool):
         self.block, self.names, self.start, self.drop = block, names, start, drop
 
     def _name(self, event: int) -> str:

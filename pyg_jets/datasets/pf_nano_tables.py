@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.io.jagged import Block
-from pyg_jets.io.root import TreeReader
+from pyg_jets.io.root import FlatBranches, TreeReader
 
 __all__ = ["COLUMNS", "MATCHES", "Source", "find_source", "link", "missing"]
 
@@ -113,7 +112,11 @@ def _present(tree: TreeReader, table: str, names: dict[str, str]) -> dict[str, s
 
 
 def link(
-    block: Block, source: Source, names: Sequence[str], name_of: Callable[[int], str], drop: bool
+    block: FlatBranches,
+    source: Source,
+    names: Sequence[str],
+    name_of: Callable[[int], str],
+    drop: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The particles of each jet of some events, in the order of the link table.
 

@@ -12,8 +12,7 @@ import numpy as np
 from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
 from pyg_jets.errors import InputError
 from pyg_jets.io.padded import unpad
-from pyg_jets.io.table import Lists
-from pyg_jets.io.tables import open_table
+from pyg_jets.io.tables import Lists, open_table
 
 __all__ = ["UserReader", "Where"]
 

@@ -3,7 +3,7 @@
 from pyg_jets.io.cards import card_files, card_names, card_path, read_card
 from pyg_jets.io.download import fetch, verify
 from pyg_jets.io.parquet import read_parquet, write_parquet
-from pyg_jets.io.root_jets import read_root
+from pyg_jets.io.root import read_root
 from pyg_jets.io.tables import open_table
 
 __all__ = [

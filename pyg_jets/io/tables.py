@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,15 +14,12 @@ from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.file_type import check_file, describe, refusal
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5, read_rows
-from pyg_jets.io.jagged import Block
 from pyg_jets.io.npz import NpzReader
-from pyg_jets.io.parquet_table import parquet_table
-from pyg_jets.io.root import TreeReader, open_tree
-from pyg_jets.io.table import Lists, Table
+from pyg_jets.io.root import FlatBranches, TreeReader, open_tree
 
-__all__ = ["open_table"]
+__all__ = ["Lists", "Table", "open_table"]
 
-_KINDS = {
+_FORMATS = {
     "an HDF5 file": "hdf5",
     "a zip archive": "npz",
     "an empty zip archive": "npz",
@@ -34,10 +31,69 @@ _SUFFIXES = {
     ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5", ".npz": "npz", ".npy": "npz",
     ".root": "root", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+_LISTED = 30  # names in a message
 
 
-def open_table(path: str | Path, tree: str | None = None) -> AbstractContextManager[Table]:
-    """Open a file of jets, of the kind that its first bytes say, or else its suffix.
+class Lists(NamedTuple):
+    """A column of a list a row: the lengths ``[J]``, and all values one after the other.
+
+    Where the lists are of records, ``values`` has an array for each field.
+    """
+
+    counts: np.ndarray
+    values: np.ndarray | Mapping[str, np.ndarray]
+
+
+class Table(ABC):
+    """Named columns of a file, one row a jet; :func:`open_table` makes one.
+
+    Args:
+        path: The file.
+        names: Names of the columns.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str]):
+        self.path, self.names = path, tuple(names)
+
+    def check(self, wanted: Sequence[str]) -> None:
+        """Refuse names that the file does not have.
+
+        Args:
+            wanted: The names.
+
+        Raises:
+            ValueError: With the names that the file has.
+        """
+        missing = [name for name in wanted if name not in self.names]
+        if missing:
+            names = ", ".join(self.names[:_LISTED]) + ", …" * (len(self.names) > _LISTED)
+            raise InputError(
+                f"{self.path} has no {' and no '.join(map(repr, missing))}, it holds "
+                f"{names or 'nothing'}: give the name that it has there."
+            )
+
+    @abstractmethod
+    def chunks(
+        self, names: Sequence[str], size: int, start: int = 0
+    ) -> Iterator[dict[str, np.ndarray | Lists]]:
+        """Read columns in ranges of rows.
+
+        Args:
+            names: The columns.
+            size: Rows of a chunk, at most.
+            start: The row to begin with.
+
+        Yields:
+            Columns of a number a row ``[J]``, of padded arrays ``[J, P, …]``, and of lists.
+
+        Raises:
+            ValueError: If a column is missing, damaged, or of another length than the others.
+        """
+
+
+@contextmanager
+def open_table(path: str | Path, tree: str | None = None) -> Iterator[Table]:
+    """Open a file of jets, of the type that its first bytes show, or else its suffix.
 
     Args:
         path: The file.
@@ -45,7 +101,7 @@ def open_table(path: str | Path, tree: str | None = None) -> AbstractContextMana
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, cut short, or of no known kind.
+        ValueError: If it is empty, cut short, or of no known type.
 
     Examples:
         >>> import tempfile
@@ -56,15 +112,31 @@ def open_table(path: str | Path, tree: str | None = None) -> AbstractContextMana
         ('X', 'y') [(2, 5, 4), (1, 5, 4)]
     """
     path = check_file(path, "a file of jets", (b"",))
-    found = describe(path)
-    kind = _KINDS.get(found) or _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        remedy = "convert it, or fetch it again"
-        raise refusal(path, found, "a parquet, HDF5, ROOT, npz or npy file", remedy)
-    return _root(path, tree) if kind == "root" else _OPEN[kind](path)
+    description = describe(path)
+    format = _FORMATS.get(description) or _SUFFIXES.get(path.suffix.lower())
+    if format == "root":
+        with open_tree(path, tree) as reader:
+            yield _RootTable(reader)
+    elif format == "hdf5":
+        with open_hdf5(path) as file:
+            yield _HDF5Table(path, file)
+    elif format == "npz":
+        with NpzReader(path) as arrays:
+            yield _NpzTable(arrays)
+    elif format == "parquet":
+        check_file(path, "a parquet file", (b"PAR1",))
+        import pyarrow.parquet as pq
+
+        with _arrow_errors(path):
+            file = pq.ParquetFile(path, memory_map=True)
+        with file:
+            yield _ParquetTable(path, file)
+    else:
+        expected = "a parquet, HDF5, ROOT, npz or npy file"
+        raise refusal(path, description, expected, "convert it, or fetch it again")
 
 
-class _Arrays(Table):
+class _ArrayTable(Table):
     """What HDF5 and npz have in common: arrays whose first axis is that of the jets."""
 
     @abstractmethod
@@ -79,10 +151,10 @@ class _Arrays(Table):
         self.check(names)
         counts = {name: (self.shape(name) or ("no",))[0] for name in names}
         if len(set(counts.values())) > 1 or "no" in counts.values():
-            found = ", ".join(f"{name} has {n}" for name, n in counts.items())
+            lengths = ", ".join(f"{name} has {n}" for name, n in counts.items())
             raise InputError(
-                f"{self.path} has arrays of different numbers of rows ({found}), expected one row "
-                "a jet in each: mend the file."
+                f"{self.path} has arrays of different numbers of rows ({lengths}), expected one "
+                "row a jet in each: mend the file."
             )
         total = int(next(iter(counts.values()), 0))
         for first in range(start, total, size):
@@ -90,7 +162,7 @@ class _Arrays(Table):
             yield {name: self.rows(name, first, stop) for name in names}
 
 
-class _Npz(_Arrays):
+class _NpzTable(_ArrayTable):
     def __init__(self, reader: NpzReader):
         super().__init__(reader.path, reader.names)
         self._reader = reader
@@ -102,13 +174,7 @@ class _Npz(_Arrays):
         return self._reader.rows(name, start, stop)
 
 
-@contextmanager
-def _npz(path: Path) -> Iterator[Table]:
-    with NpzReader(path) as reader:
-        yield _Npz(reader)
-
-
-class _HDF5(_Arrays):
+class _HDF5Table(_ArrayTable):
     def __init__(self, path: Path, file: Any):
         names: list[str] = []
         try:
@@ -125,13 +191,7 @@ class _HDF5(_Arrays):
         return read_rows(dataset_of(self._file, name), start, stop)
 
 
-@contextmanager
-def _hdf5(path: Path) -> Iterator[Table]:
-    with open_hdf5(path) as file:
-        yield _HDF5(path, file)
-
-
-class _Tree(Table):
+class _RootTable(Table):
     def __init__(self, reader: TreeReader):
         super().__init__(reader.path, reader.names)
         self._reader = reader
@@ -146,23 +206,81 @@ class _Tree(Table):
     ) -> Iterator[dict[str, np.ndarray | Lists]]:
         self.check(names)
         for array in self._reader.chunks(names, size, start):
-            block = Block(self.path, array)
-            yield {name: _from_awkward(block, array, name) for name in names}
+            flat = FlatBranches(self.path, array)
+            yield {name: self._column(flat, array[name], name) for name in names}
+
+    @staticmethod
+    def _column(flat: FlatBranches, array: Any, name: str) -> np.ndarray | Lists:
+        if array.ndim == 1:
+            return flat.numbers(name)
+        if array.layout.purelist_isregular:  # an array of fixed size in each entry
+            return require("awkward", "data").to_numpy(array)
+        return Lists(*flat.lists(name))
 
 
-def _from_awkward(block: Block, array: Any, name: str) -> np.ndarray | Lists:
-    column = array[name]
-    if column.ndim == 1:
-        return block.numbers(name)
-    if column.layout.purelist_isregular:  # an array of fixed size in each entry
-        return require("awkward", "data").to_numpy(column)
-    return Lists(*block.lists(name))
+class _ParquetTable(Table):
+    def __init__(self, path: Path, file: Any):
+        super().__init__(path, file.schema_arrow.names)
+        self._file = file
+
+    def chunks(
+        self, names: Sequence[str], size: int, start: int = 0
+    ) -> Iterator[dict[str, np.ndarray | Lists]]:
+        self.check(names)
+        meta = self._file.metadata
+        ends = np.cumsum([meta.row_group(i).num_rows for i in range(meta.num_row_groups)])
+        first = int(np.searchsorted(ends, start, side="right"))
+        skip = start - (int(ends[first - 1]) if first else 0)
+        groups = list(range(first, meta.num_row_groups))
+        with _arrow_errors(self.path):
+            batches = self._file.iter_batches(size, groups, list(names)) if groups else iter(())
+        while True:
+            with _arrow_errors(self.path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            if skip < batch.num_rows:
+                rows = batch.slice(skip)
+                yield {name: self._column(rows.column(name), name) for name in names}
+            skip = max(skip - batch.num_rows, 0)
+
+    def _column(self, array: Any, name: str) -> np.ndarray | Lists:
+        from pyarrow import types
+
+        if types.is_list(array.type) or types.is_large_list(array.type):
+            counts = np.asarray(array.value_lengths().fill_null(0), np.int64)
+            return Lists(counts, self._values(array.flatten(), name))
+        if types.is_fixed_size_list(array.type):  # padded
+            values = self._values(array.flatten(), name)
+            if isinstance(values, np.ndarray) and len(values) == len(array) * array.type.list_size:
+                return values.reshape(len(array), -1)
+            raise InputError(
+                f"{self.path}: {name!r} holds {array.type} with gaps, expected plain lists: write "
+                "it again."
+            )
+        return array.to_numpy(zero_copy_only=False)
+
+    def _values(self, array: Any, name: str) -> np.ndarray | Mapping[str, np.ndarray]:
+        from pyarrow import types
+
+        if types.is_struct(array.type):
+            fields = [field.name for field in array.type]
+            columns = dict(zip(fields, array.flatten(), strict=True))
+            return {f: column.to_numpy(zero_copy_only=False) for f, column in columns.items()}
+        if types.is_nested(array.type):
+            raise InputError(
+                f"{self.path}: {name!r} holds lists of {array.type}, expected lists of numbers: "
+                "flatten them."
+            )
+        return array.to_numpy(zero_copy_only=False)
 
 
 @contextmanager
-def _root(path: Path, tree: str | None) -> Iterator[Table]:
-    with open_tree(path, tree) as reader:
-        yield _Tree(reader)
+def _arrow_errors(path: Path) -> Iterator[None]:
+    import pyarrow as pa
 
-
-_OPEN = {"parquet": parquet_table, "hdf5": _hdf5, "npz": _npz}
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise refusal(path, f"cut short or damaged ({reason})", "a whole parquet file") from None
