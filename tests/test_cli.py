@@ -125,11 +125,11 @@ def test_options_of_a_report_that_do_not_go_together(tmp_path, monkeypatch, caps
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
-    monkeypatch.setattr("pyg_jets.events.generation.check_names", lambda names, *_: int("bug"))
+    monkeypatch.setattr("pyg_jets.events.folder.check_names", lambda names, *_: int("bug"))
     with pytest.raises(ValueError, match="invalid literal"):
         main(["generate", "--process", "w", "--jets", "1", "--out", str(tmp_path)])
-    monkeypatch.setattr("pyg_jets.events.generation.claim_folder", None)
-    monkeypatch.setattr("pyg_jets.events.generation.check_names", lambda names, *_: tuple(names))
+    monkeypatch.setattr("pyg_jets.events.folder.claim_folder", None)
+    monkeypatch.setattr("pyg_jets.events.folder.check_names", lambda names, *_: tuple(names))
     with pytest.raises(TypeError, match="not callable"):
         main(["generate", "--process", "w", "--jets", "1", "--out", str(tmp_path)])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pyg_jets import __version__
 from pyg_jets.cli.study import add_study
+from pyg_jets.events import PythiaOptions
 
 __all__ = ["parser"]
 
@@ -97,15 +98,22 @@ def _add_generate(verbs: argparse._SubParsersAction) -> None:
     add = generate.add_argument
     add("--process", nargs="+", required=True, metavar="P", help="qcd quark gluon w z top")
     add("--jets", type=int, required=True, help="jets of each process inside the pT window")
-    add("--pt", nargs=2, type=float, default=(500.0, 600.0), metavar=("MIN", "MAX"),
-        help="window of jet pT in GeV (500 600)")  # fmt: skip
-    add("--eta-max", type=float, default=2.0, help="largest |eta| of a jet (2)")
-    add("--radius", type=float, default=0.8, help="radius of the anti-kt jets (0.8)")
-    add("--pthat", nargs=2, type=float, default=(0.8, 1.6), metavar=("LOW", "HIGH"),
-        help="range of the hard pT in multiples of the window's edges (0.8 1.6)")  # fmt: skip
-    add("--setting", action="append", default=[], metavar="STRING", help="further Pythia setting")
-    add("--shower", default="simple", help="simple or vincia (simple)")
-    add("--seed", type=int, default=0, help="seed (0)")
+    usual = PythiaOptions()
+    add("--pt", nargs=2, type=float, default=usual.pt, metavar=("MIN", "MAX"),
+        help="window of jet pT in GeV ({:g} {:g})".format(*usual.pt))  # fmt: skip
+    add("--eta-max", type=float, default=usual.eta_max,
+        help=f"largest |eta| of a jet ({usual.eta_max:g})")  # fmt: skip
+    add("--radius", type=float, default=usual.radius,
+        help=f"radius of the anti-kt jets ({usual.radius:g})")  # fmt: skip
+    add("--pthat", nargs=2, type=float, default=usual.pthat, metavar=("LOW", "HIGH"),
+        help="range of the hard pT in multiples of the window's edges ({:g} {:g})".format(
+            *usual.pthat))  # fmt: skip
+    add("--setting", action="append", default=[], dest="settings", metavar="STRING",
+        help="further Pythia setting")  # fmt: skip
+    add("--shower", default=usual.shower, help=f"simple or vincia ({usual.shower})")
+    add("--seed", type=int, default=usual.seed, help=f"seed ({usual.seed})")
+    add("--events-per-chunk", type=int, default=usual.events_per_chunk, metavar="N",
+        help=f"events that are generated at a time ({usual.events_per_chunk})")  # fmt: skip
     add("--workers", type=int, help="local processes (the number of cores)")
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler instead, such as tcp://host:8786")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write to")

@@ -15,24 +15,16 @@ __all__ = ["VERBS"]
 
 
 def _generate(args: argparse.Namespace) -> None:
-    from pyg_jets.events import generation
-    from pyg_jets.events.summary import summary_table
+    from dataclasses import fields
 
-    files = generation.generate_folder(
-        args.process,
-        args.jets,
-        args.out,
-        pt=tuple(args.pt),
-        eta_max=args.eta_max,
-        radius=args.radius,
-        pthat=tuple(args.pthat),
-        settings=tuple(args.setting),
-        shower=args.shower,
-        seed=args.seed,
-        workers=args.workers,
-        scheduler=args.scheduler,
+    from pyg_jets.events import PythiaOptions, folder
+    from pyg_jets.events.cutflow import cut_flow_table
+
+    options = PythiaOptions(**{f.name: getattr(args, f.name) for f in fields(PythiaOptions)})
+    files = folder.generate_folder(
+        args.process, args.jets, args.out, options, args.workers, args.scheduler
     )
-    print(summary_table(generation.read_summaries(args.out)))
+    print(cut_flow_table(folder.read_cut_flows(args.out)))
     for path in files.values():
         print(path)
 

@@ -1,4 +1,4 @@
-"""Jets that are generated on the spot with Pythia and FastJet."""
+"""Jets that are generated when they are missing, with Pythia and FastJet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.base import GeneratedDataset
 from pyg_jets.detector import Detector
 from pyg_jets.errors import InputError
-from pyg_jets.events import generation
+from pyg_jets.events.folder import generate_folder
+from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.substructure import substructure
 from pyg_jets.files import content_hash
 from pyg_jets.io import read_parquet
@@ -29,37 +30,42 @@ class PythiaJets(GeneratedDataset):
 
     Items hold the canonical columns (pt, eta, phi, mass, charge, pdgid) of the generated particles,
     so that :class:`~pyg_jets.transforms.Resimulate` can rotate and re-simulate them; ``jet`` holds
-    the jet's observables before (``gen_…``) and after (``reco_…``) the detector. The pT window is
-    applied to the level asked for; all variants of a jet stay where the un-rotated one passes.
+    the jet's observables before (``gen_…``) and after (``reco_…``) the detector. The pT window
+    applies to one of these levels; all variants of a jet are kept if the un-rotated one passes.
+
+    The arguments from ``pt`` to ``events_per_chunk`` are those of
+    :class:`~pyg_jets.events.PythiaOptions`, with the same defaults.
 
     Args:
-        root: The folder; ``raw/`` keeps what was generated, and generation continues there.
-        processes: The classes, in the order of their labels, out of ``qcd, quark, gluon, w, z,
-            top``.
-        n_jets: Jets of each class inside the window at generator level.
-        pt: The window of jet pT (GeV).
+        root: The folder; ``raw/`` keeps the generated jets, and generation continues there.
+        processes: The classes in the order of their labels: names out of ``qcd, quark, gluon, w,
+            z, top``.
+        n_jets: Jets of each class in the pT window before the detector.
+        pt: The window of jet pT, (lowest, highest) in GeV.
         eta_max: Largest \\|η\\| of a jet.
-        radius: Radius of the anti-kt jets.
-        pthat: Range of the hard scattering's pT, in multiples of the window's edges.
-        settings: Further Pythia settings.
-        shower: ``"simple"`` or ``"vincia"``.
+        radius: Radius R of the anti-kt jets.
+        pthat: Range of the hard process's pT, in multiples of the window's edges.
+        settings: Further lines of Pythia settings, such as ``"Tune:pp = 14"``.
+        shower: The parton shower, ``"simple"`` or ``"vincia"``.
         seed: Seed of the events.
+        events_per_chunk: Number of events that are generated at a time.
         detector: A preset of :class:`~pyg_jets.detector.Detector` for ``reco_…``, or ``None``.
-        detector_seed: Seed of the detector; equal to that of ``Resimulate``, the window sees
-            just the variant that a network sees.
+        detector_seed: Seed of the detector. If it equals that of ``Resimulate``, the pT window is
+            applied to the very variant that a network reads.
         level: Where the pT window applies, ``"reco"`` or ``"gen"``. Default: ``"reco"`` if there is
             a detector.
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all. Splits go by event.
-        split_fractions: Shares of the three.
+        split_fractions: Fractions of the three splits.
         workers: Local processes for generation. Default: the number of cores.
         scheduler: Address of a Dask scheduler instead.
-        transform: See :class:`~pyg_jets.datasets.base.JetDataset`.
-        pre_transform: See there.
-        pre_filter: See there.
-        force_reload: See there.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Which graphs are stored.
+        force_reload: Whether to make the stored files anew.
 
     Raises:
-        ValueError: For an unknown process, detector or level, or an empty window.
+        ValueError: For an unknown process, detector or level, an option outside its range, or an
+            empty window.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class PythiaJets(GeneratedDataset):
         settings: Sequence[str] = (),
         shower: str = "simple",
         seed: int = 1,
+        events_per_chunk: int = 250,
         detector: str | None = "cms-like",
         detector_seed: int = 0,
         level: str | None = None,
@@ -90,22 +97,22 @@ class PythiaJets(GeneratedDataset):
         check_names((level,), LEVELS if detector else LEVELS[:1], "level")
         if detector is not None:
             Detector.preset(detector)
+        self.options = PythiaOptions(
+            pt=pt,
+            eta_max=eta_max,
+            radius=radius,
+            pthat=pthat,
+            settings=tuple(settings),
+            shower=shower,
+            seed=seed,
+            events_per_chunk=events_per_chunk,
+        )
         self.classes = tuple(processes)
-        low, high = pt  # whole numbers or not, the jets are the same, and so is their folder
-        self.level, self.pt, self.n_jets = level, (float(low), float(high)), n_jets
-        self.detector, self.detector_seed, self.radius = detector, detector_seed, radius
-        self.generator: dict[str, Any] = {
-            "pt": self.pt,
-            "eta_max": float(eta_max),
-            "radius": float(radius),
-            "pthat": tuple(map(float, pthat)),
-            "settings": tuple(settings),
-            "shower": shower,
-            "seed": seed,
-        }
-        self._run: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
+        self.level, self.n_jets = level, n_jets
+        self.detector, self.detector_seed = detector, detector_seed
+        self.workers, self.scheduler = workers, scheduler
         content = {
-            **self.generator,
+            **self._hashed_options(),
             "processes": self.classes,
             "n_jets": n_jets,
             "detector": detector,
@@ -123,32 +130,48 @@ class PythiaJets(GeneratedDataset):
             force_reload,
         )
 
+    def _hashed_options(self) -> dict[str, Any]:
+        """The options that name the folders. The default chunk size is left out: it was no
+        argument of the first version, whose folders keep their names."""
+        options = self.options.as_dict()
+        if self.options.events_per_chunk == PythiaOptions.events_per_chunk:
+            del options["events_per_chunk"]
+        return options
+
     @property
     def raw_dir(self) -> str:
-        """Where the generated jets of these settings are kept."""
-        return str(Path(self.root) / "raw" / content_hash(self.generator))
+        """Where the generated jets of these options are kept."""
+        return str(Path(self.root) / "raw" / content_hash(self._hashed_options()))
 
     def load_jets(self) -> JetArray:
-        """Generate what is missing, add the detector's view, and cut at the window."""
-        files = generation.generate_folder(
-            self.classes, self.n_jets, Path(self.raw_dir), **self.generator, **self._run
+        """Generate the jets that are missing, add the detector's observables, apply the window."""
+        files = generate_folder(
+            self.classes,
+            self.n_jets,
+            Path(self.raw_dir),
+            self.options,
+            self.workers,
+            self.scheduler,
         )
-        parts = [
-            self._at_level(read_parquet(files[process])).with_labels(label)
-            for label, process in enumerate(self.classes)
-        ]
-        return JetArray.concatenate(parts)
+        return JetArray.concatenate(
+            [
+                self._in_window(read_parquet(files[process])).with_labels(label)
+                for label, process in enumerate(self.classes)
+            ]
+        )
 
-    def _at_level(self, jets: JetArray) -> JetArray:
+    def _in_window(self, jets: JetArray) -> JetArray:
+        """The jets of one class in the pT window, with ``reco_…`` columns."""
         jets = jets.select(CANONICAL)
         if self.detector is not None:
             seen = Detector.preset(self.detector).simulate(jets, seed=self.detector_seed)
-            found = substructure(seen, self.radius)
-            jets = jets.with_jets(**{f"reco_{name}": value for name, value in found.items()})
+            observables = substructure(seen, self.options.radius)
+            jets = jets.with_jets(**{f"reco_{name}": v for name, v in observables.items()})
+        low, high = self.options.pt
         pt = jets.jets[f"{self.level}_pt"]
-        inside = (pt >= self.pt[0]) & (pt < self.pt[1])
+        inside = (pt >= low) & (pt < high)
         if not inside.any():
             raise InputError(
-                f"No jet has {self.level}_pt in {self.pt} GeV: generate more jets, or widen it."
+                f"No jet has {self.level}_pt in {(low, high)} GeV: generate more jets, or widen it."
             )
         return jets[np.flatnonzero(inside)]

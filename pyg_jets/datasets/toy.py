@@ -1,4 +1,4 @@
-"""The toy events of the encouraged-invariance study."""
+"""Toy events: pairs of energy deposits against single ones, on a disk."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ class ToyJets(GeneratedDataset):
         root: The folder.
         n_jets: Number of events, half of them signal.
         seed: Seed of the events.
-        pair_width: See :func:`pyg_jets.events.toy.generate`.
-        fragment_width: See there.
+        pair_width: Standard deviation, on each axis, of a deposit about its pair's centre (disk
+            radii).
+        fragment_width: Standard deviation, on each axis, of a part about its deposit (disk radii).
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all.
-        split_fractions: Shares of the three.
-        transform: See :class:`~pyg_jets.datasets.base.JetDataset`.
-        pre_transform: See there.
-        pre_filter: See there.
-        force_reload: See there.
+        split_fractions: Fractions of the three splits.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Which graphs are stored.
+        force_reload: Whether to make the stored files anew.
 
     Examples:
         >>> import tempfile

@@ -1,4 +1,8 @@
-"""One chunk of events, from Pythia through FastJet to jets: what a worker does."""
+"""One chunk of events, from Pythia through FastJet to jets: the unit of work of a worker.
+
+The steps, in order: Pythia generates events, FastJet clusters their visible particles, jets are
+matched to the hard process, selected, and written as a ragged table with their observables.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +11,115 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyg_jets import kinematics
 from pyg_jets.columns import GENERATED
 from pyg_jets.errors import InputError
-from pyg_jets.events.options import Options
+from pyg_jets.events.cutflow import CutFlow
+from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
 from pyg_jets.events.substructure import substructure
-from pyg_jets.events.summary import Summary
-from pyg_jets.events.truth import EventRecord, find_truth, match
+from pyg_jets.events.truth_matching import EventRecord, find_truth_particles, match_jets
 from pyg_jets.files import require
 from pyg_jets.jets import JetArray
 
-__all__ = ["check_installed", "check_settings", "generate_chunk", "inside_pythia"]
+__all__ = [
+    "chunk_seed",
+    "configure_pythia",
+    "generate_chunk",
+    "require_generators",
+    "simulate_events",
+    "start_pythia",
+    "time_in_pythia",
+]
 
 _NEUTRINOS = (12, 14, 16)
 _LARGEST_SEED = 900_000_000  # Pythia's
 _STRIDE = 715_827_883  # prime, so that no two chunks of a process share a seed
-# Particles further than this many radii outside eta_max are spared the clustering: they alter no
-# jet inside it (2,500 QCD and top jets stayed the same to the bit at 2 radii already).
+# Particles further than this many radii outside eta_max are left out of the clustering: they alter
+# no jet inside it (2,500 QCD and top jets stayed the same to the bit at 2 radii already).
 _BEYOND = 3
-_PARTON_SHARE = 0.5  # of the radius, within which a jet holds its hard parton
+_PARTON_SHARE = 0.5  # of the radius, within which a jet contains its hard parton
 # Bits of a jet's id, from the highest: process, chunk, event in the chunk, jet in the event.
 _CHUNK_BITS, _EVENT_BITS, _JET_BITS = 28, 16, 8
 
 
-def check_installed() -> tuple[Any, Any]:
-    """Return the modules pythia8mc and fastjet, or say which extra installs them."""
+def generate_chunk(process: str, options: PythiaOptions, chunk: int) -> tuple[JetArray, CutFlow]:
+    """Generate one chunk. Its jets depend on process, options and the chunk's number only.
+
+    Args:
+        process: A name of :data:`pyg_jets.events.processes.PROCESSES`.
+        options: The options of the jets.
+        chunk: Number of the chunk, from 0.
+
+    Returns:
+        The jets of the margin with every ``gen_…`` column, and the cut flow.
+
+    Raises:
+        RuntimeError: If Pythia gives up more than half of the events.
+    """
+    pythia = start_pythia(process, options)
+    record = simulate_events(pythia, process, options, chunk)
+    clustered = _cluster(record, options)
+    pt, eta, phi, mass = kinematics.to_cylindrical(*clustered.momenta.T)
+    y = kinematics.rapidity(pt, eta, mass)
+
+    recipe = PROCESSES[process]
+    truth = find_truth_particles(record, recipe.resonance)
+    distance = options.radius * (1.0 if recipe.resonance else _PARTON_SHARE)
+    matched, flavour = match_jets(truth, clustered.event, y, phi, distance)
+
+    inside, below_top = np.abs(eta) < options.eta_max, pt < options.margin[1]
+    selected = inside & below_top
+    keep = selected & (matched | (not recipe.drop_unmatched))
+    unmatched = selected & ~keep
+    chosen = np.flatnonzero(keep)
+    chosen = chosen[np.lexsort((-pt[chosen], clustered.event[chosen]))]
+
+    jets = JetArray(_particle_table(pythia, record, clustered.members), GENERATED, clustered.ptr)
+    jets = _with_ids(_hardest_first(jets[chosen]), process, chunk, clustered.event[chosen])
+    observables = substructure(jets, options.radius)
+    jets = jets.with_jets(
+        **{f"gen_{name}": value for name, value in observables.items()},
+        event=jets.ids >> _JET_BITS,
+        matched=matched[chosen].astype(np.int64),
+        flavour=flavour[chosen],
+    )
+    low, high = options.pt
+    cut_flow = CutFlow(
+        events=len(record),
+        failed=options.events_per_chunk - len(record),
+        found=len(pt),
+        outside_eta=int((~inside).sum()),
+        above_margin=int((inside & ~below_top).sum()),
+        unmatched=int(unmatched.sum()),
+        unmatched_in_window=int((unmatched & (pt >= low) & (pt < high)).sum()),
+        below=int((observables["pt"] < low).sum()),
+        in_window=int(((observables["pt"] >= low) & (observables["pt"] < high)).sum()),
+        above=int((observables["pt"] >= high).sum()),
+    )
+    return jets, cut_flow
+
+
+def require_generators() -> tuple[Any, Any]:
+    """Return the modules pythia8mc and fastjet.
+
+    Raises:
+        ModuleNotFoundError: If one is not installed; the message names the extra.
+    """
     return require("pythia8mc", "generate"), require("fastjet", "generate")
 
 
-def check_settings(process: str, options: Options) -> None:
-    """Let Pythia read all settings, without starting it.
+def configure_pythia(process: str, options: PythiaOptions) -> Any:
+    """A Pythia object that has read all settings, but is not started.
 
     Raises:
         ValueError: Naming the setting that Pythia rejects.
     """
-    _configured(process, options)
-
-
-def _configured(process: str, options: Options) -> Any:
-    pythia = check_installed()[0].Pythia("", False)
+    pythia = require_generators()[0].Pythia("", False)
     for line in options.pythia_settings(process):
         if not pythia.readString(line, False):
             raise InputError(
@@ -61,11 +130,17 @@ def _configured(process: str, options: Options) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _initialised(process: str, options: Options) -> Any:
-    """A Pythia that is ready, kept by each worker: starting one costs as much as 40 events."""
-    pythia = _configured(process, options)
+def start_pythia(process: str, options: PythiaOptions) -> Any:
+    """A Pythia object that generates events of a process.
+
+    Each worker keeps it, as starting one takes as long as 40 events.
+
+    Raises:
+        ValueError: If Pythia cannot start with these options.
+    """
+    pythia = configure_pythia(process, options)
     # The start draws random numbers too, so it has a seed that all chunks share.
-    pythia.readString(f"Random:seed = {_seed(options.seed, process)}")
+    pythia.readString(f"Random:seed = {chunk_seed(options.seed, process)}")
     if not pythia.init():
         raise InputError(
             f"Pythia could not start process {process!r} with pTHat in {options.pthat_range} GeV, "
@@ -74,96 +149,51 @@ def _initialised(process: str, options: Options) -> Any:
     return pythia
 
 
-def _seed(seed: int, process: str, chunk: int = 0) -> int:
+def chunk_seed(seed: int, process: str, chunk: int = 0) -> int:
+    """Pythia's seed for a chunk, different for each chunk of a process.
+
+    Args:
+        seed: The seed of the options.
+        process: The process.
+        chunk: 1 + the number of the chunk; 0 for the start of Pythia.
+    """
     digest = hashlib.sha256(f"{seed}/{process}".encode()).digest()
     return 1 + (int.from_bytes(digest[:8], "big") + chunk * _STRIDE) % _LARGEST_SEED
 
 
-_watch: list[float] | None = None
+_seconds: list[float] | None = None
 
 
 @contextmanager
-def inside_pythia() -> Iterator[list[float]]:
-    """Note the seconds of each call of Pythia's event loop within the block, for benchmarks."""
-    global _watch
-    _watch = []
+def time_in_pythia() -> Iterator[list[float]]:
+    """Record the seconds of each call of Pythia's event loop within the block, for benchmarks."""
+    global _seconds
+    _seconds = []
     try:
-        yield _watch
+        yield _seconds
     finally:
-        _watch = None
+        _seconds = None
 
 
-def generate_chunk(process: str, options: Options, chunk: int) -> tuple[JetArray, Summary]:
-    """Generate one chunk: its jets depend on process, options and number only.
+def simulate_events(pythia: Any, process: str, options: PythiaOptions, chunk: int) -> EventRecord:
+    """The event records of a chunk.
 
     Args:
-        process: A name of :data:`pyg_jets.events.processes.PROCESSES`.
-        options: What shapes the jets.
-        chunk: Number of the chunk, 0 or more.
-
-    Returns:
-        The jets over the margin, with every ``gen_…`` column, and the count of losses.
+        pythia: From :func:`start_pythia`.
+        process: The process.
+        options: The options of the jets.
+        chunk: Number of the chunk, from 0.
 
     Raises:
         RuntimeError: If Pythia gives up more than half of the events.
     """
-    pythia = _initialised(process, options)
-    record = _events(pythia, process, options, chunk)
-    reach = options.eta_max + _BEYOND * options.radius
-    particles = _visible(record, reach)
-    event, momenta, members, member_ptr = _cluster(record, particles, options)
-    pt, eta, phi, mass = kinematics.to_cylindrical(*momenta.T)
-    y = kinematics.rapidity(pt, eta, mass)
-    recipe = PROCESSES[process]
-    truth = find_truth(record, recipe.resonance)
-    within = options.radius * (1.0 if recipe.resonance else _PARTON_SHARE)
-    matched, flavour = match(truth, event, y, phi, within)
-    inside, below_top = np.abs(eta) < options.eta_max, pt < options.margin[1]
-    wanted = inside & below_top
-    keep = wanted & (matched | (not recipe.drop_unmatched))
-    lost = wanted & ~keep
-    table = _table(pythia, record, members)
-    chosen = np.flatnonzero(keep)
-    chosen = chosen[np.lexsort((-pt[chosen], event[chosen]))]
-    jets = _jets(table, member_ptr, chosen)
-    jets = _named(jets, process, chunk, event[chosen])
-    found = substructure(jets, options.radius)
-    jets = jets.with_jets(
-        **{f"gen_{name}": value for name, value in found.items()},
-        event=jets.ids >> _JET_BITS,
-        matched=matched[chosen].astype(np.int64),
-        flavour=flavour[chosen],
-    )
-    summary = Summary(
-        events=len(record),
-        failed=options.events_per_chunk - len(record),
-        found=len(pt),
-        outside_eta=int((~inside).sum()),
-        above_margin=int((inside & ~below_top).sum()),
-        unmatched=int(lost.sum()),
-        unmatched_in_window=_about_window(pt[lost], options)[1],
-        **dict(
-            zip(("below", "in_window", "above"), _about_window(found["pt"], options), strict=True)
-        ),
-    )
-    return jets, summary
-
-
-def _about_window(pt: np.ndarray, options: Options) -> tuple[int, int, int]:
-    """How many jets are below, in and above the pT window."""
-    low, high = options.pt
-    under, over = int((pt < low).sum()), int((pt >= high).sum())
-    return under, len(pt) - under - over, over
-
-
-def _events(pythia: Any, process: str, options: Options, chunk: int) -> EventRecord:
     import awkward as ak
 
-    pythia.rndm.init(_seed(options.seed, process, 1 + chunk))
+    pythia.rndm.init(chunk_seed(options.seed, process, 1 + chunk))
     began = perf_counter()
     events = pythia.nextBatch(options.events_per_chunk).prt
-    if _watch is not None:
-        _watch.append(perf_counter() - began)
+    if _seconds is not None:
+        _seconds.append(perf_counter() - began)
     if 2 * len(events) < options.events_per_chunk:
         raise RuntimeError(
             f"Pythia gave up {options.events_per_chunk - len(events)} of "
@@ -177,21 +207,25 @@ def _events(pythia: Any, process: str, options: Options, chunk: int) -> EventRec
     return EventRecord(np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(events))))), columns)
 
 
-def _visible(record: EventRecord, y_max: float = np.inf) -> np.ndarray:
-    """Rows of the final particles but neutrinos, with \\|y\\| < ``y_max``."""
-    rows = np.flatnonzero(record["status"] > 0)
-    near = np.abs(record["pz"][rows]) < np.tanh(y_max) * record["e"][rows]
-    return rows[near & ~np.isin(np.abs(record["id"][rows]), _NEUTRINOS)]
+class _ClusteredJets(NamedTuple):
+    """Anti-kt jets above the lower end of the margin."""
+
+    event: np.ndarray  # [J] index of the event
+    momenta: np.ndarray  # [J, 4] (px, py, pz, E) in GeV
+    members: np.ndarray  # [N] rows of the constituents in the event record
+    ptr: np.ndarray  # [J + 1] pointer into members
 
 
-def _cluster(
-    record: EventRecord, rows: np.ndarray, options: Options
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Anti-kt jets over the margin: event, momentum, rows of the members, pointer to these."""
+def _cluster(record: EventRecord, options: PythiaOptions) -> _ClusteredJets:
+    """Cluster the stable particles of each event except neutrinos."""
     import awkward as ak
 
-    fastjet = check_installed()[1]
+    fastjet = require_generators()[1]
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
+    rows = np.flatnonzero(record["status"] > 0)
+    reach = np.tanh(options.eta_max + _BEYOND * options.radius)
+    near = np.abs(record["pz"][rows]) < reach * record["e"][rows]
+    rows = rows[near & ~np.isin(np.abs(record["id"][rows]), _NEUTRINOS)]
     offsets = np.searchsorted(rows, record.offsets)
     names = {"px": "px", "py": "py", "pz": "pz", "E": "e"}
     content = ak.contents.RecordArray(
@@ -200,49 +234,51 @@ def _cluster(
     events = ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, options.radius)
     sequence = fastjet.ClusterSequence(events, definition)
-    found = sequence.inclusive_jets(options.margin[0])
-    inside = sequence.constituent_index(options.margin[0])
-    flat = ak.flatten(found)
-    momenta = np.stack([ak.to_numpy(flat[name]) for name in names], -1)
-    event = np.repeat(np.arange(len(record)), ak.to_numpy(ak.num(found)))
-    counts = ak.to_numpy(ak.num(ak.flatten(inside, axis=1)))
-    places = ak.to_numpy(ak.flatten(inside, axis=None)).astype(np.int64)
-    members = rows[np.repeat(offsets[event], counts) + places]
-    return event, momenta, members, np.concatenate(([0], np.cumsum(counts)))
+    momenta = sequence.inclusive_jets(options.margin[0])
+    constituents = sequence.constituent_index(options.margin[0])
+    flat = ak.flatten(momenta)
+    event = np.repeat(np.arange(len(record)), ak.to_numpy(ak.num(momenta)))
+    counts = ak.to_numpy(ak.num(ak.flatten(constituents, axis=1)))
+    index = ak.to_numpy(ak.flatten(constituents, axis=None)).astype(np.int64)
+    return _ClusteredJets(
+        event,
+        np.stack([ak.to_numpy(flat[name]) for name in names], -1),
+        rows[np.repeat(offsets[event], counts) + index],
+        np.concatenate(([0], np.cumsum(counts))),
+    )
 
 
-def _table(pythia: Any, record: EventRecord, rows: np.ndarray) -> np.ndarray:
-    """The columns :data:`pyg_jets.columns.GENERATED` of these particles."""
+def _particle_table(pythia: Any, record: EventRecord, rows: np.ndarray) -> np.ndarray:
+    """The columns :data:`pyg_jets.columns.GENERATED` of particles of the event record."""
     pt, eta, phi, _ = kinematics.to_cylindrical(
         *(record[name][rows] for name in ("px", "py", "pz", "e"))
     )
     mass = np.maximum(record["m"][rows], 0.0)
     pdgid = record["id"][rows]
-    kinds, kind = np.unique(pdgid, return_inverse=True)
-    charges = np.array([pythia.particleData.chargeType(int(k)) / 3 for k in kinds])
+    species, index = np.unique(pdgid, return_inverse=True)
+    charges = np.array([pythia.particleData.chargeType(int(code)) / 3 for code in species])
     columns = {
         "pt": pt,
         "eta": eta,
         "rapidity": kinematics.rapidity(pt, eta, mass),
         "phi": kinematics.delta_phi(phi, np.zeros_like(phi)),
         "mass": mass,
-        "charge": charges[kind] if len(rows) else mass,
+        "charge": charges[index] if len(rows) else mass,
         "pdgid": pdgid,
     }
     return np.stack([columns[name] for name in GENERATED], -1).astype(np.float32)
 
 
-def _jets(table: np.ndarray, ptr: np.ndarray, chosen: np.ndarray) -> JetArray:
-    """The chosen jets, the hardest constituent first."""
-    jets = JetArray(table, GENERATED, ptr)[chosen]
+def _hardest_first(jets: JetArray) -> JetArray:
+    """The same jets with their constituents in falling pT."""
     jet = np.repeat(np.arange(len(jets)), jets.counts)
     order = np.lexsort((-jets.column("pt"), jet))
-    return JetArray(jets.particles[order], GENERATED, jets.ptr)
+    return JetArray(jets.particles[order], jets.columns, jets.ptr)
 
 
-def _named(jets: JetArray, process: str, chunk: int, event: np.ndarray) -> JetArray:
-    """Give each jet its id of process, chunk, event and rank in the event, packed."""
+def _with_ids(jets: JetArray, process: str, chunk: int, event: np.ndarray) -> JetArray:
+    """Give each jet its id: process, chunk, event and rank in the event, packed in 64 bits."""
     rank = np.arange(len(event)) - np.searchsorted(event, event)
-    name = np.full(len(event), list(PROCESSES).index(process), np.int64)
-    name = ((name << _CHUNK_BITS | chunk) << _EVENT_BITS | event) << _JET_BITS | rank
-    return JetArray(jets.particles, jets.columns, jets.ptr, ids=name)
+    ids = np.full(len(event), list(PROCESSES).index(process), np.int64)
+    ids = ((ids << _CHUNK_BITS | chunk) << _EVENT_BITS | event) << _JET_BITS | rank
+    return JetArray(jets.particles, jets.columns, jets.ptr, ids=ids)

@@ -1,4 +1,4 @@
-"""The hard processes: what Pythia is told for each, and what a matched jet must hold."""
+"""The hard processes: Pythia's settings of each, and what a matched jet must contain."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ class Process:
 
     Args:
         settings: Pythia settings that switch it on.
-        resonance: \\|PDG id\\| of the particle whose decay a jet shall hold, 0 for a parton.
-        drop_unmatched: Whether jets that hold no such particle or parton are dropped.
-        doc: One line for help texts.
+        resonance: \\|PDG id\\| of the particle whose decay a matched jet contains; 0 if a matched
+            jet contains a hard parton.
+        drop_unmatched: Whether jets that contain no such particle or parton are dropped.
+        doc: A description in one line.
     """
 
     settings: tuple[str, ...]
@@ -51,7 +52,7 @@ PROCESSES: dict[str, Process] = {
         "dijets with two gluons in the final state",
     ),
     "w": Process(("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), 24, True, "WW, both to quarks"),
-    # Without gmZmode = 2 the virtual photon, and below mMin a far tail, would pass for a Z.
+    # Without gmZmode = 2 the virtual photon, and below mMin a far tail, would count as a Z.
     "z": Process(
         (
             "WeakDoubleBoson:ffbar2gmZgmZ = on",
@@ -74,7 +75,7 @@ PROCESSES: dict[str, Process] = {
 #: Pythia's parton showers by name: its ``PartonShowers:model``.
 SHOWERS: dict[str, int] = {"simple": 1, "vincia": 2}
 
-#: 13 TeV proton collisions; else Pythia's defaults: Monash tune, MPI and hadronisation on.
+#: 13 TeV proton collisions. All else has Pythia's defaults: Monash tune, MPI, hadronisation.
 COMMON: tuple[str, ...] = (
     "Print:quiet = on",
     "Print:verbosity = 0",

@@ -1,4 +1,10 @@
-"""The observables of a jet from its constituents: momentum, masses, soft drop, N-subjettiness."""
+"""The observables of a jet from its constituents: momentum, masses, soft drop, N-subjettiness.
+
+The clusterings inside a jet, Cambridge/Aachen for soft drop and exclusive kt for the axes of τ_N,
+are compiled kernels below :func:`substructure`. FastJet's own soft drop costs 1.5 ms a jet through
+its batched interface, a fifth of the time of an event; these kernels take a few tens of
+microseconds for both, and the tests hold them to FastJet.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +13,18 @@ import numpy as np
 from pyg_jets import kinematics
 from pyg_jets.columns import JET, OBSERVABLES
 from pyg_jets.errors import InputError
-from pyg_jets.events import clustering
 from pyg_jets.jets import JetArray
-from pyg_jets.ops.kernel import over_jets
+from pyg_jets.ops.kernel import kernel, over_jets
 
-__all__ = ["SOFT_DROP_Z", "substructure"]
+__all__ = ["MAX_AXES", "SOFT_DROP_Z", "soft_drop", "subjettiness", "substructure"]
 
-#: The least share of pT of the softer branch in soft drop.
+#: The least fraction of pT of the softer branch in soft drop.
 SOFT_DROP_Z = 0.1
+#: τ_1 … τ_MAX_AXES are computed.
+MAX_AXES = 4
+
+_FAR = 1e300
+_TWO_PI = 2 * np.pi
 
 
 def substructure(
@@ -36,7 +46,7 @@ def substructure(
         jets: Jets with ``pt, eta, phi`` and, unless massless, ``mass`` (GeV, rad).
         radius: Radius of the jets. It enters none of these observables (soft drop with
             :math:`\beta = 0` and :math:`\tau_N` without R0); it must be above 0. Default: 0.8.
-        threads: Number of threads at most. Default: see :func:`pyg_jets.ops.kernel.over_jets`.
+        threads: Largest number of threads. Default: torch's, and 1 in a loader's worker.
 
     Returns:
         One array ``[J]`` for each observable, float32 (``multiplicity`` int64).
@@ -46,40 +56,223 @@ def substructure(
 
     Examples:
         >>> jets = JetArray([[50.0, 0.2, 0.0], [50.0, -0.2, 0.0]], ("pt", "eta", "phi"), [0, 2, 2])
-        >>> found = substructure(jets)
-        >>> found["pt"].tolist(), found["tau1"].round(3).tolist(), found["tau2"].tolist()
-        ([100.0, 0.0], [0.2..., 0.0], [0.0, 0.0])
+        >>> observables = substructure(jets)
+        >>> observables["pt"].tolist(), observables["tau1"].round(3).tolist()
+        ([100.0, 0.0], [0.2..., 0.0])
+        >>> observables["tau2"].tolist()
+        [0.0, 0.0]
     """
     if not radius > 0:
         raise InputError(f"Expected a radius above 0, but got {radius!r}.")
-    momenta = _momenta(jets)
+    pt, eta, phi = (jets.column(name).astype(np.float64) for name in ("pt", "eta", "phi"))
+    mass = jets.column("mass").astype(np.float64) if "mass" in jets.columns else np.zeros_like(pt)
+    momenta = np.ascontiguousarray(np.stack(kinematics.to_cartesian(pt, eta, phi, mass), -1))
     summed = kinematics.jet_sum(momenta, jets.ptr)
     pt, eta, phi, mass = kinematics.to_cylindrical(*summed.T)
     massless = summed.copy()
     massless[:, 3] = kinematics.jet_sum(np.sqrt((momenta[:, :3] ** 2).sum(-1)), jets.ptr)
-    softdrop, taus = np.zeros(len(jets)), np.zeros((len(jets), clustering.MAX_AXES))
+    soft_drop_mass, taus = np.zeros(len(jets)), np.zeros((len(jets), MAX_AXES))
 
     def run(start: int, stop: int) -> None:
-        clustering.groom(momenta, ptr, start, stop, SOFT_DROP_Z, softdrop)
-        clustering.subjettiness(momenta, ptr, start, stop, taus)
+        soft_drop(momenta, ptr, start, stop, SOFT_DROP_Z, soft_drop_mass)
+        subjettiness(momenta, ptr, start, stop, taus)
 
     ptr = np.array(jets.ptr)
     over_jets(run, ptr, threads)
-    found = {
+    observables = {
         "pt": pt,
         "eta": eta,
         "rapidity": kinematics.rapidity(pt, eta, mass),
         "phi": np.where(phi >= np.pi, -np.pi, phi),
         "mass": mass,
         "massless_mass": kinematics.to_cylindrical(*massless.T)[3],
-        "softdrop_mass": softdrop,
-        **{f"tau{n + 1}": taus[:, n] for n in range(clustering.MAX_AXES)},
+        "softdrop_mass": soft_drop_mass,
+        **{f"tau{n + 1}": taus[:, n] for n in range(MAX_AXES)},
         "multiplicity": jets.counts,
     }
-    return {name: found[name].astype(JET[f"gen_{name}"].dtype) for name in OBSERVABLES}
+    return {name: observables[name].astype(JET[f"gen_{name}"].dtype) for name in OBSERVABLES}
 
 
-def _momenta(jets: JetArray) -> np.ndarray:
-    pt, eta, phi = (jets.column(name).astype(np.float64) for name in ("pt", "eta", "phi"))
-    mass = jets.column("mass").astype(np.float64) if "mass" in jets.columns else np.zeros_like(pt)
-    return np.ascontiguousarray(np.stack(kinematics.to_cartesian(pt, eta, phi, mass), -1))
+@kernel
+def _set_geometry(p, geometry):
+    """Write (rapidity, azimuth, pt²) of the momentum ``p`` = (px, py, pz, E)."""
+    pt2 = p[0] * p[0] + p[1] * p[1]
+    m2 = max(0.0, (p[3] + p[2]) * (p[3] - p[2]) - pt2)
+    total = p[3] + abs(p[2])
+    rapidity = 0.0
+    if total > 0.0:
+        above = pt2 + m2
+        rapidity = 0.5 * np.log(above / (total * total)) if above > 0.0 else -1e5
+    geometry[0] = -rapidity if p[2] > 0.0 else rapidity
+    geometry[1] = np.arctan2(p[1], p[0])
+    geometry[2] = pt2
+
+
+@kernel
+def _delta_r2(a, b):
+    """Δy² + Δφ² of two directions."""
+    dphi = abs(a[1] - b[1])
+    if dphi > np.pi:
+        dphi = _TWO_PI - dphi
+    return (a[0] - b[0]) ** 2 + dphi * dphi
+
+
+@kernel
+def _find_nearest(i, n, geometry, neighbour, nearest2):
+    """Write the nearest of the ``n`` pseudojets to ``i``, and its distance squared."""
+    best, index = _FAR, -1
+    for j in range(n):
+        if j != i:
+            d = _delta_r2(geometry[i], geometry[j])
+            if d < best:
+                best, index = d, j
+    neighbour[i], nearest2[i] = index, best
+
+
+@kernel
+def _closest_pair(n, geometry, neighbour, nearest2, kt):
+    """One pseudojet of the closest pair: by ΔR, or by min(pT²) ΔR² if ``kt``."""
+    # The pair of least distance is always (i, nearest neighbour of i) for one of the two.
+    best, index = np.inf, 0
+    for i in range(n):
+        d = nearest2[i]
+        if kt:
+            d *= min(geometry[i, 2], geometry[neighbour[i], 2])
+        if d < best:
+            best, index = d, i
+    return index
+
+
+@kernel
+def _merge(i, j, n, momenta, geometry, neighbour, nearest2):
+    """Replace pseudojet ``i`` by the sum of ``i`` and ``j``, and ``j`` by the last pseudojet."""
+    last = n - 1
+    for k in range(4):
+        momenta[i, k] += momenta[j, k]
+        momenta[j, k] = momenta[last, k]
+    _set_geometry(momenta[i], geometry[i])
+    for k in range(3):
+        geometry[j, k] = geometry[last, k]
+    neighbour[j], nearest2[j] = neighbour[last], nearest2[last]
+    for m in range(last):
+        was = neighbour[m]
+        if m == i or was in (i, j):
+            _find_nearest(m, last, geometry, neighbour, nearest2)
+            continue
+        if was == last:
+            neighbour[m] = j
+        d = _delta_r2(geometry[m], geometry[i])
+        if d < nearest2[m]:
+            neighbour[m], nearest2[m] = i, d
+
+
+@kernel
+def _start_clustering(particles, momenta, geometry, neighbour, nearest2):
+    """Make each particle a pseudojet, with its nearest neighbour."""
+    n = len(particles)
+    for i in range(n):
+        for k in range(4):
+            momenta[i, k] = particles[i, k]
+        _set_geometry(momenta[i], geometry[i])
+    for i in range(n):
+        _find_nearest(i, n, geometry, neighbour, nearest2)
+
+
+@kernel
+def _invariant_mass(p):
+    m2 = (p[3] + p[2]) * (p[3] - p[2]) - p[0] * p[0] - p[1] * p[1]
+    return np.sqrt(max(0.0, m2))
+
+
+@kernel
+def soft_drop(momenta, ptr, start, stop, z_cut, masses):
+    """Soft-drop mass (β = 0) of the jets ``start … stop - 1`` on their Cambridge/Aachen trees.
+
+    Args:
+        momenta: (px, py, pz, E) of every particle, ``[N, 4]`` float64 (GeV).
+        ptr: The ragged pointer ``[J + 1]``.
+        start: The first jet.
+        stop: One past the last jet.
+        z_cut: The least fraction of pT of the softer branch.
+        masses: ``[J]``, written (GeV); 0 for an empty jet.
+    """
+    for jet in range(start, stop):
+        first, n = ptr[jet], ptr[jet + 1] - ptr[jet]
+        masses[jet] = 0.0
+        if n == 0:
+            continue
+        nodes = np.empty((2 * n - 1, 4))
+        parents = np.empty((2 * n - 1, 2), np.int64)
+        _cambridge_aachen_tree(momenta[first : first + n], nodes, parents)
+        node = 2 * n - 2
+        while node >= n:
+            a, b = parents[node]
+            pt_a, pt_b = np.hypot(nodes[a, 0], nodes[a, 1]), np.hypot(nodes[b, 0], nodes[b, 1])
+            if min(pt_a, pt_b) > z_cut * (pt_a + pt_b):
+                break
+            node = a if pt_a >= pt_b else b
+        masses[jet] = _invariant_mass(nodes[node])
+
+
+@kernel
+def _cambridge_aachen_tree(particles, nodes, parents):
+    """The Cambridge/Aachen tree: particles are nodes 0 … n - 1, sums follow, the jet is last."""
+    n = len(particles)
+    active, geometry = np.empty((n, 4)), np.empty((n, 3))
+    neighbour, nearest2 = np.empty(n, np.int64), np.empty(n)
+    node = np.arange(n)  # of each pseudojet
+    nodes[:n] = particles
+    _start_clustering(particles, active, geometry, neighbour, nearest2)
+    for made in range(n, 2 * n - 1):
+        left = 2 * n - made
+        first = _closest_pair(left, geometry, neighbour, nearest2, False)
+        second = neighbour[first]
+        i, j = min(first, second), max(first, second)
+        parents[made, 0], parents[made, 1] = node[i], node[j]
+        _merge(i, j, left, active, geometry, neighbour, nearest2)
+        node[i], node[j] = made, node[left - 1]
+        nodes[made] = active[i]
+
+
+@kernel
+def _sum_pt_distance(own, axes, n_axes):
+    """Σ pT ΔR of the particles, each to its nearest axis."""
+    total = 0.0
+    for i in range(len(own)):
+        best = _FAR
+        for k in range(n_axes):
+            best = min(best, _delta_r2(own[i], axes[k]))
+        total += np.sqrt(own[i, 2] * best)
+    return total
+
+
+@kernel
+def subjettiness(momenta, ptr, start, stop, taus):
+    """τ_1 … τ_4 (β = 1) of the jets ``start … stop - 1`` about their exclusive-kt axes.
+
+    Args:
+        momenta: (px, py, pz, E) of every particle, ``[N, 4]`` float64 (GeV).
+        ptr: The ragged pointer ``[J + 1]``.
+        start: The first jet.
+        stop: One past the last jet.
+        taus: ``[J, 4]``, written; 0 where a jet has no more than N particles.
+    """
+    for jet in range(start, stop):
+        first, n = ptr[jet], ptr[jet + 1] - ptr[jet]
+        taus[jet] = 0.0
+        if n < 2:
+            continue
+        active, geometry = np.empty((n, 4)), np.empty((n, 3))
+        neighbour, nearest2 = np.empty(n, np.int64), np.empty(n)
+        _start_clustering(momenta[first : first + n], active, geometry, neighbour, nearest2)
+        own = geometry.copy()
+        total = 0.0
+        for i in range(n):
+            total += np.sqrt(own[i, 2])
+        for left in range(n, 1, -1):
+            a = _closest_pair(left, geometry, neighbour, nearest2, True)
+            b = neighbour[a]
+            i, j = min(a, b), max(a, b)
+            _merge(i, j, left, active, geometry, neighbour, nearest2)
+            if left - 1 <= taus.shape[1] and total > 0.0:
+                taus[jet, left - 2] = _sum_pt_distance(own, geometry, left - 1) / total

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 from time import perf_counter
 
-from pyg_jets.events.chunk import generate_chunk, inside_pythia
-from pyg_jets.events.options import Options
+from pyg_jets.events import PythiaOptions
+from pyg_jets.events.chunk import generate_chunk, time_in_pythia
 from tests.benchmarks.harness import Row
 
 CHUNKS = 5
@@ -14,11 +14,11 @@ CHUNKS = 5
 
 def measure(process: str) -> Row:
     """One chunk of each number after another, the start of Pythia and compilation left out."""
-    options = Options(seed=1)
+    options = PythiaOptions(seed=1)
     generate_chunk(process, options, 0)
     shares, rates = [], []
     for chunk in range(1, CHUNKS + 1):
-        with inside_pythia() as seconds:
+        with time_in_pythia() as seconds:
             began = perf_counter()
             jets, _ = generate_chunk(process, options, chunk)
             wall = perf_counter() - began

@@ -111,14 +111,14 @@ def copy_bandwidth(megabytes: int = 256, repeats: int = 7) -> float:
 @cache
 def pythia_jets(n_jets: int = 3000, signal: str = "w") -> JetArray:
     """Half signal, half QCD jets of 500–600 GeV, generated once, kept in ``data/benchmarks``."""
-    from pyg_jets.events import pythia
+    from pyg_jets.events import PythiaOptions, pythia
 
     name = f"jets-{n_jets}" + f"-{signal}" * (signal != "w")
     path = Path("data/benchmarks") / f"{name}.parquet"
     if not path.exists():
         parts = []
         for label, process in enumerate(("qcd", signal)):
-            jets = pythia.generate(process, n_jets // 2, seed=11, workers=2)
+            jets = pythia.generate(process, n_jets // 2, PythiaOptions(seed=11), workers=2)
             inside = (jets.jets["gen_pt"] > 500) & (jets.jets["gen_pt"] < 600)
             parts.append(jets[inside].with_labels(label))
         write_parquet(JetArray.concatenate(parts), path)

@@ -11,9 +11,11 @@ from pyg_jets import JetArray
 @pytest.fixture(scope="session")
 def layout_jets():
     """Forty real jets (labels 0 … 40, taken modulo the classes), and an empty one in the middle."""
-    from pyg_jets.events import pythia
+    from pyg_jets.events import PythiaOptions, pythia
 
-    parts = [pythia.generate(process, 20, seed=23, workers=1) for process in ("qcd", "w")]
+    parts = [
+        pythia.generate(process, 20, PythiaOptions(seed=23), workers=1) for process in ("qcd", "w")
+    ]
     jets = JetArray.concatenate(parts)
     jets = JetArray(jets.particles, jets.columns, jets.ptr)[np.arange(40)]
     ptr = np.insert(jets.ptr, 17, jets.ptr[17])

@@ -234,9 +234,9 @@ def test_rotated_jets_cannot_be_told_from_unrotated_ones():
     """A tree gets AUC 0.50 ± 0.02, and sees at once a rotation about a wrong axis."""
     pytest.importorskip("pythia8mc")
     pytest.importorskip("fastjet")
-    from pyg_jets.events import pythia
+    from pyg_jets.events import PythiaOptions, pythia
 
-    jets = pythia.generate("qcd", 550, seed=5, progress=False).select(CANONICAL)
+    jets = pythia.generate("qcd", 550, PythiaOptions(seed=5), progress=False).select(CANONICAL)
     angles = np.random.default_rng(1).uniform(0, 2 * np.pi, len(jets))
     assert len(jets) > 2000
     assert auc(jets, rotate(jets, angles[:, None])) == pytest.approx(0.5, abs=0.02)

@@ -5,15 +5,15 @@ import pytest
 
 from pyg_jets import JetArray, kinematics
 from pyg_jets.events.chunk import generate_chunk
-from pyg_jets.events.options import Options
+from pyg_jets.events.cutflow import CutFlow
+from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
-from pyg_jets.events.summary import Summary
 
-OPTIONS = Options(seed=7, events_per_chunk=180)
+OPTIONS = PythiaOptions(seed=7, events_per_chunk=180)
 
 
 @pytest.fixture(scope="session")
-def chunks() -> dict[str, tuple[JetArray, Summary]]:
+def chunks() -> dict[str, tuple[JetArray, CutFlow]]:
     """Chunk 3 of every process, 180 events at 500–600 GeV."""
     return {process: generate_chunk(process, OPTIONS, 3) for process in PROCESSES}
 

@@ -6,7 +6,7 @@ import pytest
 from pyg_jets import JetArray, kinematics
 from pyg_jets.columns import GENERATED, OBSERVABLES
 from pyg_jets.events import chunk as module
-from pyg_jets.events.options import Options
+from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
 from pyg_jets.events.substructure import substructure
 from tests.events.conftest import OPTIONS
@@ -16,7 +16,7 @@ MASSES = {"w": (80.4, 3), "z": (91, 3), "top": (173, 6)}
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_columns_and_margin(chunks, process):
-    jets, summary = chunks[process]
+    jets, cut_flow = chunks[process]
     assert jets.columns == GENERATED
     assert jets.labels is None
     assert set(jets.jets) == {f"gen_{n}" for n in OBSERVABLES} | {"event", "matched", "flavour"}
@@ -27,10 +27,10 @@ def test_columns_and_margin(chunks, process):
     assert not np.isin(np.abs(jets.column("pdgid")), (12, 14, 16)).any()
     assert set(np.unique(jets.column("charge"))) == {-1.0, 0.0, 1.0}
     counted = [(pt < 500).sum(), ((pt >= 500) & (pt < 600)).sum(), (pt >= 600).sum()]
-    assert [summary.below, summary.in_window, summary.above] == counted
-    dropped = summary.outside_eta + summary.above_margin + summary.unmatched
-    assert summary.found == summary.kept + dropped
-    assert summary.events == OPTIONS.events_per_chunk
+    assert [cut_flow.below, cut_flow.in_window, cut_flow.above] == counted
+    dropped = cut_flow.outside_eta + cut_flow.above_margin + cut_flow.unmatched
+    assert cut_flow.found == cut_flow.kept + dropped
+    assert cut_flow.events == OPTIONS.events_per_chunk
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -73,7 +73,7 @@ def test_multiplicities_and_matched_shares(chunks):
     mean = {process: jets.counts.mean() for process, (jets, _) in chunks.items()}
     assert mean["w"] < mean["qcd"] < mean["top"]
     assert mean["quark"] < mean["gluon"]
-    shares = {process: summary.matched_share for process, (_, summary) in chunks.items()}
+    shares = {process: cut_flow.matched_share for process, (_, cut_flow) in chunks.items()}
     assert shares["qcd"] == 1
     assert 0.75 < shares["w"] < 0.97
     assert 0.4 < shares["top"] < 0.8
@@ -104,8 +104,8 @@ def decay_quarks(event, place):
 @pytest.mark.parametrize(("process", "resonance"), [("w", 24), ("z", 23), ("top", 6)])
 def test_matching_against_a_loop_over_the_event_record(chunks, process, resonance):
     jets, _ = chunks[process]
-    pythia = module._initialised(process, OPTIONS)
-    record = module._events(pythia, process, OPTIONS, 3)
+    pythia = module.start_pythia(process, OPTIONS)
+    record = module.simulate_events(pythia, process, OPTIONS, 3)
     wanted = 0
     event_of = (jets.jets["event"]) & 0xFFFF
     for number in range(60):
@@ -128,12 +128,12 @@ def test_matching_against_a_loop_over_the_event_record(chunks, process, resonanc
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_chunk_does_not_depend_on_what_came_before(process):
-    options = Options(seed=7, events_per_chunk=12)
+    options = PythiaOptions(seed=7, events_per_chunk=12)
     first = module.generate_chunk(process, options, 3)[0]
     module.generate_chunk(process, options, 0)
     module.generate_chunk("qcd" if process == "w" else "w", options, 1)
     again = module.generate_chunk(process, options, 3)[0]
-    module._initialised.cache_clear()
+    module.start_pythia.cache_clear()
     fresh = module.generate_chunk(process, options, 3)[0]
     assert len(first) > 0
     assert first.equals(again)
@@ -154,14 +154,18 @@ def test_ids_are_unique_over_processes_chunks_events_and_jets(chunks):
 
 
 def test_seeds_of_chunks_never_meet():
-    seeds = [module._seed(1, "w", chunk) for chunk in range(20000)]
+    seeds = [module.chunk_seed(1, "w", chunk) for chunk in range(20000)]
     assert len(set(seeds)) == len(seeds)
     assert 1 <= min(seeds) < max(seeds) <= 900_000_000
-    assert module._seed(1, "qcd", 5) != module._seed(1, "w", 5) != module._seed(2, "w", 5)
+    assert (
+        module.chunk_seed(1, "qcd", 5)
+        != module.chunk_seed(1, "w", 5)
+        != module.chunk_seed(2, "w", 5)
+    )
 
 
 def test_pythia_that_gives_up_events_is_an_error(monkeypatch):
-    options = Options(seed=7, events_per_chunk=12)
+    options = PythiaOptions(seed=7, events_per_chunk=12)
 
     class Broken:
         def __init__(self, pythia):
@@ -170,13 +174,13 @@ def test_pythia_that_gives_up_events_is_an_error(monkeypatch):
         def nextBatch(self, n):
             return self._pythia.nextBatch(n // 3)
 
-    broken = Broken(module._initialised("w", options))
-    monkeypatch.setattr(module, "_initialised", lambda *_: broken)
+    broken = Broken(module.start_pythia("w", options))
+    monkeypatch.setattr(module, "start_pythia", lambda *_: broken)
     with pytest.raises(RuntimeError, match="gave up 8 of 12 events of process 'w'"):
         module.generate_chunk("w", options, 0)
 
 
 def test_vincia_shower():
-    jets, _ = module.generate_chunk("w", Options(shower="vincia", events_per_chunk=20), 0)
+    jets, _ = module.generate_chunk("w", PythiaOptions(shower="vincia", events_per_chunk=20), 0)
     assert len(jets) > 0
     assert set(jets.jets["flavour"]) <= {-24, 24}

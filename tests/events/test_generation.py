@@ -6,22 +6,27 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pyg_jets.events import pythia, schedule
-from pyg_jets.events.generation import MARKER, generate_folder, read_summaries
-from pyg_jets.events.summary import summary_table
+from pyg_jets.events.cutflow import cut_flow_table
+from pyg_jets.events.folder import MARKER, generate_folder, read_cut_flows
+from pyg_jets.events.options import PythiaOptions
 from pyg_jets.io import read_parquet
 
-SMALL = {"seed": 4, "events_per_chunk": 30, "progress": False}
+OPTIONS = PythiaOptions(seed=4, events_per_chunk=30)
+SMALL = {"options": OPTIONS, "progress": False}
 N_JETS = 40
 
 SCRIPT = """
 import sys
-from pyg_jets.events.generation import generate_folder
-generate_folder(["w"], int(sys.argv[2]), sys.argv[1], seed=4, events_per_chunk=30, workers=1)
+from pyg_jets.events import PythiaOptions
+from pyg_jets.events.folder import generate_folder
+options = PythiaOptions(seed=4, events_per_chunk=30)
+generate_folder(["w"], int(sys.argv[2]), sys.argv[1], options, workers=1)
 """
 
 
@@ -69,10 +74,10 @@ def test_workers_give_the_same_jets(straight, tmp_path):
 
 
 def test_memory_and_folder_agree(straight):
-    jets, summary = pythia.generate_with_summary("w", N_JETS, **SMALL)
+    jets, cut_flow = pythia.generate_with_cut_flow("w", N_JETS, **SMALL)
     assert jets.equals(read_parquet(straight))
-    assert read_summaries(straight.parent) == {"w": summary}
-    assert "matched" in summary_table({"w": summary})
+    assert read_cut_flows(straight.parent) == {"w": cut_flow}
+    assert "matched" in cut_flow_table({"w": cut_flow})
     pt = jets.jets["gen_pt"]
     assert ((pt >= 500) & (pt < 600)).sum() == N_JETS
 
@@ -117,8 +122,9 @@ def test_broken_files_are_made_again(straight, tmp_path, made):
 )
 def test_other_arguments_are_refused(straight, arguments, message):
     before = straight.read_bytes()
+    other = replace(OPTIONS, **arguments)
     with pytest.raises(FileExistsError, match=message):
-        generate_folder(["w"], N_JETS, straight.parent, workers=1, **{**SMALL, **arguments})
+        generate_folder(["w"], N_JETS, straight.parent, other, workers=1, progress=False)
     assert straight.read_bytes() == before
 
 
@@ -150,7 +156,9 @@ def test_no_process(tmp_path):
 
 
 def test_settings_reach_pythia():
-    quiet = pythia.generate("w", 8, settings=("PartonLevel:MPI = off",), **SMALL)
+    quiet = pythia.generate(
+        "w", 8, replace(OPTIONS, settings=("PartonLevel:MPI = off",)), progress=False
+    )
     usual = pythia.generate("w", 8, **SMALL)
     assert quiet.counts.mean() < 0.9 * usual.counts.mean()
     assert np.median(quiet.jets["gen_softdrop_mass"]) == pytest.approx(80.4, abs=8)

@@ -1,16 +1,18 @@
 """Which chunks are asked for, where the jets are cut, and bad arguments"""
 
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from pyg_jets import JetArray
 from pyg_jets.events import pythia, schedule
-from pyg_jets.events.options import Options
-from pyg_jets.events.summary import Summary
+from pyg_jets.events.cutflow import CutFlow
+from pyg_jets.events.options import PythiaOptions
 
-OPTIONS = Options(pt=(500, 600))
+OPTIONS = PythiaOptions(pt=(500, 600))
+OPTION_NAMES = {field.name for field in fields(PythiaOptions)}
 
 
 def fake_chunk(process, options, chunk):
@@ -18,7 +20,7 @@ def fake_chunk(process, options, chunk):
     pt = np.array([450.0, 550.0] * (chunk % 4) + [700.0], np.float32)
     ids = 1000 * chunk + np.arange(len(pt))
     jets = JetArray(np.zeros((0, 1)), ("pt",), np.zeros(len(pt) + 1, int), ids=ids)
-    return jets.with_jets(gen_pt=pt), Summary(events=9, in_window=chunk % 4)
+    return jets.with_jets(gen_pt=pt), CutFlow(events=9, in_window=chunk % 4)
 
 
 class Shuffled:
@@ -28,11 +30,11 @@ class Shuffled:
         self.slots, self.waiting, self.asked = slots, [], []
         self.rng = np.random.default_rng(slots)
 
-    def start(self, process, options, chunk):
+    def submit(self, process, options, chunk):
         self.waiting.append(chunk)
         self.asked.append(chunk)
 
-    def next(self):
+    def next_finished(self):
         chunk = self.waiting.pop(self.rng.integers(len(self.waiting)))
         return chunk, fake_chunk("w", OPTIONS, chunk)
 
@@ -41,26 +43,28 @@ class Shuffled:
 
 
 def run(n_jets, slots, store=None):
-    machine, store = Shuffled(slots), store or schedule.Memory()
-    chunks = schedule.complete("w", n_jets, OPTIONS, store, lambda: machine, progress=False)
-    return schedule.first_jets(store, chunks, n_jets, OPTIONS), machine, chunks
+    executor, store = Shuffled(slots), store or schedule.MemoryStore()
+    chunks = schedule.generate_missing_chunks(
+        "w", n_jets, OPTIONS, store, lambda: executor, progress=False
+    )
+    return schedule.first_jets(store, chunks, n_jets, OPTIONS), executor, chunks
 
 
 @pytest.mark.parametrize("n_jets", [1, 2, 6, 7, 40])
 @pytest.mark.parametrize("slots", [1, 2, 7])
 def test_any_number_of_workers_gives_the_same_jets(n_jets, slots):
-    jets, machine, chunks = run(n_jets, slots)
+    jets, executor, chunks = run(n_jets, slots)
     expected, _, _ = run(100, 1)
     pt = jets.jets["gen_pt"]
     assert ((pt >= 500) & (pt < 600)).sum() == n_jets
     assert 500 <= pt[-1] < 600
     assert jets.equals(expected[: len(jets)])
-    assert sorted(machine.asked) == list(range(len(machine.asked)))
-    assert len(machine.asked) <= chunks + slots
+    assert sorted(executor.asked) == list(range(len(executor.asked)))
+    assert len(executor.asked) <= chunks + slots
 
 
 def test_more_jets_use_the_chunks_that_are_there():
-    store = schedule.Memory()
+    store = schedule.MemoryStore()
     _, _, chunks = run(6, 2, store)
     _, second, _ = run(20, 2, store)
     assert min(second.asked) >= chunks
@@ -71,7 +75,7 @@ def test_more_jets_use_the_chunks_that_are_there():
 def test_a_window_without_jets_ends(monkeypatch):
     empty = fake_chunk("w", OPTIONS, 0)
     monkeypatch.setattr(schedule, "generate_chunk", lambda *_: empty)
-    monkeypatch.setattr(schedule, "check_installed", lambda: None)
+    monkeypatch.setattr(schedule, "require_generators", lambda: None)
     with pytest.raises(ValueError, match=r"12500 events .*500 ≤ pT < 600 GeV.*widen the window"):
         pythia.generate("w", 3, progress=False)
 
@@ -112,15 +116,16 @@ def test_a_window_without_jets_ends(monkeypatch):
 )
 def test_bad_input(arguments, message, tmp_path):
     asked = {"process": "w", "n_jets": 3, "progress": False, **arguments}
+    options = {name: asked.pop(name) for name in OPTION_NAMES & set(asked)}
     for out in (None, tmp_path / "jets"):
         with pytest.raises(ValueError, match=message):
-            pythia.generate(out=out, **asked)
+            pythia.generate(options=PythiaOptions(**options), out=out, **asked)
     assert not (tmp_path / "jets").exists()
 
 
 def test_pythia_that_cannot_start_is_named():
     with pytest.raises(ValueError, match="Pythia could not start process 'w'"):
-        pythia.generate("w", 1, settings=("Beams:idA = 13",), progress=False)
+        pythia.generate("w", 1, PythiaOptions(settings=("Beams:idA = 13",)), progress=False)
 
 
 @pytest.mark.parametrize("module", ["pythia8mc", "fastjet"])

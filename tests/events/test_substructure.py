@@ -5,8 +5,7 @@ import pytest
 
 from pyg_jets import JetArray
 from pyg_jets.columns import OBSERVABLES
-from pyg_jets.events import clustering
-from pyg_jets.events.substructure import substructure
+from pyg_jets.events.substructure import soft_drop, subjettiness, substructure
 from tests.conftest import random_jets
 from tests.events.conftest import cartesian
 
@@ -126,8 +125,8 @@ def test_identical_particles_and_threads_change_nothing(mixed):
 def test_kernels_without_numba(mixed):
     jets = mixed[:12]
     momenta, masses, taus = cartesian(jets), np.empty(12), np.empty((12, 4))
-    clustering.groom.py_func(momenta, jets.ptr, 0, 12, 0.1, masses)
-    clustering.subjettiness.py_func(momenta, jets.ptr, 0, 12, taus)
+    soft_drop.py_func(momenta, jets.ptr, 0, 12, 0.1, masses)
+    subjettiness.py_func(momenta, jets.ptr, 0, 12, taus)
     found = substructure(jets)
     np.testing.assert_allclose(masses, found["softdrop_mass"], atol=MASS_TOLERANCE)
     np.testing.assert_allclose(taus[:, 2], found["tau3"], atol=TAU_TOLERANCE)

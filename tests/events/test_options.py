@@ -1,0 +1,82 @@
+"""One set of options and defaults, whichever way jets are asked for."""
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+from pyg_jets.cli import verbs
+from pyg_jets.cli.parser import parser
+from pyg_jets.datasets import PythiaJets
+from pyg_jets.events import PythiaOptions, folder, pythia
+
+NAMES = [field.name for field in fields(PythiaOptions)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_data_set_has_the_same_defaults(name):
+    signature = inspect.signature(PythiaJets).parameters
+    assert signature[name].default == getattr(PythiaOptions(), name)
+
+
+@pytest.mark.parametrize(
+    "function", [pythia.generate, pythia.generate_with_cut_flow, folder.generate_folder]
+)
+def test_functions_take_the_options_alone(function):
+    signature = inspect.signature(function).parameters
+    assert signature["options"].default == PythiaOptions()
+    assert not set(NAMES) & set(signature)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], PythiaOptions()),
+        (
+            ["--pt", "400", "500", "--eta-max", "1.5", "--radius", "0.4", "--pthat", "0.7", "2",
+             "--setting", "Tune:pp = 14", "--setting", "Tune:ee = 7", "--shower", "vincia",
+             "--seed", "5", "--events-per-chunk", "30"],
+            PythiaOptions((400, 500), 1.5, 0.4, (0.7, 2), ("Tune:pp = 14", "Tune:ee = 7"),
+                          "vincia", 5, 30),
+        ),
+    ],
+)  # fmt: skip
+def test_the_command_has_the_same_defaults_and_gives_every_option(words, expected, monkeypatch):
+    asked = []
+
+    def generate_folder(processes, n_jets, out, options, workers, scheduler):
+        asked.append(options)
+        return {}
+
+    monkeypatch.setattr(folder, "generate_folder", generate_folder)
+    monkeypatch.setattr(folder, "read_cut_flows", lambda out: {})
+    words = ["generate", "--process", "w", "--jets", "5", "--out", "jets", *words]
+    verbs.VERBS["generate"](parser().parse_args(words))
+    assert asked == [expected]
+
+
+def test_the_data_set_gives_every_option(tmp_path, monkeypatch):
+    asked = []
+
+    def generate_folder(processes, n_jets, out, options, workers, scheduler):
+        asked.append(options)
+        raise InterruptedError
+
+    monkeypatch.setattr("pyg_jets.datasets.pythia.generate_folder", generate_folder)
+    options = {"pt": (400, 500), "eta_max": 1.5, "radius": 0.4, "pthat": (0.7, 2), "seed": 5}
+    options |= {"settings": ("Tune:pp = 14",), "shower": "vincia", "events_per_chunk": 30}
+    assert set(options) == set(NAMES)
+    with pytest.raises(InterruptedError):
+        PythiaJets(tmp_path, **options)
+    assert asked == [PythiaOptions(**options)]
+
+
+def test_folders_keep_their_names(tmp_path):
+    """The names that the first version gave: others would generate everybody's jets anew."""
+    raw = {}
+    for n in (250, 251):
+        dataset = PythiaJets.__new__(PythiaJets)
+        dataset.root, dataset.options = tmp_path, PythiaOptions(events_per_chunk=n)
+        raw[n] = dataset.raw_dir
+    assert raw[250].endswith("cddc9164a8ce")
+    assert raw[251] != raw[250]
