@@ -29,7 +29,7 @@ FACTS = ("rows", "curve", "test", "scores", "weights")
 class Multiplicity(nn.Module):
     """Few scores for many jets: how many particles there are, in steps of four."""
 
-    def forward(self, x, ptr):
+    def forward(self, x, ptr, pos=None):
         return -(ptr.diff() // 4).to(x.dtype).unsqueeze(-1)
 
 

@@ -24,7 +24,7 @@ def jets(n=20000, seed=0):
 
 def test_each_class_is_flat_and_has_mean_one():
     jet, y = jets()
-    weights = FlatWeights(bins=(5, 4)).learn(jet, y, NAMES)
+    weights = FlatWeights(bins=(5, 4)).fit_statistics([Data(jet=jet, y=y)], NAMES)
     found = weights.of(jet, y).numpy()
     edges = [np.linspace(v.min(), v.max(), n + 1) for v, n in _binned(jet)]
     for label in (0, 1):
@@ -42,7 +42,7 @@ def _binned(jet):
 
 def test_other_jets_are_told_apart_by_nothing_but_chance():
     jet, y = jets()
-    weights = FlatWeights().learn(jet, y, NAMES)
+    weights = FlatWeights().fit_statistics([Data(jet=jet, y=y)], NAMES)
     unseen, truth = jets(seed=1)
     seen = [c[:, 1:].abs().numpy() for c in (jet, unseen)]
     plain = GradientBoostingClassifier().fit(seen[0], y.numpy())
@@ -55,7 +55,7 @@ def test_other_jets_are_told_apart_by_nothing_but_chance():
 
 def test_a_batch_and_one_graph_get_them():
     jet, y = jets(300)
-    weights = FlatWeights(bins=(2, 2)).learn(jet, y, NAMES)
+    weights = FlatWeights(bins=(2, 2)).fit_statistics([Data(jet=jet, y=y)], NAMES)
     graphs = [Data(jet=jet[i : i + 1], y=y[i : i + 1], num_nodes=0) for i in range(5)]
     batch = weights(Batch.from_data_list(graphs))
     assert torch.equal(batch.weight, weights.of(jet[:5], y[:5]))
@@ -65,7 +65,7 @@ def test_a_batch_and_one_graph_get_them():
 
 def test_jets_beyond_the_training_jets_belong_to_the_outermost_bins():
     jet, y = jets(300)
-    weights = FlatWeights(["reco_pt"], [4]).learn(jet, y, NAMES)
+    weights = FlatWeights(["reco_pt"], [4]).fit_statistics([Data(jet=jet, y=y)], NAMES)
     far = jet[:2].clone()
     far[:, 1] = torch.tensor([0.0, 1e6])
     ends = torch.stack((jet[jet[:, 1].argmin()], jet[jet[:, 1].argmax()]))
@@ -75,8 +75,9 @@ def test_jets_beyond_the_training_jets_belong_to_the_outermost_bins():
 
 def test_a_bin_that_one_class_lacks_counts_for_nothing():
     jet = torch.tensor([[1.0], [1.0], [2.0], [1.0]])
-    weights = FlatWeights(["pt"], [2]).learn(jet, torch.tensor([0, 0, 0, 1]), ["pt"])
-    assert weights.of(jet, torch.tensor([0, 0, 0, 1])).tolist() == [1.5, 1.5, 0.0, 1.0]
+    y = torch.tensor([0, 0, 0, 1])
+    weights = FlatWeights(["pt"], [2]).fit_statistics([Data(jet=jet, y=y)], ["pt"])
+    assert weights.of(jet, y).tolist() == [1.5, 1.5, 0.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -84,12 +85,18 @@ def test_a_bin_that_one_class_lacks_counts_for_nothing():
     [
         (lambda jet, y: FlatWeights(["reco_pt"], [0]), "bins of at least 1"),
         (lambda jet, y: FlatWeights(["reco_pt"], [1, 2]), "for each of the columns"),
-        (lambda jet, y: FlatWeights(["e"], [1]).learn(jet, y, NAMES), "jet column"),
-        (lambda jet, y: FlatWeights().of(jet, y), "call learn first"),
-        (lambda jet, y: FlatWeights().learn(jet, y, NAMES)(Data(jet=jet)), "labels y of the jets"),
         (
-            lambda jet, y: FlatWeights(["reco_pt"], [2]).learn(
-                torch.tensor([[1.0], [9.0]]), torch.tensor([0, 1]), ["reco_pt"]
+            lambda jet, y: FlatWeights(["e"], [1]).fit_statistics([Data(jet=jet, y=y)], NAMES),
+            "jet column",
+        ),
+        (lambda jet, y: FlatWeights().of(jet, y), "call fit_statistics first"),
+        (
+            lambda jet, y: FlatWeights().fit_statistics([Data(jet=jet, y=y)], NAMES)(Data(jet=jet)),
+            "labels y of the jets",
+        ),
+        (
+            lambda jet, y: FlatWeights(["reco_pt"], [2]).fit_statistics(
+                [Data(jet=torch.tensor([[1.0], [9.0]]), y=torch.tensor([0, 1]))], ["reco_pt"]
             ),
             "no bin of reco_pt in common",
         ),

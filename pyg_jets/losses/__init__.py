@@ -1,16 +1,21 @@
-"""Losses: a function and a thin module for each."""
+"""Losses: a function on tensors, and a thin module that a training calls, for each.
+
+The modules follow the protocol :class:`~pyg_jets.losses.Loss`.
+"""
 
 from pyg_jets.losses.chamfer import ChamferLoss, chamfer, masked_chamfer
 from pyg_jets.losses.classification import ClassificationLoss, classification_loss
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
-from pyg_jets.losses.kl import gaussian_kl
-from pyg_jets.losses.vae import VAELoss
+from pyg_jets.losses.protocol import Loss, TermLoss
+from pyg_jets.losses.vae import VAELoss, gaussian_kl
 
 __all__ = [
     "ChamferLoss",
     "ClassificationLoss",
     "InvarianceLoss",
+    "Loss",
+    "TermLoss",
     "VAELoss",
     "chamfer",
     "classification_loss",

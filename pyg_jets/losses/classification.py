@@ -2,11 +2,14 @@ r"""Cross-entropy of jet classes, binary or of several classes."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from pyg_jets.errors import InputError
+from pyg_jets.losses.protocol import TermLoss
 
 __all__ = ["ClassificationLoss", "classification_loss"]
 
@@ -72,45 +75,25 @@ def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
     return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(loss.dtype).tiny)
 
 
-class ClassificationLoss(nn.Module):
-    r"""Mean cross-entropy, called as all losses of taggers are, ``loss(logits, y, variant_of)``.
+class ClassificationLoss(TermLoss):
+    r"""Mean cross-entropy of a batch of jets, binary or over the softmax of several classes.
 
     .. math::
         L = -\frac{1}{M} \sum_i \big( y_i \log p_i + (1 - y_i) \log(1 - p_i) \big), \quad
         p_i = \sigma(z_i)
 
     Shapes:
-        - **logits:** ``[M]`` or ``[M, 1]`` for two classes, ``[M, C]`` for ``C``
-        - **y:** ``[M]``
-        - **variant_of:** ``[M]``, not used
-        - **weight:** ``[M]``, of a weighted mean, or none
-        - **output:** a scalar
+        - **output:** logits ``[M]`` or ``[M, 1]`` for two classes, ``[M, C]`` for ``C``
+        - **batch:** ``y [M]`` and, for a weighted mean, ``weight [M]``
+        - **loss:** a scalar
 
     Examples:
-        >>> ClassificationLoss()(torch.zeros(2, 1), torch.tensor([0, 1]))
+        >>> from torch_geometric.data import Data
+        >>> ClassificationLoss()(torch.zeros(2, 1), Data(y=torch.tensor([0, 1])))
         tensor(0.6931)
     """
 
-    def forward(
-        self,
-        logits: Tensor,
-        y: Tensor,
-        variant_of: Tensor | None = None,
-        weight: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of a batch."""
-        return classification_loss(logits, y, weight)
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The loss of its terms."""
-        return terms["bce"]
-
-    def terms(
-        self,
-        logits: Tensor,
-        y: Tensor,
-        variant_of: Tensor | None = None,
-        weight: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """The parts of the loss by name, for the log."""
-        return {"bce": classification_loss(logits, y, weight)}
+    def terms(self, output: Tensor, batch: Any, epoch: int | None = None) -> dict[str, Tensor]:
+        """The cross-entropy, ``bce``."""
+        weight = getattr(batch, "weight", None)
+        return {"bce": classification_loss(output, batch.y, weight)}

@@ -1,4 +1,4 @@
-r"""The loss of a variational autoencoder of jets, term by term."""
+r"""The loss of a variational autoencoder of jets: reconstruction, and divergence of the latent."""
 
 from __future__ import annotations
 
@@ -6,19 +6,55 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pyg_jets import kinematics
 from pyg_jets.errors import InputError
 from pyg_jets.losses.chamfer import chamfer
 from pyg_jets.losses.jet_terms import jet_terms
-from pyg_jets.losses.kl import gaussian_kl
+from pyg_jets.losses.protocol import TermLoss
 
-__all__ = ["VAELoss"]
+__all__ = ["VAELoss", "gaussian_kl"]
 
 
-class VAELoss(nn.Module):
-    r"""Reconstruction, divergence, and what a network has of its own, each with its coefficient.
+def gaussian_kl(mean: Tensor, log_var: Tensor, free_bits: float = 0.0) -> Tensor:
+    r"""Divergence in nats, summed over the latents and averaged over the jets.
+
+    .. math::
+        D = \sum_l \max\Big(\lambda, \frac{1}{J} \sum_j
+        \frac{\mu_{jl}^2 + \sigma_{jl}^2 - 1 - \ln \sigma_{jl}^2}{2}\Big)
+
+    Args:
+        mean: μ, ``[J, L]``.
+        log_var: ln σ², ``[J, L]``.
+        free_bits: λ (nats) that each latent may use for nothing (arXiv 1606.04934).
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: For shapes that differ, or a negative ``free_bits``.
+
+    Examples:
+        >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
+        tensor(0.5000)
+        >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2), free_bits=0.1)
+        tensor(0.6000)
+    """
+    if mean.shape != log_var.shape or mean.dim() != 2:
+        raise InputError(
+            f"Expected mean and log_var of one shape [J, L], but got {list(mean.shape)} and "
+            f"{list(log_var.shape)}."
+        )
+    if not free_bits >= 0:
+        raise InputError(f"Expected free_bits of at least 0, but got {free_bits}.")
+    each = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+    of_latent = each.sum(0) / max(len(mean), 1)
+    return of_latent.clamp(min=free_bits).sum() if free_bits else of_latent.sum()
+
+
+class VAELoss(TermLoss):
+    r"""Reconstruction, divergence of the latent, and the network's own terms, with coefficients.
 
     .. math::
         L = \alpha\, \text{Chamfer} + \gamma_{p_T} \Delta p_T^2 + \gamma_m \Delta m^2
@@ -27,30 +63,30 @@ class VAELoss(nn.Module):
     ==============  =====================================  ==============================
     term            unit                                   reduction
     ==============  =====================================  ==============================
-    ``chamfer``     that of the network's numbers, or      sum over the particles of both
-                    GeV² with ``momenta``, squared         directions, mean over jets
+    ``chamfer``     the network's own coordinates,         sum over the particles of both
+                    squared, or GeV² with ``momenta``      directions, mean over jets
     ``pt``          GeV²                                   mean over jets
     ``mass``        GeV²                                   mean over jets
     ``kl``          nats                                   sum over latents, mean over jets
     the network's   see the network                        see the network
     ==============  =====================================  ==============================
 
-    A term with coefficient 0 is left out. The β of the divergence rises linearly from 0 over the
-    first ``warmup_epochs``.
+    A term with coefficient 0 is left out. The coefficient β of the divergence rises linearly from
+    0 over the first ``warmup_epochs``.
 
     Args:
-        chamfer: α.
-        pt: :math:`\gamma_{p_T}`, 0 where particles are no momenta.
-        mass: :math:`\gamma_m`, likewise.
-        kl: β.
-        warmup_epochs: Epochs until β is whole.
-        free_bits: Nats that each latent may use for nothing.
-        momenta: Whether the Chamfer distance is that of (px, py, pz) in GeV, as the source has it.
-        match: See :class:`~pyg_jets.losses.ChamferLoss`.
-        particles: See there.
+        chamfer: Coefficient α of the Chamfer distance.
+        pt: Coefficient of the squared difference of the jets' pT, for particles with momenta.
+        mass: Coefficient of the squared difference of the jets' masses, likewise.
+        kl: Coefficient β of the Kullback-Leibler divergence.
+        warmup_epochs: Number of epochs until β has its full value.
+        free_bits: Nats of divergence of each latent variable that cost nothing.
+        momenta: Whether the Chamfer distance is that of (px, py, pz) in GeV, as in the paper.
+        match: Number of leading coordinates by which the nearest particle is found. Default: all.
+        particles: Reduction over the particles of a jet, ``"sum"`` or ``"mean"``.
         terms: Coefficients of the network's own terms. Default: 1 each.
 
-    Source: `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_ and
+    Papers: `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_ and
     `arXiv:2109.15197 <https://arxiv.org/abs/2109.15197>`_, whose coefficients are those of the
     configurations.
 
@@ -92,45 +128,41 @@ class VAELoss(nn.Module):
         self.warmup_epochs, self.free_bits, self.momenta = warmup_epochs, free_bits, momenta
         self.match, self.particles = match, particles
 
-    def terms(self, made: Any) -> dict[str, Tensor]:
-        """The terms of a :class:`~pyg_jets.nn.models.vae.Reconstruction`, before coefficients."""
-        found: dict[str, Tensor] = {}
+    def terms(self, output: Any, batch: Any = None, epoch: int | None = None) -> dict[str, Tensor]:
+        """The terms of a :class:`~pyg_jets.nn.Reconstruction`, which holds its own target."""
+        terms: dict[str, Tensor] = {}
         if self.coefficients["chamfer"]:
-            found["chamfer"] = self._chamfer(made)
+            terms["chamfer"] = self._chamfer(output)
         if self.coefficients["pt"] or self.coefficients["mass"]:
-            sets = made.x, made.ptr, made.target, made.target_ptr
-            found["pt"], found["mass"] = jet_terms(*sets, coordinates="ptetaphi")
-        found["kl"] = gaussian_kl(made.mean, made.log_var, self.free_bits)
-        unknown = set(self.of_network) - set(made.terms)
+            sets = output.x, output.ptr, output.target, output.target_ptr
+            terms["pt"], terms["mass"] = jet_terms(*sets, coordinates="ptetaphi")
+        terms["kl"] = gaussian_kl(output.mean, output.log_var, self.free_bits)
+        unknown = set(self.of_network) - set(output.terms)
         if unknown:
             raise InputError(
                 f"The network has no term {', '.join(sorted(unknown))}: it has "
-                f"{', '.join(sorted(made.terms)) or 'none'}."
+                f"{', '.join(sorted(output.terms)) or 'none'}."
             )
-        return found | dict(made.terms)
+        return terms | dict(output.terms)
 
-    def _chamfer(self, made: Any) -> Tensor:
+    def _chamfer(self, output: Any) -> Tensor:
         options: dict[str, Any] = {"match": self.match, "particles": self.particles}
         if not self.momenta:
-            sets = made.points, made.points_ptr, made.wanted, made.wanted_ptr
+            sets = output.points, output.points_ptr, output.wanted, output.wanted_ptr
             return chamfer(*sets, **options)
-        ours, theirs = _momenta(made.x), _momenta(made.target)
-        return chamfer(ours, made.ptr, theirs, made.target_ptr, **options)
+        made, target = _momenta(output.x), _momenta(output.target)
+        return chamfer(made, output.ptr, target, output.target_ptr, **options)
 
     def total(self, terms: Mapping[str, Tensor], epoch: int | None = None) -> Tensor:
-        """The loss; without an epoch β is whole."""
-        rising = 1.0
+        """The terms times their coefficients; without an epoch β has its full value."""
+        rise = 1.0
         if epoch is not None and self.warmup_epochs:
-            rising = min(1.0, epoch / self.warmup_epochs)
+            rise = min(1.0, epoch / self.warmup_epochs)
         total: Any = 0.0
         for name, value in terms.items():
             coefficient = self.coefficients.get(name, self.of_network.get(name, 1.0))
-            total = total + coefficient * (rising if name == "kl" else 1.0) * value
+            total = total + coefficient * (rise if name == "kl" else 1.0) * value
         return total
-
-    def forward(self, made: Any, epoch: int | None = None) -> Tensor:
-        """The loss of a reconstruction."""
-        return self.total(self.terms(made), epoch)
 
     def __repr__(self) -> str:
         parts = {k: v for k, v in (self.coefficients | self.of_network).items() if v}

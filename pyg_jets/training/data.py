@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import lightning
 import torch
-from torch_geometric.data import InMemoryDataset
+from torch import Tensor
+from torch_geometric.data import Batch, Data, InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
-from pyg_jets.columns import CANONICAL, check_names
+from pyg_jets.columns import check_names
 from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError
 from pyg_jets.loader import JetLoader, Share
-from pyg_jets.training.remember import Remember
+from pyg_jets.ops import gather
 from pyg_jets.training.sample import TrainingSample
 from pyg_jets.transforms import (
     TAGGER_FEATURES,
+    BatchTransform,
     Compose,
-    Detect,
     Features,
     FlatWeights,
-    Resimulate,
 )
+from pyg_jets.transforms.base import as_batch_transform, make_batch
 from pyg_jets.transforms.derive import derivable
 
 __all__ = ["JetDataModule"]
 
-#: Bytes of variants that are made once, at most.
-_REMEMBERED = 1 << 30
+#: Size of the largest variant cache, in bytes.
+_CACHE_BYTES = 1 << 30
+_PER_PARTICLE = ("x", "pos", "batch", "ptr")
 
 
 class JetDataModule(lightning.LightningDataModule):
@@ -43,19 +48,18 @@ class JetDataModule(lightning.LightningDataModule):
         features: What the network reads, or names of it, made of the columns of the data set on its
             axis. Default: the tagger features, or the columns themselves where these do not follow.
         train_transform: A batch transform of the training jets, such as ``Resimulate``.
-        eval_transform: The same for all others. Default: the un-rotated variant of
-            ``train_transform`` if that is a ``Resimulate``, itself if it is a ``Detect``, which
-            makes the features too.
-        batch_size: Jets a batch, counted before their variants are made.
-        eval_batch_size: Jets a batch where nothing is trained.
+        eval_transform: The same for all other jets. Default: ``for_evaluation()`` of
+            ``train_transform``, which is the un-rotated jet of a ``Resimulate``.
+        batch_size: Jets in a training batch, counted before their variants are made.
+        eval_batch_size: Jets in a batch of a validation, a test or a prediction.
         num_workers: Processes of each loader.
         spread_angles: Rotated variants of each test jet for ``test/spread``; 0 for none.
         spread_jets: Number of test jets for ``test/spread``, at most.
-        sample: Which of the training jets to learn from. Default: all.
-        weights: Weights of the jets, learned from the training jets; they count in the losses and
+        sample: Which of the training jets to train on. Default: all.
+        cache_variants: Whether to make variants that are the same in every epoch only once.
+            Default: if they take less than a gigabyte.
+        weights: Weights of the jets, which are set from the training jets and enter the losses and
             the metrics.
-        remember: Whether to make variants that are the same in every epoch only once. Default: if
-            they take less than a gigabyte.
 
     Examples:
         >>> import tempfile
@@ -78,7 +82,7 @@ class JetDataModule(lightning.LightningDataModule):
         spread_angles: int = 8,
         spread_jets: int = 2000,
         sample: TrainingSample | None = None,
-        remember: bool | None = None,
+        cache_variants: bool | None = None,
         weights: FlatWeights | None = None,
     ):
         super().__init__()
@@ -88,14 +92,15 @@ class JetDataModule(lightning.LightningDataModule):
         self.dataset, self.num_workers = dataset, num_workers
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.features = _features(features, dataset)
-        _check_columns(dataset, train_transform, eval_transform)
-        self.train_transform = train_transform
-        self.eval_transform = eval_transform or _at(train_transform, 1)
-        if isinstance(train_transform, Detect) and eval_transform is None:
-            self.eval_transform = train_transform
-        self.spread_transform = None
-        if spread_angles > 1:
-            self.spread_transform = _at(self.eval_transform, spread_angles, "before")
+        self.train_transform = self.eval_transform = self.spread_transform = None
+        if train_transform is not None:
+            self.train_transform = as_batch_transform(train_transform)
+            self.eval_transform = self.train_transform.for_evaluation()
+        if eval_transform is not None:
+            self.eval_transform = as_batch_transform(eval_transform)
+        if self.eval_transform is not None and spread_angles > 1:
+            self.spread_transform = self.eval_transform.with_angles(spread_angles, "before")
+        _check_columns(dataset, self.train_transform, self.eval_transform)
         self.splits = {split: dataset.get_split(split) for split in SPLITS}
         for split, jets in self.splits.items():
             if len(jets) == 0:
@@ -103,7 +108,7 @@ class JetDataModule(lightning.LightningDataModule):
                     f"The {split} split of {dataset} is empty: use more jets, other fractions, or "
                     "splits='hash'."
                 )
-        self.sample, self.remember = sample or TrainingSample(), remember
+        self.sample, self.cache_variants = sample or TrainingSample(), cache_variants
         chosen, val = self.sample.choose(len(self.splits["train"]))
         if val is not None:
             self.splits["val"] = self.splits["train"].index_select(val)
@@ -113,8 +118,9 @@ class JetDataModule(lightning.LightningDataModule):
         self.weights = weights
         if weights is not None:
             check_names(weights.columns, dataset.jet_columns, f"jet column of {dataset}")
-            weights.learn(self.splits["train"].jet, self.splits["train"].y, dataset.jet_columns)
-        self._remembered: dict[str, Remember] = {}
+            jets = Data(jet=self.splits["train"].jet, y=self.splits["train"].y)
+            weights.fit_statistics([jets], dataset.jet_columns)
+        self._caches: dict[str, VariantCache] = {}
 
     @property
     def n_features(self) -> int:
@@ -123,30 +129,37 @@ class JetDataModule(lightning.LightningDataModule):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the network reads of a particle."""
-        if isinstance(self.train_transform, Detect):
-            return tuple(self.train_transform.names)
-        return tuple(self.features.names)
+        """Names of the features of a particle."""
+        maker: Any = self.train_transform
+        if maker is None or not maker.makes_features:
+            maker = self.features
+        return tuple(maker.names)
 
     def loader(
         self,
         jets: InMemoryDataset,
-        transform: BaseTransform | None,
+        transform: BatchTransform | None,
         shuffle: bool = False,
-        remember: str | None = None,
+        cache: str | None = None,
         share: bool = False,
     ) -> JetLoader:
-        """A loader over ``jets`` that ends in the features; training shuffles.
+        """A loader over jets whose last transform makes the features.
 
-        With ``share`` each of several processes sees its own jets, none of them twice.
+        Args:
+            jets: The jets.
+            transform: The transform before weights and features, or none.
+            shuffle: Whether to draw a new order in each epoch.
+            cache: Name of the variant cache to use, if variants of these jets can be cached.
+            share: Whether each of several processes has its own jets, none of them twice.
         """
-        features = None if isinstance(transform, Detect) else self.features
-        whole = Compose([s for s in (transform, self.weights, features) if s is not None])
-        if remember is not None and self._worth_remembering(jets, transform):
-            if remember not in self._remembered:
+        makes_features = transform is not None and transform.makes_features
+        steps = (transform, self.weights, None if makes_features else self.features)
+        whole: BaseTransform = Compose([step for step in steps if step is not None])
+        if cache is not None and self._is_cached(jets, transform):
+            if cache not in self._caches:
                 made = JetLoader(jets, self.eval_batch_size, batch_transform=whole)
-                self._remembered[remember] = Remember(made)
-            whole = self._remembered[remember]
+                self._caches[cache] = VariantCache(made)
+            whole = self._caches[cache]
         return JetLoader(
             jets,
             batch_size=self.batch_size if shuffle else self.eval_batch_size,
@@ -157,27 +170,30 @@ class JetDataModule(lightning.LightningDataModule):
             persistent_workers=self.num_workers > 0,
         )
 
-    def _worth_remembering(self, jets: InMemoryDataset, transform: BaseTransform | None) -> bool:
-        if not isinstance(transform, Resimulate) or transform.needs_epoch:
+    def _is_cached(self, jets: InMemoryDataset, transform: BatchTransform | None) -> bool:
+        """Whether variants are the same in every epoch, and those of all jets fit the cache."""
+        if transform is None or transform.detector is None:
             return False
-        if self.remember is not None:
-            return self.remember
-        with torch.random.fork_rng(devices=[]):  # a loader draws a number, which is not to count
+        if transform.needs_epoch or transform.pairs:
+            return False
+        if self.cache_variants is not None:
+            return self.cache_variants
+        with torch.random.fork_rng(devices=[]):  # a loader draws a number: keep the state as it is
             few = next(iter(JetLoader(jets, min(len(jets), 64), batch_transform=transform)))
         particles = len(few.x) * transform.variants / (len(few.ptr) - 1)  # a jet, all variants
-        return 4 * (self.n_features + 2) * particles * len(jets) < _REMEMBERED
+        return 4 * (self.n_features + 2) * particles * len(jets) < _CACHE_BYTES
 
     def train_dataloader(self) -> JetLoader:
         """Shuffled training jets, with their variants."""
-        return self.loader(self.splits["train"], self.train_transform, True, "train")
+        return self.loader(self.splits["train"], self.train_transform, shuffle=True, cache="train")
 
     def statistics_dataloader(self) -> JetLoader:
-        """The un-rotated training jets, from which statistics are learned."""
-        return self.loader(self.splits["train"], self.eval_transform, remember="statistics")
+        """The un-rotated training jets, for the statistics that a task needs."""
+        return self.loader(self.splits["train"], self.eval_transform, cache="statistics")
 
     def val_dataloader(self) -> JetLoader:
         """Un-rotated validation jets."""
-        return self.loader(self.splits["val"], self.eval_transform, remember="val", share=True)
+        return self.loader(self.splits["val"], self.eval_transform, cache="val", share=True)
 
     def test_dataloader(self) -> list[JetLoader]:
         """Un-rotated test jets and, if there is a detector, rotated variants of some of them."""
@@ -208,17 +224,51 @@ def _features(asked: Features | list[str] | None, dataset: JetDataset) -> Featur
     return Features(names, axis=dataset.axis, columns=dataset.columns)
 
 
-def _check_columns(dataset: JetDataset, *transforms: BaseTransform | None) -> None:
-    if dataset.columns != CANONICAL and any(isinstance(t, Resimulate | Detect) for t in transforms):
-        raise InputError(
-            f"The detector needs the columns {', '.join(CANONICAL)} of x, but {dataset} has "
-            f"{', '.join(dataset.columns)}: make it with features={list(CANONICAL)} if it can "
-            "give them, or leave the detector out."
-        )
+def _check_columns(dataset: JetDataset, *transforms: BatchTransform | None) -> None:
+    for transform in transforms:
+        if transform is None:
+            continue
+        columns = transform.input_columns
+        if columns is not None and columns != dataset.columns:
+            what = "transform" if transform.detector is None else "detector"
+            raise InputError(
+                f"The {what} needs the columns {', '.join(columns)} of x, but {dataset} has "
+                f"{', '.join(dataset.columns)}: make it with features={list(columns)} if it can "
+                f"give them, or leave the {what} out."
+            )
 
 
-def _at(
-    transform: BaseTransform | None, angles: int, rotate: str | None = None
-) -> Resimulate | None:
-    """The transform at equal steps of a turn, if it is one of a detector."""
-    return transform.with_angles(angles, rotate) if isinstance(transform, Resimulate) else None
+class VariantCache(BaseTransform):
+    """Replace a batch of jets by their variants, made beforehand and found by ``jet_id``.
+
+    Args:
+        batches: The variants of all jets, batch by batch. The variants of a jet stand together,
+            and all jets have equally many.
+    """
+
+    def __init__(self, batches: Iterable[Batch]):
+        made = list(batches)
+        names = [n for n in made[0].to_dict() if n not in _PER_PARTICLE and n != "variant_of"]
+        self.x = torch.cat([batch.x for batch in made])
+        self.pos = torch.cat([batch.pos for batch in made])
+        counts = torch.cat([batch.ptr.diff() for batch in made])
+        self.ptr = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
+        self.columns = {name: torch.cat([batch[name] for batch in made]) for name in names}
+        ids = self.columns["jet_id"].flatten()
+        self.variants = int((made[0].variant_of == 0).sum())
+        self.ids, order = torch.unique(ids, return_inverse=True)
+        self.first = torch.empty_like(self.ids)
+        starts = torch.arange(0, len(ids), self.variants)
+        self.first[order[:: self.variants]] = starts
+
+    def __call__(self, batch: Batch) -> Batch:
+        ids = batch.jet_id.flatten()
+        first = self.first[torch.searchsorted(self.ids, ids)]
+        rows = (first[:, None] + torch.arange(self.variants)).flatten()
+        x, ptr = gather(self.x, self.ptr, rows)
+        pos, _ = gather(self.pos, self.ptr, rows)
+        per_jet: dict[str, Tensor] = {name: value[rows] for name, value in self.columns.items()}
+        per_jet["variant_of"] = torch.arange(len(ids)).repeat_interleave(self.variants)
+        return make_batch({"x": x, "pos": pos}, per_jet, ptr)
+
+    forward = __call__

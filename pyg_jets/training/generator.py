@@ -5,41 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pyg_jets.columns import check_names
-from pyg_jets.errors import InputError
+from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.files import write_aside
 from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances
-from pyg_jets.nn import VariationalAutoencoder
+from pyg_jets.nn.protocol import GeneratorModel
 from pyg_jets.ops import counts_to_ptr
-from pyg_jets.training.checkpoints import check_fit
-from pyg_jets.training.means import EpochMeans
-from pyg_jets.training.optimizers import configured
+from pyg_jets.training.task import JetTask, check_state
 
 __all__ = ["Generator"]
 
 
-class Generator(lightning.LightningModule):
-    """Train an autoencoder to make jets: again, out of noise, or GEN → RECO.
+class Generator(JetTask):
+    """Train an autoencoder to reconstruct jets, to make new ones, or to make RECO out of GEN.
 
-    Batches with a second set ``x_target`` (see :class:`~pyg_jets.transforms.Detect`) are pairs; in
-    all others each jet is its own target. Before the first step the network learns its scales from
-    the training jets. In validation and test the jets that it makes are kept, and compared with the
-    targets: ``val/emd_…`` of each feature (see :class:`~pyg_jets.training.SelectByEMD`).
+    Batches with a second particle set ``x_target``, such as those of
+    :class:`~pyg_jets.transforms.Detect`, are pairs of input and target; in all others each jet is
+    its own target. Before the first step the scales of the network are set from the training jets.
+    The jets made in validation and test are kept and compared with the targets, feature by feature:
+    :class:`~pyg_jets.training.SelectByEMD` logs ``val/emd_…``, the test ``test/emd_…``.
 
     Args:
-        network: A :class:`~pyg_jets.nn.VariationalAutoencoder`.
-        loss: Called as ``loss.terms(reconstruction)`` and ``loss.total(terms, epoch)``.
+        network: A :class:`~pyg_jets.nn.protocol.GeneratorModel`.
+        loss: A :class:`~pyg_jets.losses.Loss` of its reconstructions. Default:
+            :class:`~pyg_jets.losses.VAELoss`.
         optimizer: Makes the optimiser of the parameters.
         scheduler: Makes a learning-rate scheduler of the optimiser.
         scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
-        clip: Largest norm of the gradient; 0 for any.
+        clip: Largest norm of the gradient; 0 for no limit.
 
     Examples:
         >>> from pyg_jets.nn import GraphVAE
@@ -47,37 +45,39 @@ class Generator(lightning.LightningModule):
         4
     """
 
+    network: Any  # a GeneratorModel, which is no subclass of Module for a type checker
+
     def __init__(
         self,
-        network: VariationalAutoencoder,
-        loss: VAELoss | None = None,
+        network: nn.Module,
+        loss: nn.Module | None = None,
         optimizer: OptimizerCallable = torch.optim.Adam,
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         clip: float = 1.0,
     ):
-        super().__init__()
+        if not isinstance(network, GeneratorModel):
+            raise InputTypeError(
+                f"{type(network).__name__} cannot make jets: expected a network with the methods "
+                "of pyg_jets.nn.protocol.GeneratorModel, such as pyg_jets.nn.GraphVAE."
+            )
+        loss = VAELoss() if loss is None else loss
+        super().__init__(network, loss, optimizer, scheduler, scheduler_interval)
         self.save_hyperparameters(ignore=["network", "loss", "optimizer", "scheduler"])
-        check_names((scheduler_interval,), ("epoch", "step"), "scheduler_interval")
-        self.network, self.loss = network, VAELoss() if loss is None else loss
-        self.optimizer, self.scheduler = optimizer, scheduler
-        self.scheduler_interval, self.clip = scheduler_interval, clip
-        self.means = EpochMeans(self)
+        self.clip = clip
         self.kept: list[dict[str, Any]] = []
-        self.physical, self.columns = True, ("pt", "etarel", "phirel")
+        self.columns: tuple[str, ...] = ("pt", "etarel", "phirel")
 
     def forward(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-        """Jets made out of these."""
+        """Jets ``(x, ptr)`` that are made out of jets."""
         return self.network.sample(len(ptr) - 1, (x, ptr))
 
     def setup(self, stage: str) -> None:
-        """Learn scales and multiplicities for a fit."""
+        """Before a fit, set the scales and multiplicities of the network."""
         data: Any = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
         self.columns = tuple(data.names)
-        scale: Any = getattr(self.network, "scale", None)
-        self.physical = scale is None or scale.coordinates != "plain"
         if stage == "fit":
             loader = data.statistics_dataloader()
             first = next(iter(loader))
@@ -86,15 +86,15 @@ class Generator(lightning.LightningModule):
                     f"{type(self.network).__name__} makes RECO out of GEN, but batches have no "
                     "x_target: give pyg_jets.transforms.Detect as train_transform."
                 )
-            self.network.learn(loader)
+            self.network.fit_statistics(loader)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch."""
-        terms = self.loss.terms(self._reconstruct(batch))
+        terms = self.loss.terms(self._reconstruct(batch), batch, self.current_epoch)
         loss = self.loss.total(terms, self.current_epoch)
         if not bool(loss.isfinite()):
             self._stop(batch, terms)
-        self.means.add({"loss": loss, **terms}, batch.num_graphs)
+        self.log_running_means({"loss": loss, **terms}, batch.num_graphs)
         return loss
 
     def _reconstruct(self, batch: Batch) -> Any:
@@ -131,27 +131,27 @@ class Generator(lightning.LightningModule):
         )
 
     def make(self, batch: Batch) -> dict[str, Any]:
-        """The jets of a batch: what was read, what was wanted, what is made.
+        """Jets made out of a batch, with their input and target.
 
         Returns:
             ``{stage: (x, ptr)}`` of :data:`~pyg_jets.columns.STAGES`, and ``y``, ``jet_id`` and the
             latent's mean.
         """
         n_jets, y = batch.num_graphs, batch.get("y")
-        given = batch.x, batch.ptr
+        jets = batch.x, batch.ptr
         pairs = "x_target" in batch
-        target = (batch.x_target, batch.x_target_ptr) if pairs else given
+        target = (batch.x_target, batch.x_target_ptr) if pairs else jets
         by_gen = pairs or self.network.from_gen
-        made = self._possible(*self.network.sample(n_jets, given if by_gen else y))
-        mean, _ = self.network.encode(*given, y)
-        found: dict[str, Any] = {"input": given, "target": target, "made": made}
+        made = self._clip_pt(*self.network.sample(n_jets, jets if by_gen else y))
+        mean, _ = self.network.encode(*jets, y)
+        stages: dict[str, Any] = {"input": jets, "target": target, "made": made}
         if not pairs:
-            again = self.network(*given, *target, y)
-            found["reconstructed"] = self._possible(again.x, again.ptr)
-        return {**found, "y": y, "jet_id": batch.jet_id.flatten(), "latent": mean}
+            again = self.network(*jets, *target, y)
+            stages["reconstructed"] = self._clip_pt(again.x, again.ptr)
+        return {**stages, "y": y, "jet_id": batch.jet_id.flatten(), "latent": mean}
 
-    def _possible(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-        """Without a pT, or an intensity, below zero, which plain coordinates allow."""
+    def _clip_pt(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+        """Set a pT, or an intensity, below zero to zero: plain coordinates allow it."""
         if "pt" in self.columns:
             x = x.clone()
             x[:, self.columns.index("pt")].clamp_(min=0)
@@ -165,7 +165,7 @@ class Generator(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the jets made of a batch, and log its terms."""
-        terms = self.loss.terms(self._reconstruct(batch))
+        terms = self.loss.terms(self._reconstruct(batch), batch)
         options: Any = {"batch_size": batch.num_graphs, "sync_dist": True}
         self.log("val/loss", self.loss.total(terms), prog_bar=True, **options)
         self.log_dict({f"val/{name}": value for name, value in terms.items()}, **options)
@@ -181,12 +181,12 @@ class Generator(lightning.LightningModule):
         return self.kept[-1]
 
     def distances(self) -> dict[str, float]:
-        """Of each feature, how far the jets kept are from their targets."""
+        """Distance of the made jets from their targets in each feature."""
         sets = [self.joined(stage) for stage in ("made", "target")]
-        return feature_distances(sets[0], sets[1], self.physical)
+        return feature_distances(sets[0], sets[1], self.network.physical)
 
     def joined(self, stage: str) -> tuple[Tensor, Tensor]:
-        """The jets kept of a stage, ``(x, ptr)``."""
+        """All jets ``(x, ptr)`` of a stage that were kept."""
         parts = [made[stage] for made in self.kept]
         ptr = counts_to_ptr(torch.cat([ptr.diff() for _, ptr in parts]))
         return torch.cat([x for x, _ in parts]).detach().cpu(), ptr.cpu()
@@ -198,8 +198,4 @@ class Generator(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another network."""
-        check_fit(self, checkpoint["state_dict"])
-
-    def configure_optimizers(self) -> Any:
-        """The optimiser, and the scheduler if there is one."""
-        return configured(self, self.optimizer, self.scheduler, self.scheduler_interval)
+        check_state(self, checkpoint["state_dict"])

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-import lightning
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pyg_jets import metrics
-from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
-from pyg_jets.losses import ClassificationLoss
-from pyg_jets.training.means import EpochMeans
-from pyg_jets.training.optimizers import configured
-from pyg_jets.training.scoring import area, gathered, several_classes, two_classes
+from pyg_jets.losses import ClassificationLoss, classification_loss
+from pyg_jets.training.task import JetTask
 
 __all__ = ["Tagger"]
 
+#: Signal efficiencies at which the background rejection is logged.
+EFFICIENCIES = (0.3, 0.5)
 
-class Tagger(lightning.LightningModule):
-    """Train ``network(x, ptr)`` to tell classes of jets apart.
 
-    The inputs are standardised with the mean and deviation of the un-rotated training jets; both
-    live in the checkpoint. So are batch norms: before each validation their running statistics are
-    taken anew from these jets, since those of a training on variants are not those of the jets that
-    the network is for. Validation and test use the plain classification loss whatever the
-    training loss is, so that runs with different losses stop by the same measure.
+class Tagger(JetTask):
+    """Train a network to classify jets.
+
+    The inputs are standardised with the mean and standard deviation of the un-rotated training
+    jets, which are part of the checkpoint. Before each validation the running statistics of batch
+    norms are computed from the same jets: a training on rotated variants leaves those of the
+    variants, but the network is meant for un-rotated jets. Validation and test use the
+    cross-entropy whatever the training loss is, so that runs with different losses stop by the same
+    measure.
 
     Args:
-        network: Called as ``network(x, ptr)``; gives logits ``[J, 1]``, or ``[J, C]`` of C classes.
-        loss: Called as ``loss(logits, y, variant_of)``; where it has ``terms(…)``, these are
-            logged and ``total(terms)`` is the loss. Default: the classification loss.
+        network: A :class:`~pyg_jets.nn.protocol.TaggerModel`, called as ``network(x, ptr, pos)``,
+            which gives logits ``[J, 1]`` of two classes, or ``[J, C]`` of ``C``.
+        loss: A :class:`~pyg_jets.losses.Loss`. Default: the cross-entropy.
         optimizer: Makes the optimiser of the parameters.
         scheduler: Makes a learning-rate scheduler of the optimiser.
         scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
-        standardize: Whether to learn shift and scale of the inputs.
-        fresh_norms: Whether to take the statistics of batch norms anew before each validation,
-            which costs a pass over the training jets. Without variants those of the training do.
+        standardize: Whether to standardise the inputs.
+        fresh_norms: Whether to compute the statistics of batch norms before each validation, which
+            costs a pass over the training jets. Trainings without variants do not need it.
 
     Shapes:
-        - input: ``x [N, F]``, ``ptr [J + 1]``
+        - input: features ``x [N, F]``, pointer ``ptr [J + 1]``, positions ``pos [N, 2]`` or none
         - output: logits ``[J, C]``
 
     Examples:
@@ -66,29 +66,21 @@ class Tagger(lightning.LightningModule):
         standardize: bool = True,
         fresh_norms: bool = True,
     ):
-        super().__init__()
+        loss = ClassificationLoss() if loss is None else loss
+        super().__init__(network, loss, optimizer, scheduler, scheduler_interval)
         self.save_hyperparameters(ignore=["network", "loss", "optimizer", "scheduler"])
-        self.network = network
-        self.takes_pos = "pos" in inspect.signature(network.forward).parameters
-        self.loss = ClassificationLoss() if loss is None else loss
-        self.classification = ClassificationLoss()
-        self.optimizer, self.scheduler = optimizer, scheduler
         self.standardize, self.fresh_norms = standardize, fresh_norms
-        check_names((scheduler_interval,), ("epoch", "step"), "scheduler_interval")
-        self.scheduler_interval = scheduler_interval
         self.register_buffer("shift", torch.zeros(1))
         self.register_buffer("scale", torch.ones(1))
         self.collected: list[list[dict[str, Tensor]]] = []
-        self.means = EpochMeans(self)
         self.predictions: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
         """Logits of each jet."""
-        positions = (pos,) if self.takes_pos else ()
-        return self.network((x - self.shift) * self.scale, ptr, *positions)
+        return self.network((x - self.shift) * self.scale, ptr, pos)
 
     def setup(self, stage: str) -> None:
-        """Size the lazy layers and, for a fit, learn the statistics."""
+        """Give lazy layers their size and, before a fit, compute the statistics of the inputs."""
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
@@ -99,10 +91,10 @@ class Tagger(lightning.LightningModule):
             )
         self._resize(data.n_features)
         if stage == "fit" and self.standardize:
-            self.learn_statistics(data.statistics_dataloader())
+            self.fit_statistics(data.statistics_dataloader())
 
     def _resize(self, n_features: int) -> None:
-        if len(self.shift) != n_features:  # a test after a fit keeps what was learned
+        if len(self.shift) != n_features:  # a test after a fit keeps the statistics
             self.shift = self.shift.new_zeros(n_features)
             self.scale = self.scale.new_ones(n_features)
         was_training = self.network.training
@@ -112,14 +104,14 @@ class Tagger(lightning.LightningModule):
             self(x, torch.tensor([0, 1], device=self.device), x.new_zeros(1, 2))
         self.network.train(was_training)
 
-    def learn_statistics(self, loader: Any) -> None:
-        """Set shift and scale from the particles of all batches of ``loader``."""
+    def fit_statistics(self, batches: Iterable[Batch]) -> None:
+        """Set shift and scale of the inputs from the particles of all batches."""
         count, total, square = 0, 0.0, 0.0
-        for batch in loader:
+        for batch in batches:
             x = batch.x.double()
             count, total, square = count + len(x), total + x.sum(0), square + (x**2).sum(0)
         if not isinstance(total, Tensor) or count == 0:
-            raise InputError("The training jets have no particles: nothing to learn from.")
+            raise InputError("The training jets have no particles, which standardised inputs need.")
         mean = total / count
         std = (square / count - mean**2).clamp_min(0).sqrt()
         self.shift = mean.to(self.shift)
@@ -131,32 +123,27 @@ class Tagger(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, with every variant in it."""
-        logits, variant_of = self(batch.x, batch.ptr, batch.get("pos")), _variant_of(batch)
-        of_loss: Any = self.loss
-        weight = {"weight": batch.weight} if "weight" in batch else {}
-        if hasattr(of_loss, "terms"):
-            terms = of_loss.terms(logits, batch.y, variant_of, **weight)
-            loss = of_loss.total(terms)
-        else:
-            terms, loss = {}, of_loss(logits, batch.y, variant_of, **weight)
-        self.means.add({"loss": loss, **terms}, batch.num_graphs)
+        logits = self(batch.x, batch.ptr, batch.get("pos"))
+        terms = self.loss.terms(logits, batch, self.current_epoch)
+        loss = self.loss.total(terms, self.current_epoch)
+        self.log_running_means({"loss": loss, **terms}, batch.num_graphs)
         return loss
 
     def _collect(self, batch: Batch, loader: int = 0) -> None:
         while len(self.collected) <= loader:
             self.collected.append([])
         logits = self(batch.x, batch.ptr, batch.get("pos"))
-        one = {"jet_id": batch.jet_id, "label": batch.y, "logits": logits}
+        outputs = {"jet_id": batch.jet_id, "label": batch.y, "logits": logits}
         if "weight" in batch:
-            one["weight"] = batch.weight
-        self.collected[loader].append({k: v.detach().cpu() for k, v in one.items()})
+            outputs["weight"] = batch.weight
+        self.collected[loader].append({k: v.detach().cpu() for k, v in outputs.items()})
 
     def on_validation_epoch_start(self) -> None:
         """Start with nothing collected, and with batch norms of un-rotated jets."""
         self.collected = []
         data = getattr(self.trainer, "datamodule", None)
         if self.fresh_norms and self.trainer.state.fn == "fit" and data is not None:
-            self.learn_norms(data.statistics_dataloader())
+            self.fit_batch_norms(data.statistics_dataloader())
         self._agree_on_buffers()
 
     def _agree_on_buffers(self) -> None:
@@ -171,8 +158,8 @@ class Tagger(lightning.LightningModule):
         """Start with nothing collected."""
         self.collected = []
 
-    def learn_norms(self, loader: Any) -> None:
-        """Set the running statistics of batch norms to those of all batches of ``loader``."""
+    def fit_batch_norms(self, batches: Iterable[Batch]) -> None:
+        """Set the running statistics of batch norms to those of all batches together."""
         norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm1d)]
         if not norms:
             return
@@ -180,14 +167,14 @@ class Tagger(lightning.LightningModule):
         for norm in norms:
             norm.reset_running_stats()
             norm.train()
-        seen = 0
+        total = 0
         with torch.no_grad():
-            for batch in loader:
+            for batch in batches:
                 if (n_jets := len(batch.ptr) - 1) < 2:
                     continue  # one jet has no variance
-                seen += n_jets
+                total += n_jets
                 for norm in norms:
-                    norm.momentum = n_jets / seen  # a mean over jets
+                    norm.momentum = n_jets / total  # a mean over jets
                 batch = batch.to(self.device)
                 self(batch.x, batch.ptr, batch.get("pos"))
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -206,25 +193,26 @@ class Tagger(lightning.LightningModule):
         """Log ``val/loss`` and ``val/auc`` over all jets of all ranks."""
         if self.trainer.sanity_checking:
             return
-        outputs = gathered(self.collected)
+        outputs = _gather_outputs(self.collected)
         self._refuse_nan(outputs["logits"])
         self.log("val/loss", self._loss(outputs), prog_bar=True)
         if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
-            self.log("val/auc", area(outputs), prog_bar=True)
+            self.log("val/auc", _auc(outputs), prog_bar=True)
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/…`` and keep the outputs for the run folder."""
-        outputs = self.predictions = gathered(self.collected)
-        found: dict[str, Any] = {"test/loss": self._loss(outputs)}
+        outputs = self.predictions = _gather_outputs(self.collected)
+        values: dict[str, Any] = {"test/loss": self._loss(outputs)}
         if outputs["logits"].size(-1) == 1:
-            found |= two_classes(outputs)
+            values |= _binary_metrics(outputs)
         else:
-            found |= several_classes(outputs, self._classes())
-        if _loaders(self.trainer) > 1 and outputs["logits"].size(-1) == 1:
-            variants = gathered(self.collected, 1, unique=False)
+            values |= _multiclass_metrics(outputs, self._classes())
+        loaders = self.trainer.test_dataloaders
+        if isinstance(loaders, list) and len(loaders) > 1 and outputs["logits"].size(-1) == 1:
+            variants = _gather_outputs(self.collected, 1, unique=False)
             probability = variants["logits"].flatten().sigmoid()
-            found["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
-        for name, value in found.items():
+            values["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
+        for name, value in values.items():
             self.log(name, torch.as_tensor(float(value), dtype=torch.float64))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -233,10 +221,6 @@ class Tagger(lightning.LightningModule):
         single = logits.size(-1) == 1
         probability = logits.sigmoid() if single else logits.softmax(-1)
         return {"jet_id": batch.jet_id, "score": logits, "probability": probability}
-
-    def configure_optimizers(self) -> Any:
-        """The optimiser, and the scheduler if there is one."""
-        return configured(self, self.optimizer, self.scheduler, self.scheduler_interval)
 
     def _refuse_nan(self, logits: Tensor) -> None:
         if wrong := int((~logits.isfinite()).any(-1).sum()):
@@ -247,21 +231,74 @@ class Tagger(lightning.LightningModule):
             )
 
     def _loss(self, outputs: dict[str, Tensor]) -> Tensor:
-        return self.classification(
-            outputs["logits"], outputs["label"], weight=outputs.get("weight")
-        )
+        return classification_loss(outputs["logits"], outputs["label"], outputs.get("weight"))
 
     def _classes(self) -> tuple[str, ...]:
         data = getattr(self.trainer, "datamodule", None)
         return () if data is None else tuple(data.dataset.classes)
 
 
-def _variant_of(batch: Batch) -> Tensor:
-    if "variant_of" in batch:
-        return batch.variant_of
-    return torch.arange(batch.num_graphs, device=batch.x.device)
+def _auc(outputs: dict[str, Tensor]) -> float:
+    """AUC of a tagger of two classes.
+
+    Args:
+        outputs: ``logits [J, 1]``, ``label [J]`` and, if jets are weighted, ``weight [J]``.
+    """
+    scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
+    return metrics.auc(scores, labels, outputs.get("weight"))
 
 
-def _loaders(trainer: Any) -> int:
-    loaders = trainer.test_dataloaders
-    return len(loaders) if isinstance(loaders, list) else 1
+def _binary_metrics(outputs: dict[str, Tensor]) -> dict[str, float]:
+    """AUC, accuracy, rejections and signal efficiency."""
+    scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
+    weight = outputs.get("weight")
+    values = {"test/auc": _auc(outputs)}
+    values["test/accuracy"] = metrics.accuracy(scores, labels, weights=weight)
+    for efficiency in EFFICIENCIES:
+        rejection = metrics.background_rejection(scores, labels, efficiency, weight)
+        values[f"test/rejection_{efficiency}"] = rejection
+    values["test/signal_efficiency_0.5"] = metrics.signal_efficiency(scores, labels, 0.5, weight)
+    return values
+
+
+def _multiclass_metrics(outputs: dict[str, Tensor], classes: Sequence[str]) -> dict[str, float]:
+    """Accuracy, and the AUC of each class against the rest that has jets, as ``test/auc_CLASS``.
+
+    Args:
+        outputs: ``logits [J, C]``, ``label [J]`` and, if jets are weighted, ``weight [J]``.
+        classes: Names of the classes.
+    """
+    logits, labels = outputs["logits"], outputs["label"].flatten()
+    weight = outputs.get("weight")
+    weights = labels.new_ones(labels.shape).double() if weight is None else weight.double()
+    right = (logits.argmax(-1) == labels).double()
+    values = {"test/accuracy": float((right * weights).sum() / weights.sum())}
+    for signal in range(logits.size(-1)):
+        name = classes[signal] if signal < len(classes) else str(signal)
+        if 0 < int((labels == signal).sum()) < len(labels):
+            chosen = metrics.one_against_rest(logits, labels, signal)
+            values[f"test/auc_{name}"] = metrics.auc(*chosen, weight)
+    return values
+
+
+def _gather_outputs(
+    collected: list[list[dict[str, Tensor]]], loader: int = 0, unique: bool = True
+) -> dict[str, Tensor]:
+    """Outputs of all batches and ranks in the order of jets, each jet once if ``unique``.
+
+    Distributed samplers repeat a few jets, so that all ranks have equally many.
+    """
+    parts = collected[loader] if len(collected) > loader else []  # a rank may have no jets
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        every: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(every, parts)
+        parts = [part for rank in every for part in rank]
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = joined["jet_id"].flatten().sort(stable=True).indices
+    joined = {name: value[order] for name, value in joined.items()}
+    if unique:
+        ids = joined["jet_id"].flatten()
+        first = torch.ones(len(ids), dtype=torch.bool)
+        first[1:] = ids[1:] != ids[:-1]
+        joined = {name: value[first] for name, value in joined.items()}
+    return joined

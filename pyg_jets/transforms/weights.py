@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -44,8 +44,9 @@ class FlatWeights(BatchTransform):
 
     Examples:
         >>> pt, y = torch.tensor([[1.0], [1.0], [1.0], [3.0], [1.0], [3.0]]), [0, 0, 0, 0, 1, 1]
-        >>> weights = FlatWeights(["gen_pt"], bins=[2]).learn(pt, torch.tensor(y), ["gen_pt"])
-        >>> weights(Data(jet=pt, y=torch.tensor(y))).weight
+        >>> jets = Data(jet=pt, y=torch.tensor(y))
+        >>> weights = FlatWeights(["gen_pt"], bins=[2]).fit_statistics([jets], ["gen_pt"])
+        >>> weights(jets).weight
         tensor([0.6667, 0.6667, 0.6667, 2.0000, 1.0000, 1.0000])
     """
 
@@ -64,20 +65,21 @@ class FlatWeights(BatchTransform):
         self.low = self.width = torch.empty(0)
         self.table = torch.empty(0)
 
-    def learn(self, jet: Tensor, y: Tensor, jet_columns: Sequence[str]) -> FlatWeights:
-        """Take the weights from training jets.
+    def fit_statistics(self, batches: Iterable[Data], jet_columns: Sequence[str]) -> FlatWeights:
+        """Set the weight of each class and bin from training jets, and return these weights.
 
         Args:
-            jet: Jet columns, ``[J, K]``.
-            y: Labels, ``[J]``.
+            batches: Graphs or batches with ``jet [J, K]`` and ``y [J]``.
             jet_columns: Names of the K columns.
         """
         check_names(self.columns, jet_columns, "jet column")
         self.places = [list(jet_columns).index(name) for name in self.columns]
+        parts = [(batch.jet, batch.y.flatten()) for batch in batches]
+        jet, y = (torch.cat(values) for values in zip(*parts, strict=True))
         values = self._values(jet)
         self.low = values.amin(0)
         self.width = (values.amax(0) - self.low).clamp_min(1e-12) / torch.tensor(self.bins)
-        label, cell = y.flatten().long().numpy(), self._cell(values).numpy()
+        label, cell = y.long().numpy(), self._cell(values).numpy()
         n_classes, n_cells = int(label.max()) + 1, int(np.prod(self.bins))
         counts = np.bincount(label * n_cells + cell, minlength=n_classes * n_cells)
         counts = counts.reshape(n_classes, n_cells)
@@ -102,7 +104,7 @@ class FlatWeights(BatchTransform):
     def of(self, jet: Tensor, y: Tensor) -> Tensor:
         """Weights ``[J]`` of jets with columns ``[J, K]`` and labels ``[J]``."""
         if not self.places:
-            raise InputError("These weights were not learned from training jets: call learn first.")
+            raise InputError("These weights have no training jets yet: call fit_statistics first.")
         return self.table.to(jet.device)[y.flatten().long(), self._cell(self._values(jet))]
 
     def _values(self, jet: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def network(*names: str) -> VariationalAutoencoder:
     """The network of a configuration with learned scales and random weights."""
     torch.manual_seed(0)
     model = made(section(*names)["network"])
-    model.learn([pairs(1000)])
+    model.fit_statistics([pairs(1000)])
     return model
 
 

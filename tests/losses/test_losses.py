@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss
+from torch_geometric.data import Data
 
 from pyg_jets.losses import (
     ClassificationLoss,
@@ -27,6 +28,10 @@ def variants(seed=0):
     return tuple(torch.tensor(v) for v in (rng.normal(size=10).astype("f4"), y, jet))
 
 
+def batch(y, jet=None, weight=None):
+    return Data(y=y, variant_of=jet, weight=weight)
+
+
 def expected(logits, y, jet, a, b):
     p = 1 / (1 + np.exp(-logits.double().numpy()))
     spread = [
@@ -41,13 +46,13 @@ def test_against_numpy(a, b):
     logits, y, jet = variants()
     want = expected(logits, y, jet, a, b)
     for got in (
-        InvarianceLoss(a, b)(logits, y, jet),
-        InvarianceLoss(a, b)(logits.unsqueeze(1), y.unsqueeze(1).float(), jet.int()),
+        InvarianceLoss(a, b)(logits, batch(y, jet)),
+        InvarianceLoss(a, b)(logits.unsqueeze(1), batch(y.unsqueeze(1).float(), jet.int())),
         invariance_loss(logits, y, jet, a, b),
     ):
         assert got.dim() == 0
         assert float(got) == pytest.approx(want, rel=1e-5)
-    terms = InvarianceLoss(a, b).terms(logits, y, jet)
+    terms = InvarianceLoss(a, b).terms(logits, batch(y, jet))
     assert float(a * terms["bce"] + b * terms["invariance"]) == pytest.approx(want, rel=1e-5)
     assert float(InvarianceLoss(a, b).total(terms)) == pytest.approx(want, rel=1e-5)
 
@@ -56,8 +61,8 @@ def test_order_does_not_matter():
     logits, y, jet = variants()
     mixed = torch.randperm(len(y))
     torch.testing.assert_close(
-        InvarianceLoss()(logits, y, jet),
-        InvarianceLoss()(logits[mixed], y[mixed], jet[mixed]),
+        InvarianceLoss()(logits, batch(y, jet)),
+        InvarianceLoss()(logits[mixed], batch(y[mixed], jet[mixed])),
         **TOLERANCE,
     )
 
@@ -66,7 +71,7 @@ def test_one_variant_counts_zero():
     logits, y, _ = variants()
     each = torch.arange(len(y))
     plain = classification_loss(logits, y)
-    torch.testing.assert_close(InvarianceLoss()(logits, y, each), plain)
+    torch.testing.assert_close(InvarianceLoss()(logits, batch(y, each)), plain)
     values, jet = torch.tensor([1.0, 3.0, 9.0]), torch.tensor([0, 0, 1])
     assert variant_variance(values, jet).tolist() == [2.0, 0.0]
     assert variant_variance(values, jet).mean() == 1.0  # the single one counts in the mean
@@ -76,10 +81,10 @@ def test_gradients_are_finite_at_zero_spread():
     for value in (0.0, 3.0, 200.0, -200.0):
         logits = torch.full((6,), value, requires_grad=True)
         y, jet = torch.tensor([1, 1, 1, 0, 0, 0]), torch.tensor([0, 0, 0, 1, 1, 2])
-        (grad,) = torch.autograd.grad(InvarianceLoss()(logits, y, jet), logits)
+        (grad,) = torch.autograd.grad(InvarianceLoss()(logits, batch(y, jet)), logits)
         assert grad.isfinite().all()
     logits = variants()[0].double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: InvarianceLoss()(z, *variants()[1:]), logits)
+    assert torch.autograd.gradcheck(lambda z: InvarianceLoss()(z, batch(*variants()[1:])), logits)
 
 
 def test_several_classes():
@@ -87,18 +92,18 @@ def test_several_classes():
     logits, y, jet = torch.randn(6, 3), torch.tensor([0, 0, 2, 2, 1, 1]), torch.arange(6) // 2
     p = logits.softmax(-1).view(3, 2, 3)
     want = torch.nn.functional.cross_entropy(logits, y) + 5 * p.var(1).mean()
-    torch.testing.assert_close(InvarianceLoss(1, 5)(logits, y, jet), want)
+    torch.testing.assert_close(InvarianceLoss(1, 5)(logits, batch(y, jet)), want)
     want = torch.nn.functional.cross_entropy(logits, y)
-    torch.testing.assert_close(ClassificationLoss()(logits, y, jet), want)
+    torch.testing.assert_close(ClassificationLoss()(logits, batch(y, jet)), want)
 
 
 def test_classification():
     logits, y, jet = variants()
     want = log_loss(y.numpy(), torch.sigmoid(logits.double()).numpy())
     for got in (
-        ClassificationLoss()(logits, y),
-        ClassificationLoss()(logits.unsqueeze(1), y.float(), jet),
-        ClassificationLoss().terms(logits, y, jet)["bce"],
+        ClassificationLoss()(logits, batch(y)),
+        ClassificationLoss()(logits.unsqueeze(1), batch(y.float(), jet)),
+        ClassificationLoss().terms(logits, batch(y, jet))["bce"],
     ):
         assert float(got) == pytest.approx(want, rel=1e-5)
 
@@ -107,7 +112,7 @@ def test_classification():
 def test_pickled_and_compiled(loss):
     logits, y, jet = variants()
     for again in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss)):
-        assert again(logits, y, jet) == loss(logits, y, jet)
+        assert again(logits, batch(y, jet)) == loss(logits, batch(y, jet))
     assert not loss.state_dict()
 
 
@@ -122,15 +127,18 @@ def test_repr():
         (lambda z, y, j: InvarianceLoss(a=-1), "Expected a as a number of at least 0, but got -1"),
         (lambda z, y, j: InvarianceLoss(b=float("inf")), "Expected b"),
         (lambda z, y, j: InvarianceLoss(b=float("nan")), "Expected b"),
-        (lambda z, y, j: InvarianceLoss()(z, y[:3], j), "label for each of the 10 rows"),
-        (lambda z, y, j: InvarianceLoss()(z, y, j[:3]), "variant_of as 10 integers"),
-        (lambda z, y, j: InvarianceLoss()(z, y, j.float()), "variant_of as 10 integers"),
-        (lambda z, y, j: InvarianceLoss()(z.view(1, 1, 10), y, j), "Expected logits"),
-        (lambda z, y, j: ClassificationLoss()(z, y + 1), "labels from 0 to 1 for 2 classes"),
-        (lambda z, y, j: ClassificationLoss()(z, y - 1), "from -1 to 0"),
-        (lambda z, y, j: ClassificationLoss()(z.expand(3, 10).T, y + 2), "from 0 to 2 for 3"),
-        (lambda z, y, j: ClassificationLoss()(z.expand(3, 10).T, y + 0.5), "for 3 classes"),
-        (lambda z, y, j: ClassificationLoss()(z, y * float("nan")), "labels from 0 to 1"),
+        (lambda z, y, j: InvarianceLoss()(z, batch(y[:3], j)), "label for each of the 10 rows"),
+        (lambda z, y, j: InvarianceLoss()(z, batch(y, j[:3])), "variant_of as 10 integers"),
+        (lambda z, y, j: InvarianceLoss()(z, batch(y, j.float())), "variant_of as 10 integers"),
+        (lambda z, y, j: InvarianceLoss()(z.view(1, 1, 10), batch(y, j)), "Expected logits"),
+        (lambda z, y, j: ClassificationLoss()(z, batch(y + 1)), "labels from 0 to 1 for 2 classes"),
+        (lambda z, y, j: ClassificationLoss()(z, batch(y - 1)), "from -1 to 0"),
+        (
+            lambda z, y, j: ClassificationLoss()(z.expand(3, 10).T, batch(y + 2)),
+            "from 0 to 2 for 3",
+        ),
+        (lambda z, y, j: ClassificationLoss()(z.expand(3, 10).T, batch(y + 0.5)), "for 3 classes"),
+        (lambda z, y, j: ClassificationLoss()(z, batch(y * float("nan"))), "labels from 0 to 1"),
     ],
 )
 def test_bad_input(build, message):
@@ -145,9 +153,11 @@ def test_weights_are_those_of_a_weighted_mean(n_classes):
     y, weight = torch.arange(50) % max(n_classes, 2), torch.tensor(rng.exponential(size=50))
     p = logits.double().sigmoid() if n_classes == 1 else logits.double().softmax(1)
     want = log_loss(y.numpy(), p.squeeze(1).numpy(), sample_weight=weight.numpy())
-    assert float(ClassificationLoss()(logits, y, weight=weight)) == pytest.approx(want, rel=1e-5)
+    assert float(ClassificationLoss()(logits, batch(y, weight=weight))) == pytest.approx(
+        want, rel=1e-5
+    )
     variant_of = torch.arange(50)
-    found = InvarianceLoss(a=2.0)(logits, y, variant_of, weight)
+    found = InvarianceLoss(a=2.0)(logits, batch(y, variant_of, weight))
     assert float(found) == pytest.approx(2 * want, rel=1e-5)
 
 

@@ -30,7 +30,7 @@ class Pairs(dict):
 def learned(kind, **options):
     x, ptr = jets()
     model = kind(**options)
-    model.learn([Pairs(x=x, ptr=ptr, x_target=x, x_target_ptr=ptr)])
+    model.fit_statistics([Pairs(x=x, ptr=ptr, x_target=x, x_target_ptr=ptr)])
     return model
 
 
@@ -101,7 +101,7 @@ def test_a_multiplicity_that_was_never_seen_is_refused():
 def test_scales_come_back(coordinates):
     x, _ = jets((50,))
     scale = ParticleScale(coordinates)
-    scale.learn([x])
+    scale.fit_statistics([x])
     u = scale(x)
     assert u.std(0, unbiased=False) == pytest.approx(torch.ones(3), rel=1e-4)
     torch.testing.assert_close(scale.particles(u), x, rtol=1e-4, atol=1e-4)
@@ -111,7 +111,7 @@ def test_a_column_without_spread_is_named():
     x, _ = jets((50,))
     x[:, 1] = 0.5
     with pytest.raises(ValueError, match="Column 1 of the particles as ptetaphi"):
-        ParticleScale("ptetaphi").learn([x])
+        ParticleScale("ptetaphi").fit_statistics([x])
 
 
 def test_the_multiplicity_distribution_is_that_of_scipy():

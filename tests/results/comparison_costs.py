@@ -53,7 +53,7 @@ def measure(folder: str) -> dict[str, float]:
         rows = torch.arange(number * size, (number + 1) * size) % len(jets.y)
         batch = jets.take(rows)
         optimizer.zero_grad()
-        loss_of(tagger(batch.x, batch.ptr, batch.pos), batch.y).backward()
+        loss_of(tagger(batch.x, batch.ptr, batch.pos), batch).backward()
         optimizer.step()
 
     def infer(n_jets: int = EVAL_BATCH) -> None:

@@ -78,7 +78,7 @@ def module(
     )
     seen, weights = Resimulate("cms-like", angles=1), FlatWeights()
     return JetDataModule(
-        dataset, features, seen, spread_angles=0, weights=weights, remember=False, **options
+        dataset, features, seen, spread_angles=0, weights=weights, cache_variants=False, **options
     )
 
 

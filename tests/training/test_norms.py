@@ -34,7 +34,7 @@ def test_running_statistics_are_those_of_unrotated_training_jets(tmp_path):
     network = PFN(3, phi=(8,), f=(8,), norm=True)
     tagger = Tagger(network)
     network.train()
-    tagger.learn_norms(data.statistics_dataloader())
+    tagger.fit_batch_norms(data.statistics_dataloader())
     assert network.norm.training
     assert network.norm.momentum == 0.1
     (batch,) = JetDataModule(toys, features, Resimulate("toy-rect", 1)).statistics_dataloader()
@@ -52,7 +52,7 @@ def test_running_statistics_are_a_mean_over_jets_not_over_batches(tmp_path, last
     loader = data.statistics_dataloader()
     assert [len(batch.ptr) - 1 for batch in loader] == [size, last]
     network = PFN(3, phi=(8,), f=(8,), norm=True)
-    Tagger(network).learn_norms(loader)
+    Tagger(network).fit_batch_norms(loader)
     summed = torch.cat([network.phi(batch.x, batch.ptr) for batch in loader if len(batch.ptr) > 2])
     mean = summed.detach().mean(0)
     torch.testing.assert_close(network.norm.running_mean, mean, rtol=1e-4, atol=1e-4)
@@ -60,7 +60,7 @@ def test_running_statistics_are_a_mean_over_jets_not_over_batches(tmp_path, last
 
 def test_a_network_without_norms_is_left_alone(tmp_path):
     tagger = Tagger(nn.Sequential())
-    tagger.learn_norms(iter(()))  # nothing is read
+    tagger.fit_batch_norms(iter(()))  # nothing is read
 
 
 def test_a_schedule_by_the_step(tmp_path):

@@ -74,9 +74,9 @@ def test_remembered_batches_are_those_made_anew(tmp_path, rotate):
     transform = Resimulate("toy-rect", angles=4, rotate=rotate)
     sample = TrainingSample(jets=40, resample=1)  # some jets come twice
     loaders = []
-    for remember in (True, False):
+    for cached in (True, False):
         torch.manual_seed(0)
-        data = module(tmp_path, transform=transform, remember=remember, sample=sample)
+        data = module(tmp_path, transform=transform, cache_variants=cached, sample=sample)
         loader = data.train_dataloader()
         torch.manual_seed(1)
         loaders.append([list(loader), list(loader)])
@@ -91,12 +91,12 @@ def test_remembered_batches_are_those_made_anew(tmp_path, rotate):
 def test_what_is_remembered_is_counted_as_the_detector_sees_it(tmp_path, monkeypatch):
     transform = Resimulate("toy-rect", angles=4, rotate="after")
     data = module(tmp_path, transform=transform)
-    every = module(tmp_path, transform=transform, remember=False).train_dataloader()
+    every = module(tmp_path, transform=transform, cache_variants=False).train_dataloader()
     n_bytes = 4 * (3 + 2) * sum(len(batch.x) for batch in every)
     for limit, worth in ((1.3 * n_bytes, True), (0.7 * n_bytes, False)):
-        monkeypatch.setattr("pyg_jets.training.data._REMEMBERED", limit)
+        monkeypatch.setattr("pyg_jets.training.data._CACHE_BYTES", limit)
         before = torch.get_rng_state()
-        assert data._worth_remembering(data.splits["train"], transform) is worth
+        assert data._is_cached(data.splits["train"], transform) is worth
         assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -186,7 +186,7 @@ def test_learns_what_can_be_learned(tmp_path):
     optimizer = torch.optim.Adam(tagger.parameters(), 1e-2)
     losses = []
     for _ in range(150):
-        loss = tagger.loss(tagger(batch.x, batch.ptr), batch.y, None)
+        loss = tagger.loss(tagger(batch.x, batch.ptr), batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -201,9 +201,7 @@ def test_an_empty_jet_goes_through(tmp_path):
     batch = next(iter(data.val_dataloader()))
     ptr = torch.cat([batch.ptr, batch.ptr[-1:]])
     assert torch.isfinite(tagger(batch.x, ptr)).all()
-    assert isinstance(
-        InvarianceLoss()(tagger(batch.x, batch.ptr), batch.y, batch.jet_id), torch.Tensor
-    )
+    assert isinstance(InvarianceLoss()(tagger(batch.x, batch.ptr), batch), torch.Tensor)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class JetSummary(nn.Module):
         return torch.cat((jet_observables(x, ptr).to(x.dtype), n), 1) if self.physical else n
 
     @torch.no_grad()
-    def learn(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Take mean and deviation from jets ``(x, ptr)``; with at least a unit of deviation."""
         raw = torch.cat([self._raw(x, ptr).cpu() for x, ptr in batches])
         least = raw.new_tensor(_UNITS if self.physical else _UNITS[-1:])

@@ -88,7 +88,7 @@ class MultiplicityHead(nn.Module):
 
     Examples:
         >>> head = MultiplicityHead(4)
-        >>> head.learn([torch.tensor([20, 30, 40])])
+        >>> head.fit_statistics([torch.tensor([20, 30, 40])])
         >>> multiplicity = head(torch.zeros(2, 4))
         >>> multiplicity.sample().shape, multiplicity.maximum
         (torch.Size([2]), 40)
@@ -110,7 +110,7 @@ class MultiplicityHead(nn.Module):
         """Draw all weights again."""
         self.mlp.reset_parameters()
 
-    def learn(self, counts: list[Tensor]) -> None:
+    def fit_statistics(self, counts: list[Tensor]) -> None:
         """Take the ends, the mean and the deviation from numbers of particles."""
         n = torch.cat(counts).double().cpu()
         if not len(n) or n.max() < 1:

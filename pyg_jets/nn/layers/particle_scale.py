@@ -108,7 +108,7 @@ class ParticleScale(nn.Module):
         return torch.stack((pt.clamp(min=_LEAST_PT), eta.clamp(-10, 10), phi), 1)
 
     @torch.no_grad()
-    def learn(self, batches: Iterable[Tensor]) -> None:
+    def fit_statistics(self, batches: Iterable[Tensor]) -> None:
         """Take mean and deviation from particles, ``[N, columns]`` each, unless they are given.
 
         Raises:

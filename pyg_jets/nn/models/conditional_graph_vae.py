@@ -108,12 +108,12 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         self.whole = MLP(latent + of_jet + 4 + noise, (hidden,), 4)
         self.register_buffer("spread", torch.ones(6))
 
-    def learn(self, batches: Iterable[Any]) -> None:
+    def fit_statistics(self, batches: Iterable[Any]) -> None:
         """Learn scales, multiplicity and response from PyG batches of pairs."""
         seen = [(b.x, b.ptr, b.x_target, b.x_target_ptr) for b in batches]
-        self.scale.learn(x for x, *_ in seen)
-        self.encoder.summary.learn([(x, ptr) for x, ptr, *_ in seen])
-        self.multiplicity.learn([ptr.diff() for *_, ptr in seen])
+        self.scale.fit_statistics(x for x, *_ in seen)
+        self.encoder.summary.fit_statistics([(x, ptr) for x, ptr, *_ in seen])
+        self.multiplicity.fit_statistics([ptr.diff() for *_, ptr in seen])
         away = [jet_observables(y, y_ptr) - jet_observables(x, ptr) for x, ptr, y, y_ptr in seen]
         self.spread.copy_(torch.cat(away).std(0, unbiased=False).clamp(min=1e-4))
 

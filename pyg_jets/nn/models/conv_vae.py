@@ -102,10 +102,10 @@ class ConvVAE(VariationalAutoencoder):
         )  # fmt: skip
         self.register_buffer("least_pt", torch.tensor(0.0))
 
-    def learn(self, batches: Iterable[Any]) -> None:
+    def fit_statistics(self, batches: Iterable[Any]) -> None:
         """Learn the scale of particles from PyG batches of training jets."""
         targets = [batch.get("x_target", batch.x) for batch in batches]
-        self.scale.learn(targets)
+        self.scale.fit_statistics(targets)
         if self.scale.coordinates != "plain":
             self.least_pt.fill_(min(float(x[:, 0].min()) for x in targets if len(x)))
 

@@ -96,12 +96,12 @@ class GraphVAE(VariationalAutoencoder):
         self.decoder = SetDecoder(columns, latent + n_classes + 1, hidden, layers, noise)
         self.whole = MLP(latent + n_classes + 1, (hidden, hidden), 4) if physical else None
 
-    def learn(self, batches: Iterable[Any]) -> None:
+    def fit_statistics(self, batches: Iterable[Any]) -> None:
         """Learn the scale of particles and the multiplicity from PyG batches of training jets."""
         seen = [(batch.x, batch.ptr) for batch in batches]
-        self.scale.learn(x for x, _ in seen)
-        self.encoder.summary.learn(seen)
-        self.multiplicity.learn([ptr.diff() for _, ptr in seen])
+        self.scale.fit_statistics(x for x, _ in seen)
+        self.encoder.summary.fit_statistics(seen)
+        self.multiplicity.fit_statistics([ptr.diff() for _, ptr in seen])
 
     def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of each jet's latent, ``[J, latent]`` each."""

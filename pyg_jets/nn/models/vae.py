@@ -63,8 +63,14 @@ class VariationalAutoencoder(nn.Module):
             raise InputError(f"Expected n_classes of at least 0, but got {n_classes}.")
         self.latent, self.n_classes = latent, n_classes
 
-    def learn(self, batches: Iterable[Any]) -> None:
-        """Learn scales and multiplicities from PyG batches of training jets."""
+    @property
+    def physical(self) -> bool:
+        """Whether the particles are (pT, η, φ), whose sum is a jet."""
+        scale: Any = getattr(self, "scale", None)
+        return scale is None or scale.coordinates != "plain"
+
+    def fit_statistics(self, batches: Iterable[Any]) -> None:
+        """Set scales and multiplicities from PyG batches of training jets."""
         raise NotImplementedError
 
     def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:

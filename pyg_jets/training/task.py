@@ -1,0 +1,107 @@
+"""`JetTask`: what the training of a tagger and that of a generator have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import lightning
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError, InputTypeError
+from pyg_jets.losses import Loss
+
+__all__ = ["JetTask"]
+
+
+class JetTask(lightning.LightningModule):
+    """A network, its loss, its optimiser, and the running means of what a training logs.
+
+    Args:
+        network: The network.
+        loss: A loss that follows :class:`~pyg_jets.losses.Loss`.
+        optimizer: Makes the optimiser of the parameters.
+        scheduler: Makes a learning-rate scheduler of the optimiser.
+        scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
+
+    Raises:
+        TypeError: For a loss that lacks a method of the protocol.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        scheduler_interval: Literal["epoch", "step"] = "epoch",
+    ):
+        super().__init__()
+        check_names((scheduler_interval,), ("epoch", "step"), "scheduler_interval")
+        if not isinstance(loss, Loss):
+            raise InputTypeError(
+                f"The loss {type(loss).__name__} lacks the methods terms and total: make it a "
+                "subclass of pyg_jets.losses.TermLoss with terms(output, batch, epoch)."
+            )
+        self.network, self.loss = network, loss
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.scheduler_interval = scheduler_interval
+        self._sums: dict[str, Any] = {}
+
+    def log_running_means(self, values: Mapping[str, Tensor], n_jets: int) -> None:
+        """Log the mean over an epoch's jets of each value, as ``train/NAME``.
+
+        The sums are kept here and logged with the last batch of the epoch, because one call of
+        ``log`` costs as much as half a step of a small network.
+
+        Args:
+            values: Scalars, each a mean over the jets of the batch.
+            n_jets: Number of jets in the batch.
+        """
+        for name, value in {**values, "n_jets": torch.ones(())}.items():
+            self._sums[name] = self._sums.get(name, 0) + n_jets * value.detach()
+        if self.trainer.is_last_batch:
+            total = self._sums.pop("n_jets")
+            means = {f"train/{name}": value / total for name, value in self._sums.items()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+            self._sums = {}
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and the scheduler if there is one."""
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        scheduler = {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def check_state(task: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Check that the weights of a checkpoint are those of a task's network.
+
+    Args:
+        task: The task.
+        state: The weights of the checkpoint by name.
+
+    Raises:
+        ValueError: If one has weights that the other has not, or of another shape.
+
+    Examples:
+        >>> check_state(nn.Linear(2, 3), nn.Linear(2, 3).state_dict())
+        >>> try:
+        ...     check_state(nn.Linear(2, 3), nn.Linear(2, 4).state_dict())
+        ... except ValueError as error:
+        ...     print(str(error).partition(" in")[0])
+        The checkpoint is of another configuration: bias is [4] there and [3]
+    """
+    here = {name: list(value.shape) for name, value in task.state_dict().items()}
+    there = {name: list(value.shape) for name, value in state.items()}
+    for name in sorted(here.keys() | there.keys()):
+        if here.get(name) != there.get(name):
+            ours, theirs = here.get(name, "missing"), there.get(name, "missing")
+            raise InputError(
+                f"The checkpoint is of another configuration: {name} is {theirs} there and {ours} "
+                "in the network. Give the configuration that it was trained with."
+            )
