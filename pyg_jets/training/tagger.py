@@ -276,7 +276,7 @@ def _multiclass_metrics(outputs: dict[str, Tensor], classes: Sequence[str]) -> d
     for signal in range(logits.size(-1)):
         name = classes[signal] if signal < len(classes) else str(signal)
         if 0 < int((labels == signal).sum()) < len(labels):
-            chosen = metrics.one_against_rest(logits, labels, signal)
+            chosen = metrics.one_vs_rest(logits, labels, signal)
             values[f"test/auc_{name}"] = metrics.auc(*chosen, weight)
     return values
 
