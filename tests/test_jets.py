@@ -123,6 +123,9 @@ def test_batch_to_awkward_with_every_jet_column(jets):
 def test_from_awkward_names_what_is_missing(jets):
     with pytest.raises(ValueError, match="'particles': choose from constituents"):
         JetArray.from_awkward(jets.to_awkward(), "particles")
+    for flat in ([1.0, 2.0], [[1.0], [2.0]]):
+        with pytest.raises(ValueError, match=r"list of records \(pt, eta, …\) a jet in .cons"):
+            JetArray.from_awkward(ak.Array({"constituents": flat}))
 
 
 def test_parquet_round_trip(jets, tmp_path):

@@ -1,4 +1,4 @@
-"""The class `JetArray`."""
+"""`JetArray`, the ragged table of jets, and its conversions to and from PyG and awkward."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 from pyg_jets import kinematics
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
-from pyg_jets.jets import convert
 from pyg_jets.jets.checks import as_array, as_pointer, check_values, frozen, per_jet
 
 if TYPE_CHECKING:
@@ -207,8 +206,27 @@ class JetArray:
         ``x [N, F]`` all particle columns, ``pos [N, 2]`` relative to ``axis``, ``y [J]`` the
         labels, ``jet [J, K]`` the float jet columns, ``jet_id [J]``, and integer jet columns under
         their own names.
+
+        Args:
+            axis: ``"jet"``, the E-scheme axis, or ``"origin"``, for jets on a plane (the toys).
         """
-        return convert.to_storage(self, axis)
+        from torch_geometric.data import Data
+
+        tensors = {"x": torch.tensor(self.particles)}
+        if {"pt", "eta", "phi"} <= set(self.columns):
+            tensors["pos"] = torch.from_numpy(self.relative_positions(axis))
+        slices = dict.fromkeys(tensors, torch.tensor(self.ptr))
+        if self.labels is not None:
+            tensors["y"] = torch.tensor(self.labels)
+        if floats := [self.jets[name] for name in self.float_jet_columns]:
+            tensors["jet"] = torch.from_numpy(np.stack(floats, -1).astype(np.float32))
+        tensors["jet_id"] = torch.tensor(self.ids)
+        for name, value in self.jets.items():
+            if value.dtype.kind != "f":
+                tensors[name] = torch.tensor(value.astype(np.int64))
+        one_per_jet = torch.arange(len(self) + 1)
+        slices |= {name: one_per_jet for name in tensors if name not in slices}
+        return Data(**tensors), slices
 
     @property
     def float_jet_columns(self) -> tuple[str, ...]:
@@ -219,7 +237,7 @@ class JetArray:
         """A PyG ``InMemoryDataset`` of one graph a jet, in memory, without a loop over jets.
 
         Args:
-            axis: See :meth:`relative_positions`.
+            axis: ``"jet"``, the E-scheme axis, or ``"origin"``, for jets on a plane (the toys).
 
         Examples:
             >>> jets = JetArray([[9.0, 0.1, 0.2, 0.0]] * 3, ("pt", "eta", "phi", "mass"), [0, 1, 3])
@@ -248,17 +266,39 @@ class JetArray:
             columns: The names of the columns of ``x``.
             jet_columns: The names of the columns of ``jet``, as the data set has them in
                 ``jet_columns``. Default: ``jet`` is left out.
-            attribute: Which particles to take, as ``"x_target"`` of GEN/RECO pairs.
+            attribute: The set of particles, ``"x"``, or ``"x_target"`` of GEN/RECO pairs.
 
         Raises:
             ValueError: If ``jet`` has another number of columns, or nothing says where the
                 particles of each jet begin.
         """
-        return cls(**convert.from_pyg(batch, columns, jet_columns, attribute))
+        values = batch.to_dict()
+        check_names((attribute,), values, "attribute of the batch")
+        ptr = _particle_pointer(batch, attribute)
+        jets = _float_jet_columns(batch, jet_columns)
+        for name, value in values.items():
+            is_column = isinstance(value, torch.Tensor) and value.shape == (len(ptr) - 1,)
+            reserved = name in (attribute, "x", "ptr", "y", "jet_id", "batch")
+            if is_column and not reserved and not name.endswith(("_batch", "_ptr")):
+                jets[name] = _to_numpy(value)
+        return cls(
+            _to_numpy(values[attribute]),
+            tuple(columns),
+            _to_numpy(ptr),
+            _to_numpy(batch.y) if "y" in batch else None,
+            jets,
+            _to_numpy(batch.jet_id) if "jet_id" in batch else None,
+        )
 
     def to_awkward(self) -> awkward.Array:
         """An awkward array: jagged ``constituents``, ``jet_id``, ``label``, the jet columns."""
-        return convert.to_awkward(self)
+        import awkward as ak
+
+        particles = ak.zip({name: self.column(name) for name in self.columns}, depth_limit=1)
+        fields = {"constituents": ak.unflatten(particles, self.counts), "jet_id": self.ids}
+        if self.labels is not None:
+            fields["label"] = self.labels
+        return ak.zip({**fields, **self.jets}, depth_limit=1)
 
     @classmethod
     def from_awkward(cls, array: awkward.Array, constituents: str = "constituents") -> JetArray:
@@ -270,6 +310,55 @@ class JetArray:
             constituents: The name of the jagged field.
 
         Raises:
-            ValueError: If there is no such field.
+            ValueError: If there is no such field, or it holds no lists of records.
         """
-        return cls(**convert.from_awkward(array, constituents))
+        import awkward as ak
+
+        fields = ak.fields(array)
+        jagged = array[check_names((constituents,), fields, "field of the awkward array")[0]]
+        columns = tuple(ak.fields(jagged))
+        if not columns or jagged.ndim != 2:
+            raise InputError(
+                f"Expected a list of records (pt, eta, …) a jet in {constituents!r}, but got "
+                f"{jagged.type}: make it with ak.zip({{'pt': …, 'eta': …}}) of jagged arrays."
+            )
+        flat = ak.flatten(jagged)
+        jets = {name: ak.to_numpy(array[name]) for name in fields if name != constituents}
+        return cls(
+            np.stack([ak.to_numpy(flat[name]) for name in columns], -1),
+            columns,
+            np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(jagged))))),
+            jets.pop("label", None),
+            ids=jets.pop("jet_id", None),
+            jets=jets,
+        )
+
+
+def _particle_pointer(batch: Data, attribute: str) -> torch.Tensor:
+    """Where the particles of each jet begin, ``[J + 1]``."""
+    name = "ptr" if attribute == "x" else f"{attribute}_ptr"
+    if name in batch:
+        return batch[name]
+    if "ptr" not in batch:  # a graph of its own
+        return torch.tensor([0, len(batch[attribute])])
+    raise InputError(
+        f"The batch has no {name}, expected it for the jets of {attribute}: load it with "
+        f"follow_batch=[{attribute!r}]."
+    )
+
+
+def _float_jet_columns(batch: Data, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The columns of ``jet [J, K]`` by their names; none if no names are given."""
+    if not names:
+        return {}
+    shape = list(batch.jet.shape) if "jet" in batch else None
+    if shape is None or shape[-1] != len(names):
+        raise InputError(
+            f"Expected jet of shape [J, {len(names)}] for the columns {', '.join(names)}, but got "
+            f"{'none' if shape is None else shape}: give the jet_columns of the data set."
+        )
+    return {name: _to_numpy(batch.jet[:, i]) for i, name in enumerate(names)}
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
