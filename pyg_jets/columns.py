@@ -78,10 +78,10 @@ PARTICLE: dict[str, Column] = _table(
     ("puppiweight", "", "float32", "weight by PUPPI, 0 to 1"),
 )
 
-#: What a re-simulation needs, in the order in which data sets store it as ``x``.
+#: The columns that a re-simulation needs, in the order in which data sets store them as ``x``.
 CANONICAL: tuple[str, ...] = ("pt", "eta", "phi", "mass", "charge", "pdgid")
 
-#: What the generators keep of each particle.
+#: The columns that event generators keep of each particle.
 GENERATED: tuple[str, ...] = ("pt", "eta", "rapidity", "phi", "mass", "charge", "pdgid")
 
 #: The kind of a particle, one column each, at most one of them 1.
@@ -119,8 +119,8 @@ JET: dict[str, Column] = _table(
 )
 
 
-#: What a generator read of a jet, should have made of it, made, and made again of its latent: a
-#: jet's ``stage`` in the files of generated jets is its place here.
+#: The jets of a generator: its input, its target, what it generated from the prior, and what it
+#: reconstructed from the latent of the input. Files of generated jets hold the index as ``stage``.
 STAGES = ("input", "target", "made", "reconstructed")
 
 

@@ -120,25 +120,36 @@ def content_hash(*parts: Any, digits: int = 12) -> str:
     """
     total = hashlib.sha256()
     for part in parts:
-        one = hashlib.sha256()
         if isinstance(part, Path):
             with part.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    one.update(block)
+                total.update(hashlib.file_digest(stream, "sha256").digest())
         else:
-            one.update(json.dumps(part, sort_keys=True, default=str).encode())
-        total.update(one.digest())
+            text = json.dumps(part, sort_keys=True, default=str)
+            total.update(hashlib.sha256(text.encode()).digest())
     return total.hexdigest()[:digits]
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, aside first."""
+    """Write ``value`` as indented JSON; the file appears whole.
+
+    Args:
+        path: The file; one that is there is replaced.
+        value: Plain values.
+    """
     with write_aside(path) as part:
         part.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file; a ``ValueError`` names the file if it is not JSON."""
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not JSON.
+    """
     try:
         return json.loads(Path(path).read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -281,9 +292,9 @@ def claim_folder(folder: str | Path, marker: str, what: str) -> Path:
     if folder.is_dir() and not (folder / marker).exists():
         others = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
         if others:
-            found = ", ".join(others[:3]) + ", …" * (len(others) > 3)
+            content = ", ".join(others[:3]) + ", …" * (len(others) > 3)
             raise FolderInUseError(
-                f"{folder} holds something else ({found}) and no {marker}: "
+                f"{folder} holds something else ({content}) and no {marker}: "
                 f"give a new or empty folder for {what}."
             )
     folder.mkdir(parents=True, exist_ok=True)
@@ -291,11 +302,11 @@ def claim_folder(folder: str | Path, marker: str, what: str) -> Path:
 
 
 def require(module: str, extra: str) -> Any:
-    """Import ``module``, or say which extra installs it.
+    """Import ``module`` and return it, or say which extra installs it.
 
     Args:
         module: The module's name.
-        extra: The extra of pyg-jets that has it.
+        extra: The extra of pyg-jets that installs it.
 
     Raises:
         ModuleNotFoundError: With the command that installs the extra.
@@ -329,11 +340,18 @@ def dask_client(
             memory maps, which the system can take back, would count too.
 
     Raises:
-        ConnectionError: If no scheduler answers.
+        ConnectionError: If no scheduler responds.
     """
     distributed = require("distributed", "generate")
     if scheduler is not None:
-        with _connected(distributed, scheduler) as client:
+        try:
+            client = distributed.Client(scheduler)
+        except (OSError, ValueError) as error:
+            raise UnreachableError(
+                f"No Dask scheduler answers at {scheduler} ({error}): start one, or give none for "
+                "a local cluster."
+            ) from None
+        with client:
             yield client
         return
     nested = multiprocessing.current_process().daemon
@@ -350,22 +368,12 @@ def dask_client(
         yield client
 
 
-def _connected(distributed: Any, scheduler: str) -> Any:
-    try:
-        return distributed.Client(scheduler)
-    except (OSError, ValueError) as error:
-        raise UnreachableError(
-            f"No Dask scheduler answers at {scheduler} ({error}): start one, or give none for a "
-            "local cluster."
-        ) from None
-
-
 @contextmanager
 def _spawn_without_main() -> Iterator[None]:
     """Keep spawned workers from running the caller's script again.
 
-    They need nothing of it, and a script without ``if __name__ == "__main__"``, or one from
-    standard input, would fail.
+    multiprocessing imports the main script in each spawned worker. Workers here need nothing of
+    it, and a script without ``if __name__ == "__main__"``, or one from standard input, would fail.
     """
     main: Any = sys.modules["__main__"]
     saved = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}

@@ -1,4 +1,4 @@
-"""What a file is told to have been made by: a command, versions of packages, a moment."""
+"""Provenance of a file: the command that made it, the versions of packages, the date."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["invocation", "moment", "versions"]
+__all__ = ["invocation", "timestamp", "versions"]
 
 
 def invocation() -> str:
-    """This process's command as a shell takes it: the program without its folder, and its words.
+    """The command line of this process, quoted for a shell; the program without its folder.
 
     Examples:
         >>> import sys
@@ -27,22 +27,30 @@ def invocation() -> str:
     return shlex.join(["pyg-jets" if program == "__main__.py" else program, *sys.argv[1:]])
 
 
-def moment() -> str:
-    """The date and time, to the second and in UTC, as ISO 8601 has it."""
+def timestamp() -> str:
+    """The date and time in UTC, to the second, in ISO 8601.
+
+    Examples:
+        >>> timestamp()[10], timestamp()[-6:]
+        ('T', '+00:00')
+    """
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """Python's version, and those of packages; ``None`` for one that is not installed.
+    """The versions of Python and of packages; ``None`` for a package that is not installed.
+
+    Args:
+        packages: Names of the packages, as pip takes them.
 
     Examples:
         >>> versions(["numpy", "no-such-package"])["no-such-package"] is None
         True
     """
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    installed: dict[str, str | None] = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            installed[name] = None
+    return installed

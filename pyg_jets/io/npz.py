@@ -1,4 +1,8 @@
-"""NumPy's npz and npy files, read a few rows at a time: a whole array is never in memory."""
+"""NumPy's npz and npy files, read a few rows at a time.
+
+``numpy.load`` reads an array of an npz file whole, which for public sets takes gigabytes. Here
+stored arrays are mapped, and compressed ones inflated as a stream.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +23,15 @@ from pyg_jets.io.inflate import data_offset, open_member
 __all__ = ["NpzReader"]
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 _SKIP = 1 << 22  # bytes thrown away at once on the way to a later row
 
 
 class NpzReader:
     """Arrays of an ``.npz`` file, or the one of an ``.npy`` file (as ``arr_0``), by rows.
 
-    Arrays that are stored as they are get mapped; packed ones are inflated as a stream, once if
-    their rows are asked for in order. Nothing is ever unpickled.
+    A compressed array is inflated once if its rows are asked for in order. Nothing is ever
+    unpickled.
 
     Args:
         path: The file.
@@ -50,15 +54,15 @@ class NpzReader:
     def __init__(self, path: str | Path) -> None:
         self.path = check_file(path, "an npz or npy file", _MAGIC)
         self._infos: dict[str, zipfile.ZipInfo | None] = {"arr_0": None}
-        self._arrays: dict[str, _Mapped | _Packed] = {}
+        self._arrays: dict[str, _MappedArray | _InflatedArray] = {}
         if describe(self.path) == "a NumPy .npy file":
             return
         try:
             with zipfile.ZipFile(self.path) as archive:
                 infos = archive.infolist()
-        except _BROKEN as error:
-            found = f"a zip archive that is cut short or damaged ({error})"
-            raise refusal(self.path, found, "a whole npz file") from None
+        except _READ_ERRORS as error:
+            state = f"a zip archive that is cut short or damaged ({error})"
+            raise refusal(self.path, state, "a whole npz file") from None
         arrays = [info for info in infos if info.filename.endswith(".npy")]
         self._infos = {info.filename.removesuffix(".npy"): info for info in arrays}
 
@@ -69,7 +73,7 @@ class NpzReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file; arrays that were read stay."""
+        """Close the file; arrays that were read stay usable."""
         for array in self._arrays.values():
             array.close()
         self._arrays.clear()
@@ -80,15 +84,28 @@ class NpzReader:
         return tuple(self._infos)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of an array, from its header."""
+        """The shape of an array, from its header.
+
+        Args:
+            name: The array.
+        """
         return self._array(name).shape
 
     def dtype(self, name: str) -> np.dtype:
-        """The dtype of an array, from its header."""
+        """The dtype of an array, from its header.
+
+        Args:
+            name: The array.
+        """
         return self._array(name).dtype
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         """Read the rows from ``start`` to ``stop``, or to the end where that comes first.
+
+        Args:
+            name: The array.
+            start: The first row.
+            stop: The row after the last.
 
         Raises:
             ValueError: If the array is missing, damaged, of Python objects, or a single value.
@@ -102,7 +119,7 @@ class NpzReader:
         start, stop, _ = slice(start, stop).indices(array.shape[0])
         if stop <= start:
             return np.empty((0, *array.shape[1:]), array.dtype)
-        with self._guard(name):
+        with self._errors_of(name):
             return array.rows(start, stop)
 
     def chunks(
@@ -120,24 +137,32 @@ class NpzReader:
         """
         counts = {name: self.shape(name)[:1] for name in names}
         if len(set(counts.values())) > 1:
-            found = ", ".join(f"{name}: {n[0] if n else 'no'}" for name, n in counts.items())
+            lengths = ", ".join(f"{name}: {n[0] if n else 'no'}" for name, n in counts.items())
             raise InputError(
-                f"{self.path} has arrays of different numbers of rows ({found}), expected one row "
-                "a jet in each: delete it and fetch it again."
+                f"{self.path} has arrays of different numbers of rows ({lengths}), expected one "
+                "row a jet in each: write it again, or delete it and fetch it again."
             )
         total = max((n[0] if n else 1 for n in counts.values()), default=0)
         for first in range(start, total, size):
             yield {name: self.rows(name, first, first + size) for name in names}
 
-    def _array(self, name: str) -> _Mapped | _Packed:
+    def _array(self, name: str) -> _MappedArray | _InflatedArray:
         if name not in self._infos:
             raise InputError(
                 f"{self.path} has no array {name!r}, it holds {', '.join(self.names) or 'nothing'}"
                 ": give a file of this layout, or the name that it has there."
             )
         if name not in self._arrays:
-            with self._guard(name):
-                array = _open(self.path, self._infos[name])
+            info = self._infos[name]
+            array: _MappedArray | _InflatedArray
+            with self._errors_of(name):
+                if info is None:  # an npy file
+                    array = _MappedArray(self.path, 0, self.path.stat().st_size)
+                elif info.compress_type == zipfile.ZIP_STORED:
+                    begin = data_offset(self.path, info)
+                    array = _MappedArray(self.path, begin, info.file_size)
+                else:
+                    array = _InflatedArray(self.path, info)
             if array.dtype.hasobject:
                 array.close()
                 raise InputError(
@@ -148,15 +173,15 @@ class NpzReader:
         return self._arrays[name]
 
     @contextmanager
-    def _guard(self, name: str) -> Iterator[None]:
+    def _errors_of(self, name: str) -> Iterator[None]:
         try:
             yield
-        except _BROKEN as error:
-            found = f"damaged in array {name!r} ({' '.join(str(error).split())})"
-            raise refusal(self.path, found, "a whole npz or npy file") from None
+        except _READ_ERRORS as error:
+            state = f"damaged in array {name!r} ({' '.join(str(error).split())})"
+            raise refusal(self.path, state, "a whole npz or npy file") from None
 
 
-class _Mapped:
+class _MappedArray:
     """An array whose bytes stand in the file as they are."""
 
     def __init__(self, path: Path, begin: int, size: int) -> None:
@@ -185,7 +210,7 @@ class _Mapped:
         """Nothing is open."""
 
 
-class _Packed:
+class _InflatedArray:
     """An array that has to be inflated from its beginning."""
 
     def __init__(self, path: Path, info: zipfile.ZipInfo) -> None:
@@ -194,7 +219,7 @@ class _Packed:
         try:
             self._start()
             _check_size(self, info.file_size - self._stream.tell())
-        except _BROKEN:
+        except _READ_ERRORS:
             self.close()
             raise
 
@@ -202,7 +227,7 @@ class _Packed:
         self._row = 0
         self.shape, fortran, self.dtype = _read_header(self._stream)
         if fortran:
-            raise InputError("it is packed column by column: save it again in C order")
+            raise InputError("it is compressed column by column: save it again in C order")
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         if start < self._row:
@@ -223,20 +248,12 @@ class _Packed:
         return out
 
     def _fill(self, buffer: Any) -> None:
-        found = self._stream.readinto(buffer)
-        if found < len(buffer):
-            raise EOFError(f"it ends {len(buffer) - found} bytes early")
+        count = self._stream.readinto(buffer)
+        if count < len(buffer):
+            raise EOFError(f"it ends {len(buffer) - count} bytes early")
 
     def close(self) -> None:
         self._stream.close()
-
-
-def _open(path: Path, info: zipfile.ZipInfo | None) -> _Mapped | _Packed:
-    if info is None:
-        return _Mapped(path, 0, path.stat().st_size)
-    if info.compress_type == zipfile.ZIP_STORED:
-        return _Mapped(path, data_offset(path, info), info.file_size)
-    return _Packed(path, info)
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -248,7 +265,7 @@ def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     raise InputError(f"its format has version {version}, expected (1, 0) or (2, 0)")
 
 
-def _check_size(array: _Mapped | _Packed, found: int) -> None:
+def _check_size(array: _MappedArray | _InflatedArray, size: int) -> None:
     needed = math.prod(array.shape) * array.dtype.itemsize
-    if found != needed and not array.dtype.hasobject:
-        raise InputError(f"shape {array.shape} needs {needed} bytes, there are {found}")
+    if size != needed and not array.dtype.hasobject:
+        raise InputError(f"shape {array.shape} needs {needed} bytes, there are {size}")

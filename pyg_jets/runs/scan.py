@@ -15,7 +15,7 @@ from typing import Any
 
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import read_json, write_aside, write_json
-from pyg_jets.provenance import moment
+from pyg_jets.provenance import timestamp
 from pyg_jets.runs.names import METRICS, POINT, PROVENANCE, SCAN, SWEEP
 from pyg_jets.runs.run import Run, load_run, metric_value
 
@@ -280,7 +280,7 @@ class Points:
             "error": None,
             "seconds": None,
             "stopped_early": False,
-            "date": moment(),
+            "date": timestamp(),
             **facts,
         }
         write_json(self.folder(name) / POINT, record)

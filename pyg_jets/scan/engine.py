@@ -20,7 +20,7 @@ from pyg_jets.files import (
     dask_client,
     require,
 )
-from pyg_jets.provenance import moment
+from pyg_jets.provenance import timestamp
 from pyg_jets.runs import SCAN, Points
 from pyg_jets.scan.check import check_sweep
 from pyg_jets.scan.command import command_line, point_words
@@ -114,7 +114,7 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
         "parameters": varied,
         "command": command,
         "version": __version__,
-        "date": moment(),
+        "date": timestamp(),
     }
     Points(folder).write_scan(record, sweep.path.read_bytes())
 
@@ -140,7 +140,7 @@ class _Scan:
     def __init__(self, sweep: Sweep, points: Points, workers: int, seed: int, count: int | None):
         self.sweep, self.points, self.workers = sweep, points, workers
         self.metric = sweep.metric
-        self.started = moment()
+        self.started = timestamp()
         self.asked: set[str] = set()
         self.elsewhere: deque[tuple[float, Job]] = deque()
         self.met: set[str] = set()

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pyg_jets import __version__
 from pyg_jets.errors import InputError, MissingFileError, did_you_mean
 from pyg_jets.files import read_json, write_json
-from pyg_jets.provenance import invocation, moment
+from pyg_jets.provenance import invocation, timestamp
 from pyg_jets.studies.page import Page
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ class StudyRun:
             "name": name,
             "inputs": given,
             "version": __version__,
-            "date": moment(),
+            "date": timestamp(),
             "command": self.command,
             "seconds": round(time.perf_counter() - started, 3),
             "value": value,

@@ -17,7 +17,7 @@ from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import claim_folder, locked, read_json, write_aside, write_json
 from pyg_jets.io import write_parquet
 from pyg_jets.jets import JetArray
-from pyg_jets.provenance import invocation, moment
+from pyg_jets.provenance import invocation, timestamp
 from pyg_jets.training.artefact_case import Case
 from pyg_jets.training.artefact_sources import SOURCES, Source
 from pyg_jets.training.textures import FAINT
@@ -97,7 +97,7 @@ def measure_artefacts(
             "arguments": arguments,
             "faint": FAINT,
             "version": __version__,
-            "date": moment(),
+            "date": timestamp(),
             "command": command or invocation(),
         }
         with write_aside(out) as part:

@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from pyg_jets import __version__
 from pyg_jets.files import write_aside, write_json
 from pyg_jets.io import write_parquet
-from pyg_jets.provenance import invocation, moment, versions
+from pyg_jets.provenance import invocation, timestamp, versions
 from pyg_jets.runs import (
     GENERATED,
     HISTORY,
@@ -169,7 +169,7 @@ class RunFolder(lightning.Callback):
             "name": self.folder.name,
             "title": self.title,
             "version": __version__,
-            "date": moment(),
+            "date": timestamp(),
             "command": self.command,
             "seed": int(os.environ.get("PL_GLOBAL_SEED", "-1")),
             "versions": {k: v for k, v in versions(_PACKAGES).items() if v},
