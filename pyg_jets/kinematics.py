@@ -146,21 +146,21 @@ def to_cartesian(
     return px, py, pz, energy
 
 
-def _azimuth(px: Array, py: Array, rests: Array) -> Array:
-    lib = _lib(px)
-    if isinstance(rests, np.ndarray) and not rests.any():
-        return np.arctan2(py, px)
-    return lib.arctan2(lib.where(rests, 0.0 * py, py), lib.where(rests, 1.0 + 0.0 * px, px))
-
-
 def to_cylindrical(
     px: Array, py: Array, pz: Array, energy: Array
 ) -> tuple[Array, Array, Array, Array]:
     """(px, py, pz, E) → (pt, η, φ, m); E < \\|p\\| within rounding gives m = 0, never NaN."""
+    lib = _lib(px)
     square = px * px + py * py
     pt = _safe_sqrt(square)
-    eta = _lib(px).arcsinh(_safe_divide(pz, pt))
-    phi = _azimuth(px, py, pt <= _TINY)
+    eta = lib.arcsinh(_safe_divide(pz, pt))
+    along_beam = pt <= _TINY  # there phi is 0, with a finite gradient
+    if isinstance(along_beam, np.ndarray) and not along_beam.any():
+        phi = np.arctan2(py, px)
+    else:
+        phi = lib.arctan2(
+            lib.where(along_beam, 0.0 * py, py), lib.where(along_beam, 1.0 + 0.0 * px, px)
+        )
     return pt, eta, phi, _safe_sqrt(energy * energy - square - pz * pz)
 
 

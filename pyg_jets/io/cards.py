@@ -58,7 +58,10 @@ def card_name(name: str) -> str:
 
 
 def card_path(name: str) -> Path:
-    """The card of a data set, in a wheel as in a checkout.
+    """The file of the card of a data set, in a wheel as in a checkout.
+
+    Args:
+        name: The data set.
 
     Raises:
         ValueError: For a name without a card; it lists the choices.
@@ -74,30 +77,36 @@ def card_path(name: str) -> Path:
 def read_card(name: str) -> dict[str, Any]:
     """The YAML head of a card.
 
+    Args:
+        name: The data set.
+
     Raises:
         ValueError: For a name without a card, or a card without a head.
     """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the long lists of files take seconds
-    return yaml.load(_halves(name)[0], Loader=loader)
+    return yaml.load(_head_and_text(name)[0], Loader=loader)
 
 
 def card_text(name: str) -> str:
     """The text of a card, below its head.
 
+    Args:
+        name: The data set.
+
     Examples:
         >>> card_text("toy_jets").splitlines()[0]
         '# Toy of the broken-symmetries study'
     """
-    return _halves(name)[1].strip() + "\n"
+    return _head_and_text(name)[1].strip() + "\n"
 
 
-def _halves(name: str) -> tuple[str, str]:
+def _head_and_text(name: str) -> tuple[str, str]:
     path = card_path(name)
     parts = path.read_text(encoding="utf-8").split("---\n", 2)
     if len(parts) < 3 or parts[0].strip():
-        raise InputError(f"{path} has no YAML head between two lines of ---: mend it.")
+        raise InputError(f"{path} has no YAML head between two lines of ---: write one.")
     return parts[1], parts[2]
 
 
@@ -118,20 +127,17 @@ def card_files(name: str, **which: Any) -> list[RemoteFile]:
     """
     entries = read_card(name)["files"]
     for key, wanted in which.items():
-        if wanted is not None:
-            entries = _having(entries, key, wanted, name)
-    return [_remote(entry, name) for entry in entries]
+        if wanted is None:
+            continue
+        several = isinstance(wanted, Collection) and not isinstance(wanted, str)
+        values = {str(value) for value in (wanted if several else (wanted,))}
+        choices = dict.fromkeys(str(entry[key]) for entry in entries if key in entry)
+        check_names(sorted(values), choices, f"{key} of the files of {name}")
+        entries = [entry for entry in entries if str(entry.get(key)) in values]
+    return [_remote_file(entry, name) for entry in entries]
 
 
-def _having(entries: list[dict[str, Any]], key: str, wanted: Any, name: str) -> list[dict]:
-    plain = isinstance(wanted, str) or not isinstance(wanted, Collection)
-    values = {str(value) for value in ((wanted,) if plain else wanted)}
-    there = dict.fromkeys(str(entry[key]) for entry in entries if key in entry)
-    check_names(sorted(values), there, f"{key} of the files of {name}")
-    return [entry for entry in entries if str(entry.get(key)) in values]
-
-
-def _remote(entry: dict[str, Any], name: str) -> RemoteFile:
+def _remote_file(entry: dict[str, Any], name: str) -> RemoteFile:
     algorithm = next((a for a in _ALGORITHMS if a in entry), None)
     if algorithm is None and not entry.get("unverified"):
         raise InputError(
@@ -149,6 +155,9 @@ def _remote(entry: dict[str, Any], name: str) -> RemoteFile:
 def sample_path(name: str) -> Path:
     """The file of real data that lies beside a card, the first that its head names as ``sample``.
 
+    Args:
+        name: The data set.
+
     Raises:
         ValueError: For a name without a card, or a card without a sample.
         FileNotFoundError: If the file is not there.
@@ -157,10 +166,10 @@ def sample_path(name: str) -> Path:
         >>> sample_path("sparse_mnist").name
         'mnist_10k.npz'
     """
-    named = read_card(name).get("sample")
-    if not named:
+    samples = read_card(name).get("sample")
+    if not samples:
         raise InputError(f"{card_path(name)} names no sample: its data set has to be fetched.")
-    path = card_path(name).parent / named[0]["name"]
+    path = card_path(name).parent / samples[0]["name"]
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: install the package again.")
     return path

@@ -1,4 +1,4 @@
-"""Zero-padded arrays of particles to ragged ones."""
+"""Zero-padded arrays of particles, as most public sets store them, to ragged ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["unpad"]
 def unpad(
     padded: np.ndarray, take: Sequence[int], key: int | Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The particles of a zero-padded array, as a ragged table.
+    """The particles of a zero-padded array as a ragged table.
 
     Args:
         padded: Particles ``[J, P, F]``, float32 or float64.
@@ -37,17 +37,17 @@ def unpad(
     if os.environ.get("PYG_JETS_KERNELS") == "0":
         return _unpad_reference(padded, columns, keys)
     ptr = np.empty(len(padded) + 1, np.int64)
-    # Room for the padding too: of what is never written no page is ever taken.
+    # Large enough for the padding too: the system gives no memory to pages that are not written.
     out = np.empty((padded.shape[0] * padded.shape[1], len(columns)), np.float32)
-    unpad_kernel(_flat(padded), padded.shape[1], padded.shape[2], keys, columns, ptr, out)
+    unpad_kernel(_as_rows(padded), padded.shape[1], padded.shape[2], keys, columns, ptr, out)
     return out[: ptr[-1]], ptr
 
 
-def _flat(padded: np.ndarray) -> np.ndarray:
-    """``[J, P, F]`` as rows of numbers that follow each other, without a copy where that is so.
+def _as_rows(padded: np.ndarray) -> np.ndarray:
+    """``[J, P, F]`` as ``[J, ≥ P·F]``, without a copy where the numbers of a jet are contiguous.
 
-    Rows of a table have other fields before and after; these then belong to the rows as well, and
-    are never looked at.
+    In rows of a table other fields stand between the jets; they then end the rows, and are not
+    read.
     """
     n, _, width = padded.shape
     size = padded.itemsize

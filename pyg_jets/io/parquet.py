@@ -9,6 +9,7 @@ import numpy as np
 
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import write_aside
+from pyg_jets.io.file_type import refusal
 from pyg_jets.jets import JetArray
 
 __all__ = ["read_parquet", "write_parquet"]
@@ -35,21 +36,25 @@ def write_parquet(jets: JetArray, path: str | Path) -> None:
     import pyarrow.parquet as pq
 
     offsets = pa.array(jets.ptr, pa.int64())
-    table = {
+    columns = {
         f"particles.{name}": pa.LargeListArray.from_arrays(offsets, pa.array(jets.column(name)))
         for name in jets.columns
     }
-    table["jet_id"] = pa.array(jets.ids)
+    columns["jet_id"] = pa.array(jets.ids)
     if jets.labels is not None:
-        table["label"] = pa.array(jets.labels)
-    table |= {f"jets.{name}": pa.array(value) for name, value in jets.jets.items()}
+        columns["label"] = pa.array(jets.labels)
+    columns |= {f"jets.{name}": pa.array(value) for name, value in jets.jets.items()}
     head = {_KEY: json.dumps({"columns": jets.columns}).encode()}
     with write_aside(path) as part:
-        pq.write_table(pa.table(table).replace_schema_metadata(head), part)
+        table = pa.table(columns).replace_schema_metadata(head)
+        pq.write_table(table, part, write_page_checksum=True)
 
 
 def read_parquet(path: str | Path) -> JetArray:
     """Read jets that :func:`write_parquet` wrote.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -62,22 +67,16 @@ def read_parquet(path: str | Path) -> JetArray:
     if not path.is_file():
         raise MissingFileError(f"There is no file {path}: give the path of a parquet file of jets.")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path} is cut short or no parquet file ({reason}): make or fetch it again."
-        ) from None
+        state = f"cut short or no parquet file ({str(error).splitlines()[0]})"
+        raise refusal(path, state, "a whole parquet file of jets") from None
     if _KEY not in (table.schema.metadata or {}):
         raise InputError(
             f"{path} is a parquet file, but not one of jets that pyg_jets wrote (columns "
             f"{', '.join(table.column_names[:5])}): read it with awkward and JetArray.from_awkward."
         )
     columns = json.loads(table.schema.metadata[_KEY])["columns"]
-    return _from_table(table, columns)
-
-
-def _from_table(table, columns: list[str]) -> JetArray:
     lists = [table[f"particles.{name}"].combine_chunks() for name in columns]
     counts = np.asarray(lists[0].value_lengths(), dtype=np.int64) if columns else np.empty(0)
     flat = {name: table[name].to_numpy() for name in table.column_names if "particles." not in name}
