@@ -108,10 +108,9 @@ def test_report_of_what_is_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run", "--results", "x"], "--results is for scans"),
-        (["scan", "--notes", "x"], "--notes goes with --results"),
-        (["scan", "--out", "x", "--results", "y"], "Expected --out, a folder, or --results"),
-        (["scan", "scan"], "several need --results"),
+        (["run"], "Expected --out, the folder of the page"),
+        (["run", "--out", "x", "--group-by", "arm"], "--group-by and --replicate-by are for scans"),
+        (["scan", "scan"], "Expected one scan, but got 2"),
         (["scan", "run"], "got both: report them one after the other"),
     ],
 )

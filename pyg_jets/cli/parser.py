@@ -35,11 +35,12 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path,
                         help="folder of the page (of a scan: its folder report)")  # fmt: skip
     report.add_argument("--title", help="title of the page")
-    report.add_argument("--results", type=Path, metavar="STEM",
-                        help="of scans: write STEM.md, STEM.csv and figures instead")  # fmt: skip
-    report.add_argument("--notes", type=Path, metavar="FILE",
-                        help="Markdown to stand before the tables of the results")  # fmt: skip
-    _add_artefacts(verbs)
+    report.add_argument("--group-by", nargs="+", metavar="FACT",
+                        help="of a scan: facts that make a cell (detector network_name, labels, "
+                        "n_train)")  # fmt: skip
+    report.add_argument("--replicate-by", nargs="+", metavar="FACT",
+                        help="of a scan: facts that tell training sets apart (data_hash "
+                        "sample.replica)")  # fmt: skip
     add_study(verbs)
     demo = verbs.add_parser("demo", help="W against QCD jets, from Pythia to a report, in minutes")
     demo.add_argument("--jets", type=int, default=2000, help="jets of each class (2000)")
@@ -69,23 +70,6 @@ def _add_scan(verbs: argparse._SubParsersAction) -> None:
     add("--seed", type=int, default=0, help="seed of the proposals of random and bayes (0)")
     add("--dry-run", action="store_true", help="only print the command line of each point")
     add("--no-report", dest="report", action="store_false", help="make no report at the end")
-
-
-def _add_artefacts(verbs: argparse._SubParsersAction) -> None:
-    artefacts = verbs.add_parser(
-        "artefacts",
-        help="measure what rotating after a detector leaves",
-        description="How well a classifier tells rotated images from un-rotated ones, where the "
-        "rotation is made before and after the detector: toys, jets, digits.",
-    )
-    add = artefacts.add_argument
-    add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--events", type=int, default=2000, help="toys, and digits (2000); jets are 600")
-    add("--sources", nargs="+", default=("toy", "jets", "digits"), metavar="S",
-        help="toy jets digits (all)")  # fmt: skip
-    add("--seed", type=int, default=1, help="seed (1)")
-    add("--data", type=Path, default=Path("data/pythia"),
-        help="folder of the generated jets (data/pythia)")  # fmt: skip
 
 
 def _add_generate(verbs: argparse._SubParsersAction) -> None:

@@ -45,7 +45,7 @@ def study(args: argparse.Namespace) -> None:
     """Do what ``pyg-jets study`` asks for."""
     from pyg_jets.scan.interrupt import interruptible
     from pyg_jets.studies import Study, StudyRun, list_studies, run_study, write_pages
-    from pyg_jets.studies.study import unpacked
+    from pyg_jets.studies.archive import unpacked
 
     if args.action == "list":
         studies = [Study.load(name) for name in list_studies()]

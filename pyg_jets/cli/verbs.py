@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyg_jets.errors import InputError
@@ -33,26 +33,17 @@ def _report(args: argparse.Namespace) -> None:
     scans = [(folder / SCAN).exists() for folder in args.runs]
     if any(scans) and not all(scans):
         raise InputError("Expected runs or scans, but got both: report them one after the other.")
-    if args.results is None and args.notes is not None:
-        raise InputError("--notes goes with --results: give both, or neither.")
-    if args.results is not None and args.out is not None:
-        raise InputError("Expected --out, a folder, or --results, a file's stem, but got both.")
-    if args.results is not None:
-        _results(args, all(scans))
-    elif all(scans):
+    if all(scans):
         if len(scans) > 1:
-            raise InputError(f"Expected one scan, but got {len(scans)}: several need --results.")
-        _report_of_scan(args.runs[0], args.out, args.title)
+            raise InputError(
+                f"Expected one scan, but got {len(scans)}: report them one after the other, or "
+                "make a study of them."
+            )
+        _report_of_scan(args.runs[0], args.out, args.title, args.group_by, args.replicate_by)
+    elif args.group_by or args.replicate_by:
+        raise InputError("--group-by and --replicate-by are for scans, but got runs.")
     else:
         _report_of_runs(args)
-
-
-def _results(args: argparse.Namespace, are_scans: bool) -> None:
-    from pyg_jets.report.scan import write_results
-
-    if not are_scans:
-        raise InputError("--results is for scans: give --out for a report of runs.")
-    print(write_results(args.runs, args.results, args.title, invocation(), args.notes).resolve())
 
 
 def _report_of_runs(args: argparse.Namespace) -> None:
@@ -103,27 +94,18 @@ def _scan(args: argparse.Namespace) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _report_of_scan(folder: Any, out: Any, title: str | None) -> None:
-    from pyg_jets.report.scan import make_scan_report, scan_table
+def _report_of_scan(
+    folder: Any,
+    out: Any,
+    title: str | None,
+    group_by: Sequence[str] | None = None,
+    replicate_by: Sequence[str] | None = None,
+) -> None:
+    from pyg_jets.report.scan import make_scan_report, scan_layout, scan_table
 
-    print(scan_table(folder))
-    print(make_scan_report(folder, out, title, invocation()).resolve())
-
-
-def _artefacts(args: argparse.Namespace) -> None:
-    from pyg_jets.report.artefacts import summary
-    from pyg_jets.training.artefacts import measure_artefacts
-
-    folder = measure_artefacts(
-        args.out,
-        n_events=args.events,
-        sources=args.sources,
-        seed=args.seed,
-        data=args.data,
-        command=invocation(),
-    )
-    print(summary(folder))
-    print(folder.resolve())
+    layout = scan_layout(folder, group_by, replicate_by)
+    print(scan_table(folder, layout))
+    print(make_scan_report(folder, out, title, invocation(), layout).resolve())
 
 
 def _datasets(args: argparse.Namespace) -> int:
@@ -145,6 +127,5 @@ VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "report": _report,
     "demo": _demo,
     "scan": _scan,
-    "artefacts": _artefacts,
     "study": _study,
 }

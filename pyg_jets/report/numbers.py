@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 from pyg_jets.metrics import Estimate
 
-__all__ = ["class_name", "columns_text", "count", "duration", "estimate", "listed"]
+__all__ = [
+    "aligned",
+    "class_name",
+    "columns_text",
+    "count",
+    "counted",
+    "deviation",
+    "duration",
+    "estimate",
+    "listed",
+]
 
 _CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
 
@@ -39,6 +49,35 @@ def estimate(found: Estimate, signed: bool = False) -> str:
     return f"{text} ± {round(error, places):.{max(places, 0)}f}".replace("-", "−")
 
 
+def aligned(estimate: Estimate, signed: bool = False) -> str:
+    """A metric and its error to three digits, so that columns of them are level.
+
+    Four digits where the error is smaller than these, or where there is none.
+
+    Examples:
+        >>> aligned(Estimate(0.7654, 0.0021)), aligned(Estimate(0.7654, 0.0003))
+        ('0.765 ± 0.002', '0.7654 ± 0.0003')
+        >>> aligned(Estimate(0.76543, float("nan"))), aligned(Estimate(-0.02, 0.01), signed=True)
+        ('0.7654', '−0.020 ± 0.010')
+    """
+    places = 3 if estimate.error >= 0.0005 else 4
+    value = round(estimate.value, places) + 0.0  # no minus before a zero
+    text = f"{value:{'+' if signed else ''}.{places}f}"
+    if math.isfinite(estimate.error):
+        text += f" ± {estimate.error:.{places}f}"
+    return text.replace("-", "−")
+
+
+def deviation(value: float) -> str:
+    """A standard deviation; an en dash where it is not known.
+
+    Examples:
+        >>> deviation(0.01234), deviation(float("nan"))
+        ('0.0123', '–')
+    """
+    return f"{value:.4f}" if math.isfinite(value) else "–"
+
+
 def count(number: int | float | None) -> str:
     """A whole number with commas between the thousands; an en dash for none.
 
@@ -47,6 +86,16 @@ def count(number: int | float | None) -> str:
         ('12,000', '–')
     """
     return "–" if number is None else f"{int(number):,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    Examples:
+        >>> counted(1, "point"), counted(1200, "point")
+        ('1 point', '1,200 points')
+    """
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float | None) -> str:

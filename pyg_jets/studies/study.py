@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +31,7 @@ from pyg_jets.studies.page import Page
 if TYPE_CHECKING:
     from pyg_jets.runs import Scan
 
-__all__ = ["Study", "StudyRun", "list_studies", "run_study", "unpacked", "write_pages"]
+__all__ = ["Study", "StudyRun", "list_studies", "run_study", "write_pages"]
 
 Value = TypeVar("Value")
 _STUDIES = Path(__file__).parent
@@ -342,28 +340,3 @@ def write_pages(run: StudyRun) -> list[Path]:
             f"but got {type(pages).__name__}."
         )
     return [page.write(run.out) for page in ([pages] if isinstance(pages, Page) else pages)]
-
-
-@contextmanager
-def unpacked(study: Study, archives: Sequence[str | Path]) -> Iterator[Path]:
-    """A run's folder, for the time of the block, with the scans of archives of points.
-
-    Args:
-        study: The study.
-        archives: Files ``NAME-points.tar.gz``, as a page has them beside it: a folder for each
-            scan, by the stem of its sweep file, with the study's name for ``sweep`` too.
-    """
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        for archive in archives:
-            if not Path(archive).is_file():
-                raise MissingFileError(f"{archive} is not there: give an archive of points.")
-            try:
-                with tarfile.open(archive) as tar:
-                    tar.extractall(Path(folder) / "scans", filter="data")
-            except (tarfile.TarError, OSError, EOFError) as error:
-                raise InputError(f"{archive} is no archive of points ({error}).") from None
-        for scan in (Path(folder) / "scans").glob(f"{study.name}*"):
-            scan.rename(scan.with_name(scan.name.replace(study.name, "sweep", 1)))
-        yield Path(folder)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pyg_jets.report.references import broken_symmetry
-from pyg_jets.report.scan.cells import ARMS
+from pyg_jets.studies import Study
+from pyg_jets.studies.broken_symmetry.claims import ARMS
+from pyg_jets.studies.broken_symmetry.page import layout
+
+LAYOUT = layout(Study.load("broken_symmetry").folder)
 
 SIZES = (480, 960, 1440, 1920, 2400)
 _FOUND = {"none": 0.21, "post-aug": 0.09, "pre-aug": 0.07, "post-inv": 0.02, "pre-inv": 0.012,
@@ -16,9 +19,9 @@ _FOUND = {"none": 0.21, "post-aug": 0.09, "pre-aug": 0.07, "post-inv": 0.02, "pr
 
 def truth(arm: str, network: str, detector: str, n_train: int) -> float:
     """The AUC without noise: near the published one at 480 and 2400, smooth between them."""
-    known = broken_symmetry()
+    known = LAYOUT.reference
     like = "pre-inv" if arm == "pre-inv-continuous" else arm
-    small, large = (known[like, network, detector, n].value for n in (480, 2400))
+    small, large = (known[detector, network, like, n].value for n in (480, 2400))
     share = np.log(n_train / 480) / np.log(5)
     return small + (large - small) * share + 0.008 * (arm == "pre-inv-continuous")
 

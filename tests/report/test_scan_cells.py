@@ -12,19 +12,25 @@ from scipy.stats import ttest_rel
 
 from pyg_jets.metrics import Estimate
 from pyg_jets.report.figures.cells import Curve, Panel, draw_cells
-from pyg_jets.report.references import broken_symmetry
 from pyg_jets.report.scan import scan_table
+from pyg_jets.report.scan.captions import verdict_text
 from pyg_jets.report.scan.cells import cells_of
+from pyg_jets.report.scan.claims import claims_of
 from pyg_jets.report.scan.search import searched, settings
-from pyg_jets.report.scan.statements import statements
 from pyg_jets.report.scan.tables import cells_csv, grids, points_csv
-from pyg_jets.report.scan.words import verdict_text
 from pyg_jets.runs import load_scan
-from tests.report.scans import write_cell, write_point, write_scan, write_search, write_study
+from tests.report.scans import (
+    LAYOUT,
+    write_cell,
+    write_point,
+    write_scan,
+    write_search,
+    write_study,
+)
 
-COLUMNS = ["arm", "network", "detector", "n_train", "bootstraps", "auc", "auc_err", "auc_std",
-           "signal_efficiency_0.5", "signal_efficiency_0.5_err", "accuracy", "accuracy_err",
-           "spread", "spread_err", "source_auc", "source_auc_err", "difference",
+COLUMNS = ["detector", "network", "arm", "n_train", "training_sets", "auc", "auc_err", "auc_std",
+           "accuracy", "accuracy_err", "signal_efficiency_0.5", "signal_efficiency_0.5_err",
+           "spread", "spread_err", "reference_auc", "reference_auc_err", "difference",
            "seconds"]  # fmt: skip
 #: The source's table, in thousandths: uniform and non-uniform bins, small and large sets.
 SOURCE = """
@@ -47,7 +53,7 @@ def rows(text):
 
 
 def cells(scan):
-    return cells_of(load_scan(scan).finished)
+    return cells_of(load_scan(scan).finished, LAYOUT)
 
 
 @pytest.fixture
@@ -61,8 +67,8 @@ def test_the_reference_is_the_source_s_table():
     for line in SOURCE.split("\n")[1:-1]:
         network, arm, *aucs = line.split()
         for (detector, n), auc in zip(columns, aucs, strict=True):
-            expected[arm, network, detector, n] = int(auc) / 1000
-    found = broken_symmetry()
+            expected[detector, network, arm, n] = int(auc) / 1000
+    found = LAYOUT.reference
     assert {key: one.value for key, one in found.items()} == expected
     assert {one.error for one in found.values()} == {0.001, 0.002, 0.003, 0.004, 0.005}
 
@@ -73,8 +79,8 @@ def test_mean_and_errors_of_a_cell(scan):
     (row,) = rows(cells_csv(cells(scan)))
     assert list(row)[: len(COLUMNS)] == COLUMNS
     std = statistics.stdev(aucs)
-    expected = {"bootstraps": 5, "auc": statistics.fmean(aucs), "auc_std": std,
-                "auc_err": std / math.sqrt(5), "source_auc": 0.681, "source_auc_err": 0.005,
+    expected = {"training_sets": 5, "auc": statistics.fmean(aucs), "auc_std": std,
+                "auc_err": std / math.sqrt(5), "reference_auc": 0.681, "reference_auc_err": 0.005,
                 "difference": statistics.fmean(aucs) - 0.681, "seconds": 5 * 31.5,
                 "signal_efficiency_0.5_err": 1.35 * std / math.sqrt(5)}  # fmt: skip
     for name, value in expected.items():
@@ -86,7 +92,7 @@ def test_one_replica_has_no_error(scan):
     write_cell(scan, "post-inv", *RECT, [0.5])
     found = rows(cells_csv(cells(scan)))
     assert {row["auc_err"] for row in found} == {row["auc_std"] for row in found} == {""}
-    (one,) = statements(cells(scan))
+    (one,) = claims_of(cells(scan))
     assert one.tests[0].verdict == "undecided"
     assert one.counts == {"holds": 0, "fails": 0, "undecided": 0}
     assert verdict_text(one) == "is not tested, which takes several training sets"
@@ -109,7 +115,7 @@ def test_resamples_are_kept_apart(scan):
     for replica, aucs in enumerate(again):
         write_cell(scan, "pre-inv", *RECT, aucs, resample=True, replica=replica)
     (row,) = rows(cells_csv(cells(scan)))
-    for name in ("auc", "auc_err", "auc_std", "bootstraps"):
+    for name in ("auc", "auc_err", "auc_std", "training_sets"):
         assert row[name] == before[name]
     pooled = (2 * statistics.variance(again[0]) + 3 * statistics.variance(again[1])) / 5
     assert float(row["resample_std"]) == pytest.approx(math.sqrt(pooled))
@@ -128,7 +134,7 @@ def test_the_best_of_single_training_sets(scan):
     for arm, auc in (("pre-inv", 0.7), ("post-inv", 0.69), ("none", 0.6)):
         write_cell(scan, arm, *RECT, [auc])
     (grid,) = grids(cells(scan))
-    assert [entries[0].place for _, _, entries in grid.rows] == ["", "", "best"]
+    assert [entries[0].place for _, entries in grid.rows] == ["", "", "best"]
 
 
 def test_resamples_alone_are_in_no_table(scan):
@@ -148,7 +154,7 @@ def test_best_and_what_is_not_worse(scan):
     for arm, shift in (("pre-inv", 0), ("post-inv", -0.004), ("none", -0.1)):
         write_cell(scan, arm, *RECT, [0.69 + shift, 0.70 + shift])  # each ± 0.005
     (grid,) = grids(cells(scan))
-    assert {arm: entries[0].place for _, arm, entries in grid.rows} == {
+    assert {arm: entries[0].place for (_, arm), entries in grid.rows} == {
         "none": "",
         "post-inv": "near",
         "pre-inv": "best",
@@ -172,7 +178,7 @@ def test_before_against_after_on_the_rectangular_grid(scan, post, pre, verdict):
     write_cell(scan, "pre-aug", *RECT, before)
     write_cell(scan, "post-aug", "PFN", "toy-uniform", 480, drawn(0.7, seed=3))
     write_cell(scan, "pre-aug", "PFN", "toy-uniform", 480, drawn(0.6, seed=4))
-    (one,) = statements(cells(scan))
+    (one,) = claims_of(cells(scan))
     (test,) = one.tests
     assert test.difference.value == pytest.approx(pre - post)
     expected = ttest_rel(before, after)
@@ -185,7 +191,7 @@ def test_before_against_after_on_the_rectangular_grid(scan, post, pre, verdict):
 def test_two_pairs_take_more_errors_than_twenty(scan):
     for arm, shift in (("post-aug", [0, 0]), ("pre-aug", [0.02, 0.04])):  # 3 errors
         write_cell(scan, arm, *RECT, 0.6 + np.array(shift))
-    ((test,),) = (one.tests for one in statements(cells(scan)))
+    ((test,),) = (one.tests for one in claims_of(cells(scan)))
     assert test.difference == pytest.approx((0.03, 0.01))
     assert ttest_rel([0.62, 0.64], [0.6, 0.6]).pvalue > 0.05
     assert test.verdict == "undecided"
@@ -194,7 +200,7 @@ def test_two_pairs_take_more_errors_than_twenty(scan):
 def test_arms_without_a_common_training_set_are_not_decided(scan):
     write_cell(scan, "pre-aug", *RECT, [0.7, 0.7], replica=0)
     write_cell(scan, "post-aug", *RECT, [0.6, 0.6], replica=1)
-    ((test,),) = (one.tests for one in statements(cells(scan)))
+    ((test,),) = (one.tests for one in claims_of(cells(scan)))
     assert test.difference.value == pytest.approx(0.1)
     assert math.isnan(test.difference.error)
     assert test.verdict == "undecided"
@@ -210,29 +216,28 @@ def test_other_data_are_another_training_set(scan):
 
 def test_none_is_worst_only_if_all_are_above_it(scan):
     def worst():
-        return statements(cells(scan))[0].tests[0]
+        return claims_of(cells(scan))[0].tests[0]
 
     write_cell(scan, "none", *RECT, drawn(0.60))
     write_cell(scan, "pre-inv", *RECT, drawn(0.75, seed=1))
     write_cell(scan, "pre-aug", *RECT, drawn(0.70, seed=2))
-    assert (worst().first.arm, worst().verdict) == ("pre-aug", "holds")
+    assert (worst().first.line, worst().verdict) == ("pre-aug", "holds")
     write_cell(scan, "pre-inv-continuous", *RECT, drawn(0.5, seed=3))  # none of the source's
-    assert (worst().first.arm, worst().verdict) == ("pre-aug", "holds")
+    assert (worst().first.line, worst().verdict) == ("pre-aug", "holds")
     write_cell(scan, "post-inv", *RECT, [0.72])  # a single training set
-    assert (worst().first.arm, worst().verdict) == ("post-inv", "undecided")
+    assert (worst().first.line, worst().verdict) == ("post-inv", "undecided")
     write_cell(scan, "post-aug", *RECT, drawn(0.58, seed=4))
-    assert (worst().first.arm, worst().verdict) == ("post-aug", "fails")
+    assert (worst().first.line, worst().verdict) == ("post-aug", "fails")
 
 
-def test_statements_of_a_whole_study(tmp_path):
-    found = statements(cells(write_study(tmp_path / "study", replicas=3)))
+def test_claims_of_a_whole_study(tmp_path):
+    found = claims_of(cells(write_study(tmp_path / "study", replicas=3)))
     # networks × detectors × sizes, and the pairs of arms of each
     assert [len(one.tests) for one in found] == [20, 20, 40, 20]
     for one in found:
         for test in one.tests:
-            place = (test.first.network, test.first.detector, test.first.n_train)
-            assert place == (test.second.network, test.second.detector, test.second.n_train)
-    assert {test.first.detector for test in found[1].tests} == {"toy-rect"}
+            assert test.first.place == test.second.place
+    assert {test.first["detector"] for test in found[1].tests} == {"toy-rect"}
 
 
 def test_best_settings_of_a_search(tmp_path):
@@ -244,8 +249,8 @@ def test_best_settings_of_a_search(tmp_path):
     ]
     tried = settings(scan)
     values = [point.run.metrics["test/auc"] for point in scan.points]
-    assert tried[0].found.value == max(values)
-    assert [one.found.value for one in tried] == sorted(values, reverse=True)
+    assert tried[0].estimate.value == max(values)
+    assert [one.estimate.value for one in tried] == sorted(values, reverse=True)
 
 
 def test_a_metric_to_minimise_and_one_that_only_the_training_has(tmp_path):
@@ -255,7 +260,7 @@ def test_a_metric_to_minimise_and_one_that_only_the_training_has(tmp_path):
         lines = [f"{epoch},{loss}" for epoch, loss in enumerate(losses)]
         (folder / "metrics.csv").write_text("\n".join(["epoch,val/loss", *lines, "9,"]) + "\n")
     tried = settings(load_scan(scan))
-    assert [(one.values["lr"], one.found.value) for one in tried] == [(0.1, 0.4), (0.2, 0.5)]
+    assert [(one.values["lr"], one.estimate.value) for one in tried] == [(0.1, 0.4), (0.2, 0.5)]
 
 
 def test_seeds_replicas_and_folds_are_one_setting(tmp_path):
@@ -265,17 +270,17 @@ def test_seeds_replicas_and_folds_are_one_setting(tmp_path):
     write_point(scan, "b", {"lr": 0.2, "data.sample.fold": 0}, {"test/auc": 0.715})
     first, second = settings(load_scan(scan))
     assert (first.values, len(first.points)) == ({"lr": 0.2}, 1)
-    assert second.found == pytest.approx((0.71, 0.01 / math.sqrt(3)))
+    assert second.estimate == pytest.approx((0.71, 0.01 / math.sqrt(3)))
 
 
 def test_what_comes_with_a_cell_is_no_search(tmp_path):
     scan = write_study(tmp_path / "study", replicas=2, sizes=(480,), networks=("PFN",))
-    assert searched(load_scan(scan).finished) == []
+    assert searched(load_scan(scan).finished, LAYOUT) == []
     facts = {"arm": "none", "network_name": "PFN", "detector": "toy-rect", "n_train": 480}
     (known,) = (p for p in load_scan(scan).points if p.name == "none-PFN-toy-rect-480-0-0")
     for lr in (0.1, 0.2):
         write_point(scan, f"lr{lr}", {**known.parameters, "lr": lr}, {"test/auc": 0.6}, facts)
-    assert searched(load_scan(scan).finished) == ["lr"]
+    assert searched(load_scan(scan).finished, LAYOUT) == ["lr"]
 
 
 def test_points_of_an_earlier_sweep_file_are_noticed(scan):
@@ -283,7 +288,7 @@ def test_points_of_an_earlier_sweep_file_are_noticed(scan):
     facts = {"arm": "none", "network_name": "PFN", "detector": "toy-rect", "n_train": 480}
     known = load_scan(scan).points[0].parameters
     write_point(scan, "later", {**known, "trainer.max_steps": 9}, {"test/auc": 0.5}, facts)
-    assert searched(load_scan(scan).finished) == ["trainer.max_steps"]
+    assert searched(load_scan(scan).finished, LAYOUT) == ["trainer.max_steps"]
 
 
 def test_edited_configuration_files_are_noticed(scan):
@@ -292,8 +297,8 @@ def test_edited_configuration_files_are_noticed(scan):
         own = facts | {"sample": {"replica": replica}}
         write_point(scan, f"p{replica}", {}, {"test/auc": 0.6}, own, setting=setting)
     found = load_scan(scan).finished
-    assert searched(found[:2]) == []
-    assert searched(found) == ["the content of configuration files"]
+    assert searched(found[:2], LAYOUT) == []
+    assert searched(found, LAYOUT) == ["the content of configuration files"]
 
 
 def test_points_csv_has_a_row_for_each_point(tmp_path):

@@ -4,19 +4,23 @@ import csv
 import json
 import re
 import shutil
-import tarfile
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pyg_jets.report import artefacts, pictures
+from pyg_jets.report import pictures
 from pyg_jets.report.folder import MARKER
-from pyg_jets.report.pictures import Picture
-from pyg_jets.report.scan import make_scan_report, scan_table, write_results
-from pyg_jets.runs import load_scan
-from tests.report.scans import write_cell, write_point, write_scan, write_search, write_study
+from pyg_jets.report.scan import make_scan_report, scan_table
+from tests.report.scans import (
+    LAYOUT,
+    write_cell,
+    write_point,
+    write_scan,
+    write_search,
+    write_study,
+)
 from tests.report.test_page import Page
 
 ERROR = "ValueError: Replica 12 of 2400 jets needs 31200 training jets, but there are 28050"
@@ -37,7 +41,9 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def out(study, tmp_path_factory):
     path = tmp_path_factory.mktemp("out") / "report"
-    return make_scan_report(study, path, command="pyg-jets report runs/scans/x").parent
+    return make_scan_report(
+        study, path, command="pyg-jets report runs/scans/x", layout=LAYOUT
+    ).parent
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +91,8 @@ def test_numbers_of_the_page_are_those_of_the_table(out, page):
         places = 3 if float(row["auc_err"]) >= 0.0005 else 4
         value, error = float(row["auc"]), float(row["auc_err"])
         assert f"{value:.{places}f} ± {error:.{places}f}" in page.text
-        assert row["bootstraps"] == "3"
-        assert bool(row["source_auc"]) == (
+        assert row["training_sets"] == "3"
+        assert bool(row["reference_auc"]) == (
             row["n_train"] in ("480", "2400") and row["arm"] != "pre-inv-continuous"
         )
     assert len(rows(out / "points.csv")) == 360 + 2 + 3
@@ -105,7 +111,7 @@ def test_says_what_was_run_and_what_was_not(page):
     assert "In no cell" not in page.text
 
 
-def test_statements_have_verdicts(page):
+def test_claims_have_verdicts(page):
     counted = re.findall(
         r"(?:holds|fails|is undecided) in (\d+)[^.]*? of (\d+) comparisons", page.text
     )
@@ -129,7 +135,7 @@ def test_the_same_twice_and_no_stale_files(study, out, tmp_path):
     known = json.loads((again / MARKER).read_text())
     known["files"].append("points.png")
     (again / MARKER).write_text(json.dumps(known))
-    make_scan_report(study, again, command="pyg-jets report runs/scans/x")
+    make_scan_report(study, again, command="pyg-jets report runs/scans/x", layout=LAYOUT)
     assert (again / "mine.txt").exists()
     assert not (again / "points.png").exists()
     for path in out.iterdir():
@@ -146,15 +152,15 @@ def test_goes_into_the_scan_by_default_and_not_over_something_else(undrawn, tmp_
 def test_a_study_that_has_only_begun(tmp_path):
     scan = write_scan(tmp_path / "s")
     write_point(scan, "u", {"arm": "none"})
-    text = Page(make_scan_report(scan).read_text()).text
+    text = Page(make_scan_report(scan, layout=LAYOUT).read_text()).text
     assert "0 of 1 point finished, 1 not finished." in text
     write_cell(scan, "pre-inv", "PFN", "toy-rect", 480, [0.68])
     write_cell(scan, "none", "FCN", "", 960, [0.58])
-    page = Page(make_scan_report(scan).read_text())
+    page = Page(make_scan_report(scan, layout=LAYOUT).read_text())
     assert page.open == []
     assert "0.6800×1 · Δ −0.0010" in page.text
     assert "no detector" in page.text
-    assert "What the source says, tested" not in page.text
+    assert "What is claimed, tested" not in page.text
     assert sorted(p.name for p in (scan / "report").glob("*.png")) == FIGURES
 
 
@@ -190,12 +196,10 @@ def test_a_search_within_arms_has_no_cells(undrawn, tmp_path):
     for arm in ("none", "pre-inv"):
         for lr in (0.1, 0.2):
             write_point(scan, f"{arm}{lr}", {"lr": lr}, {"test/auc": 0.6}, {"arm": arm, **facts})
-    page = Page(make_scan_report(scan).read_text())
-    assert "Within a cell of the study vary: lr." in page.text
+    page = Page(make_scan_report(scan, layout=LAYOUT).read_text())
+    assert "Within a cell vary: lr." in page.text
     assert "PFN pre-inv, toy-rect, 480" in page.text
     assert not (scan / "report" / "cells.csv").exists()
-    with pytest.raises(ValueError, match="Expected one setting for each cell of a study"):
-        write_results([scan], tmp_path / "results" / "x")
 
 
 def test_text_for_a_terminal(study):
@@ -206,100 +210,8 @@ def test_text_for_a_terminal(study):
     assert max(map(len, text.splitlines())) < 200
 
 
-def test_pictures_of_artefacts(undrawn, tmp_path, monkeypatch):
-    scan = write_study(tmp_path / "s", replicas=1, sizes=(480,), networks=("PFN",))
-    (scan / "artefacts").mkdir()
-    assert "rotation leaves" not in Page(make_scan_report(scan).read_text()).text
-    (scan / "artefacts" / "artefacts.json").write_text('{"command": "pyg-jets artefacts --out x"}')
-    drawn = [Picture(kind, b"png", f"What {kind} shows.", 700, 400, {"title": "toy"})
-             for kind in ("artefacts", "variants-toy-toy-rect")]  # fmt: skip
-    monkeypatch.setattr(artefacts, "artefact_pictures", lambda folder: drawn)
-    page = Page(make_scan_report(scan).read_text())
-    assert "What a rotation leaves in an image" in page.text
-    assert "toy: an event at eight angles." in page.text
-    assert "What variants-toy-toy-rect shows." in [a["alt"] for t, a in page.elements if t == "img"]
-    assert (scan / "report" / "variants-toy-toy-rect.png").read_bytes() == b"png"
-    text = write_results([scan], tmp_path / "docs" / "x").read_text()
-    assert "](x-variants-toy-toy-rect.png)" in text
-    assert "\npyg-jets artefacts --out x\n" in text
-
-
-def test_results_in_markdown(study, out, tmp_path):
-    path = write_results(
-        [study, study], tmp_path / "docs" / "results" / "toys", "Toys", "pyg-jets r"
-    )
-    assert path == tmp_path / "docs" / "results" / "toys.md"
-    text = path.read_text()
-    assert text.startswith("# Toys\n")
-    assert path.with_suffix(".csv").read_bytes() == (out / "cells.csv").read_bytes()
-    linked = re.findall(r"\]\((toys[^)]+)\)", text)
-    assert sorted(linked) == ["toys-auc.png", "toys-points.tar.gz", "toys-signal-efficiency.png",
-                              "toys-spread.png", "toys.csv"]  # fmt: skip
-    for name in linked:
-        assert (path.parent / name).stat().st_size > 0
-    for words in (
-        "362 trainings in all",
-        "holds in",
-        "pyg-jets scan sweeps/broken_symmetry.yaml",
-        "pyg-jets r\n",
-        "3 h 10 min",
-        "2025-01-31",
-        "Each is tested on 20,400 jets",
-    ):
-        assert words in text
-    section = text.split("## Against the source")[1].split("##")[0]
-    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:1] == "|"]
-    heads = lines[0][2:]
-    for row in rows(path.with_suffix(".csv")):
-        if row["difference"]:
-            (own,) = (line for line in lines if line[:2] == [row["network"], row["arm"]])
-            column = heads.index(f"{row['detector']}, {int(row['n_train']):,} jets")
-            value = float(own[2 + column].split(" ")[0].replace("−", "-"))
-            assert value == pytest.approx(float(row["difference"]), abs=0.00051)
-            assert own[2 + column].endswith(f"({float(row['source_auc']):.3f})")
-    widths = {}
-    for line in text.splitlines():  # all lines of a table have the same number of cells
-        if line.startswith("|"):
-            widths.setdefault("cells", line.count("|"))
-            assert line.count("|") == widths["cells"], line
-        else:
-            widths.clear()
-
-
-def test_results_of_several_scans(undrawn, tmp_path):
-    scans = [write_study(tmp_path / d, detectors=(d,), replicas=2, sizes=(480,))
-             for d in ("toy-uniform", "toy-rect")]  # fmt: skip
-    text = write_results(scans, tmp_path / "x").read_text()
-    assert "2 detectors (toy-uniform, toy-rect)" in text
-    assert "pyg-jets scan sweeps/toy-uniform.yaml\npyg-jets scan sweeps/toy-rect.yaml" in text
-
-
-def test_results_need_a_study(tmp_path):
-    with pytest.raises(ValueError, match="Expected scans of a study, with finished points"):
-        write_results([write_search(tmp_path / "s", points=2)], tmp_path / "x")
-    assert not (tmp_path / "x.md").exists()
-
-
 def test_without_the_extra_it_says_so(study, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mplhep", None)
-    for make in (make_scan_report, lambda *words: write_results([words[0]], words[1])):
-        with pytest.raises(ModuleNotFoundError, match=r"pyg-jets\[report\]"):
-            make(study, tmp_path / "out")
+    with pytest.raises(ModuleNotFoundError, match=r"pyg-jets\[report\]"):
+        make_scan_report(study, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_archive_holds_what_a_scan_goes_on_from(undrawn, tmp_path):
-    scan = write_study(tmp_path / "scans" / "study")
-    (scan / "points" / "stopped").mkdir()
-    (scan / "points" / "stopped" / "point.json").write_text('{"status": "running"}')
-    path = write_results([scan], tmp_path / "docs" / "x")
-    packed = path.with_name("x-points.tar.gz")
-    before = packed.read_bytes()
-    with tarfile.open(packed) as tar:
-        tar.extractall(tmp_path / "again", filter="data")
-    unpacked = load_scan(tmp_path / "again" / "study")
-    assert [p.name for p in unpacked.points] == [p.name for p in load_scan(scan).finished]
-    write_results([tmp_path / "again" / "study"], tmp_path / "docs" / "y")
-    assert path.with_name("y.csv").read_bytes() == path.with_name("x.csv").read_bytes()
-    write_results([scan], tmp_path / "docs" / "x")
-    assert packed.read_bytes() == before

@@ -1,34 +1,29 @@
-"""A metric of a study's arms against the training size, a panel for each network and detector."""
+"""A metric of the cells of a scan: lines in panels, or lists where there is no axis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.figures.style import GREY, label, network_colour
+from pyg_jets.report.figures.style import label, network_colour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Curve", "Panel", "arm_colour", "arm_look", "cells_size", "draw_cells"]
+__all__ = ["Curve", "Panel", "cells_size", "draw_cells", "line_looks"]
 
-# Colour: where the rotation happens. Line and marker: what is done with it.
-_NONE, _AFTER, _BEFORE, _FRESH = GREY, network_colour(5), network_colour(0), network_colour(3)
-_LOOKS: dict[str, tuple[str, Any, str]] = {
-    "none": (_NONE, (0, (1.2, 1.4)), "v"),
-    "post-aug": (_AFTER, (0, (4, 1.8)), "s"),
-    "pre-aug": (_BEFORE, (0, (4, 1.8)), "s"),
-    "post-inv": (_AFTER, "-", "o"),
-    "pre-inv": (_BEFORE, "-", "o"),
-    "pre-inv-continuous": (_FRESH, "-", "D"),
-}
+#: Line styles and markers in the order in which lines take them, each with the next colour.
+_STYLES = ("-", (0, (4, 1.8)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.2, 1.4)))
+_MARKERS = "osDv"
+#: Colour, line style and marker of each line.
+Looks = Mapping[str, tuple[str, Any, str]]
 #: Smaller markers for the shapes that look larger.
 _MARKER = {"v": 6.5, "s": 5.3, "o": 6.2, "D": 5.2}
-#: Share of the axis by which the arms are set apart, so that their errors can be told apart.
+#: Share of the axis by which the lines are set apart, so that their errors can be told apart.
 _APART = 0.009
 #: Share of the axis by which published numbers stand outside our own.
 _ASIDE = 0.055
@@ -36,36 +31,46 @@ _ASIDE = 0.055
 
 @dataclass(frozen=True)
 class Curve:
-    """One arm.
+    """One line.
 
     Args:
-        arm: Its name.
-        points: The metric by number of training jets; an error of NaN is not drawn.
+        line: Its name.
+        points: The metric by the place along the axis; an error of NaN is not drawn.
         source: Published numbers likewise.
     """
 
-    arm: str
-    points: Mapping[int, Estimate]
-    source: Mapping[int, Estimate]
+    line: str
+    points: Mapping[float, Estimate]
+    source: Mapping[float, Estimate]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of one network and detector."""
+    """The curves that are drawn on the same axes."""
 
     title: str
     curves: tuple[Curve, ...]
 
 
-def arm_colour(arm: str) -> str:
-    """The colour of an arm, the same in every figure and on the page."""
-    return arm_look(arm)[0]
+def line_looks(
+    lines: Iterable[str], looks: Mapping[str, tuple[str, Any, str]] | None = None
+) -> dict[str, tuple[str, Any, str]]:
+    """Colour, line style and marker of each line, the same in every figure and on the page.
 
+    Args:
+        lines: The lines, in the order in which they are shown.
+        looks: The looks of some of them; the others get the next of a cycle.
 
-def arm_look(arm: str) -> tuple[str, Any, str]:
-    """Colour, line style and marker of an arm."""
-    other = (network_colour(4 + sum(arm.encode()) % 4), (0, (6, 1.5, 1.5, 1.5)), "D")
-    return _LOOKS.get(arm, other)
+    Examples:
+        >>> line_looks(["a", "b"], {"a": ("black", "-", "o")})["a"]
+        ('black', '-', 'o')
+    """
+    looks = dict(looks or {})
+    others = [line for line in dict.fromkeys(lines) if line not in looks]
+    for i, line in enumerate(others):
+        number = i % len(_STYLES)
+        looks[line] = (network_colour(i), _STYLES[number], _MARKERS[number])
+    return looks
 
 
 def cells_size(rows: int, columns: int) -> tuple[float, float]:
@@ -74,9 +79,14 @@ def cells_size(rows: int, columns: int) -> tuple[float, float]:
 
 
 def draw_cells(
-    figure: Figure, panels: Sequence[Sequence[Panel]], ylabel: str, log: bool = False
+    figure: Figure,
+    panels: Sequence[Sequence[Panel]],
+    ylabel: str,
+    xlabel: str = "training jets",
+    log: bool = False,
+    looks: Looks | None = None,
 ) -> None:
-    """A metric against the training size; arms below each other where there is but one size.
+    """A metric along an axis; lines below each other where that has but one place.
 
     Panels of a row share the axis of the metric.
 
@@ -84,26 +94,29 @@ def draw_cells(
         figure: Where to draw.
         panels: Rows of panels, all of one length.
         ylabel: What the axis of the metric is called.
-        log: Whether it is logarithmic.
+        xlabel: What the other axis is called.
+        log: Whether that of the metric is logarithmic.
+        looks: Colour, line style and marker of each line. Default: :func:`line_looks`.
     """
     curves = [curve for row in panels for panel in row for curve in panel.curves]
     sizes = sorted({n for curve in curves for n in (*curve.points, *curve.source)})
-    arms = list(dict.fromkeys(curve.arm for curve in curves))
+    lines = list(dict.fromkeys(curve.line for curve in curves))
+    looks = line_looks(lines, looks)
     sourced = any(curve.source for curve in curves)
     if len(sizes) == 1:
-        _draw_lists(figure, panels, arms, ylabel, log)
-        _legend(figure, [], sourced)
+        _draw_lists(figure, panels, lines, ylabel, log, looks)
+        _legend(figure, {}, sourced)
         return
     axes = figure.subplots(len(panels), len(panels[0]), squeeze=False, sharex=True, sharey="row")
     for ax, panel in zip(axes.flat, (panel for row in panels for panel in row), strict=True):
-        _draw_panel(ax, panel, arms, sizes)
+        _draw_panel(ax, panel, lines, sizes, looks)
         if log:
             _plain_decimals(ax, "y")
     for ax in axes[:, 0]:
         ax.set_ylabel(ylabel)
     for ax in axes[-1]:
-        ax.set_xlabel("training jets")
-    _legend(figure, arms, sourced)
+        ax.set_xlabel(xlabel)
+    _legend(figure, {line: looks[line] for line in lines}, sourced)
 
 
 def _plain_decimals(ax: Any, which: str) -> None:
@@ -118,14 +131,19 @@ def _plain_decimals(ax: Any, which: str) -> None:
 
 
 def _draw_lists(
-    figure: Figure, panels: Sequence[Sequence[Panel]], arms: Sequence[str], xlabel: str, log: bool
+    figure: Figure,
+    panels: Sequence[Sequence[Panel]],
+    lines: Sequence[str],
+    xlabel: str,
+    log: bool,
+    looks: Looks,
 ) -> None:
-    """A line for each arm, the first on top; the metric along the horizontal axis."""
+    """A row for each line, the first on top; the metric along the horizontal axis."""
     axes = figure.subplots(len(panels), len(panels[0]), squeeze=False, sharex="row", sharey=True)
     for ax, panel in zip(axes.flat, (panel for row in panels for panel in row), strict=True):
         for curve in panel.curves:
-            place = len(arms) - 1 - arms.index(curve.arm)
-            colour, _, marker = arm_look(curve.arm)
+            place = len(lines) - 1 - lines.index(curve.line)
+            colour, _, marker = looks[curve.line]
             for value, error in curve.points.values():
                 ax.errorbar(value, place, xerr=error if np.isfinite(error) else 0, color=colour,
                             marker=marker, markersize=_MARKER[marker] + 1, elinewidth=1.4,
@@ -135,20 +153,22 @@ def _draw_lists(
                         markerfacecolor="none", markeredgecolor=colour, zorder=4)  # fmt: skip
         ax.set_title(label(panel.title), loc="left")
         ax.grid(which="major", axis="x", linewidth=0.5, alpha=0.5)
-        ax.set_yticks(range(len(arms)), [label(arm) for arm in reversed(arms)])
+        ax.set_yticks(range(len(lines)), [label(line) for line in reversed(lines)])
         ax.tick_params(which="both", axis="y", left=False, right=False)
-        ax.set_ylim(-0.6, len(arms) - 0.4)
+        ax.set_ylim(-0.6, len(lines) - 0.4)
         ax.set_xlabel(xlabel)
         if log:
             _plain_decimals(ax, "x")
 
 
-def _draw_panel(ax: Any, panel: Panel, arms: Sequence[str], sizes: Sequence[int]) -> None:
+def _draw_panel(
+    ax: Any, panel: Panel, lines: Sequence[str], sizes: Sequence[float], looks: Looks
+) -> None:
     width = (sizes[-1] - sizes[0] if sizes else 0) or 1
     for curve in panel.curves:
-        shift = _APART * width * (arms.index(curve.arm) - (len(arms) - 1) / 2)
-        _draw_curve(ax, curve, shift)
-        _draw_source(ax, curve, shift, _ASIDE * width)
+        shift = _APART * width * (lines.index(curve.line) - (len(lines) - 1) / 2)
+        _draw_curve(ax, curve, shift, looks)
+        _draw_source(ax, curve, shift, _ASIDE * width, looks)
     ax.set_title(label(panel.title), loc="left")
     ax.grid(which="major", axis="y", linewidth=0.5, alpha=0.5)
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -157,19 +177,19 @@ def _draw_panel(ax: Any, panel: Panel, arms: Sequence[str], sizes: Sequence[int]
         ax.set_xlim(sizes[0] - 0.1 * width, sizes[-1] + 0.1 * width)
 
 
-def _draw_curve(ax: Any, curve: Curve, shift: float) -> None:
-    colour, line, marker = arm_look(curve.arm)
+def _draw_curve(ax: Any, curve: Curve, shift: float, looks: Looks) -> None:
+    colour, style, marker = looks[curve.line]
     if not curve.points:
         return
     x, y, error = _columns(curve.points)
     # no band where an error is not known, nor across
     ax.fill_between(x + shift, y - error, y + error, color=colour, alpha=0.13, linewidth=0)
-    ax.errorbar(x + shift, y, np.nan_to_num(error), color=colour, linestyle=line,
+    ax.errorbar(x + shift, y, np.nan_to_num(error), color=colour, linestyle=style,
                 marker=marker, markersize=_MARKER[marker], elinewidth=1.1, zorder=3)  # fmt: skip
 
 
-def _draw_source(ax: Any, curve: Curve, shift: float, aside: float) -> None:
-    colour, _, marker = arm_look(curve.arm)
+def _draw_source(ax: Any, curve: Curve, shift: float, aside: float, looks: Looks) -> None:
+    colour, _, marker = looks[curve.line]
     if curve.source:
         x, y, _ = _columns(curve.source)
         # outside our own points, where it neither hides them nor under them
@@ -178,20 +198,19 @@ def _draw_source(ax: Any, curve: Curve, shift: float, aside: float) -> None:
                 markerfacecolor="none", markeredgecolor=colour, zorder=4)  # fmt: skip
 
 
-def _columns(points: Mapping[int, Estimate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _columns(points: Mapping[float, Estimate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sizes = np.array(sorted(points), float)
-    found = np.array([points[int(n)] for n in sizes])
-    return sizes, found[:, 0], found[:, 1]
+    values, errors = np.array([points[n] for n in sorted(points)]).T
+    return sizes, values, errors
 
 
-def _legend(figure: Figure, arms: Sequence[str], source: bool) -> None:
+def _legend(figure: Figure, looks: Looks, source: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
-    for arm in arms:
-        colour, line, marker = arm_look(arm)
-        handles.append(Line2D([], [], color=colour, linestyle=line, marker=marker,
-                              markersize=_MARKER[marker], label=label(arm)))  # fmt: skip
+    for line, (colour, style, marker) in looks.items():
+        handles.append(Line2D([], [], color=colour, linestyle=style, marker=marker,
+                              markersize=_MARKER[marker], label=label(line)))  # fmt: skip
     if source:
         handles.append(Line2D([], [], color="none", marker="o", markersize=7.5, label="source",
                               markerfacecolor="none", markeredgewidth=1.4,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyg_jets.report.figures.cells import arm_look
 from pyg_jets.report.figures.style import label, network_colour
 
 if TYPE_CHECKING:
@@ -33,19 +32,21 @@ class Cloud:
         values: The metric, ``[P]``, in the order in which the points ended.
         metric: Its name.
         maximises: Whether more of it is better.
-        arms: The arm of each point, ``[P]``; empty without arms.
+        lines: The line of each point, ``[P]``; empty without lines.
+        looks: Colour, line style and marker of each line.
     """
 
     parameters: dict[str, list[Any]]
     values: np.ndarray
     metric: str
     maximises: bool
-    arms: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    looks: Mapping[str, tuple[str, Any, str]] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The different arms, each once."""
-        return tuple(dict.fromkeys(self.arms)) or ("",)
+        """The different lines, each once."""
+        return tuple(dict.fromkeys(self.lines)) or ("",)
 
     @property
     def best(self) -> int:
@@ -119,7 +120,7 @@ def _axis(ax: Any, values: Sequence[Any]) -> np.ndarray:
 def _scatter(ax: Any, x: np.ndarray, cloud: Cloud) -> None:
     for group in cloud.groups:
         colour, marker = _look(cloud, group)
-        own = np.array(cloud.arms) == group if cloud.arms else np.ones(len(x), bool)
+        own = np.array(cloud.lines) == group if cloud.lines else np.ones(len(x), bool)
         ax.scatter(x[own], cloud.values[own], s=22, c=colour, marker=marker, alpha=0.65,
                    linewidths=0, zorder=3)  # fmt: skip
     ax.plot(x[cloud.best], cloud.values[cloud.best], "o", markersize=10, markerfacecolor="none",
@@ -128,10 +129,10 @@ def _scatter(ax: Any, x: np.ndarray, cloud: Cloud) -> None:
 
 
 def _look(cloud: Cloud, group: str) -> tuple[str, str]:
-    """Colour and marker: those of the arm, if there are several."""
+    """Colour and marker: those of the line, if there are several."""
     if len(cloud.groups) == 1:
         return network_colour(0), "o"
-    colour, _, marker = arm_look(group)
+    colour, _, marker = cloud.looks[group]
     return colour, marker
 
 

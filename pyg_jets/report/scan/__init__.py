@@ -1,7 +1,7 @@
-"""A scan's folder → tables, figures, one page; studies → a page of results in Markdown."""
+"""A scan's folder → cells, tables, figures, one page."""
 
+from pyg_jets.report.scan.cells import Layout, scan_layout
 from pyg_jets.report.scan.page import make_scan_report
-from pyg_jets.report.scan.results import write_results
-from pyg_jets.report.scan.text import scan_table
+from pyg_jets.report.scan.tables import scan_table
 
-__all__ = ["make_scan_report", "scan_table", "write_results"]
+__all__ = ["Layout", "make_scan_report", "scan_layout", "scan_table"]

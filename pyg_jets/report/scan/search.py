@@ -11,10 +11,10 @@ from pathlib import PurePath
 from typing import Any
 
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.scan.cells import Key, key_of, mean_of
+from pyg_jets.report.scan.cells import Key, Layout, key_of, mean_of
 from pyg_jets.runs import Point, Scan, repeats_training
 
-__all__ = ["Setting", "is_study", "searched", "settings", "short_names", "told"]
+__all__ = ["Setting", "format_value", "searched", "settings", "short_names"]
 
 #: What varies if nothing does that the sweep file names.
 _FILES = "the content of configuration files"
@@ -27,7 +27,7 @@ class Setting:
     """Points that differ only in what repeats a training: seeds, replicas, folds.
 
     Args:
-        key: The cell they are in, for a study; the arm is empty without one.
+        key: The cell they are in; empty without a layout.
         values: The value of each parameter that is searched.
         points: The points, all with the metric.
         numbers: The metric of each.
@@ -39,67 +39,69 @@ class Setting:
     numbers: tuple[float, ...]
 
     @property
-    def found(self) -> Estimate:
+    def estimate(self) -> Estimate:
         """Mean of the metric and the error of the mean; NaN for one point."""
-        found = mean_of(self.numbers)
-        assert found  # a setting has a point
-        return found
+        mean = mean_of(self.numbers)
+        assert mean  # a setting has a point
+        return mean
 
 
-def is_study(points: Sequence[Point]) -> bool:
-    """Whether the points belong to the arms of a study."""
-    return any(point.labels.get("arm") for point in points)
-
-
-def searched(points: Sequence[Point]) -> list[str]:
+def searched(points: Sequence[Point], layout: Layout | None = None) -> list[str]:
     """The parameters whose values a search compares.
 
-    In a study these are the ones that vary within a cell: what comes with arm, network, detector
-    or size is no search.
+    With a layout these are the ones that vary within a cell: what comes with the facts that make a
+    cell, or tells its training sets apart, is no search.
 
     Args:
         points: Finished points, of one or several scans.
+        layout: What makes a cell.
     """
-    study, seen = is_study(points), defaultdict(set)
+    seen, grouped = defaultdict(set), layout is not None
     names = dict.fromkeys(name for point in points for name in point.parameters)
     for name, point in product(names, points):
         # a point without it had a default: an earlier version of the sweep file
         value = json.dumps(point.parameters[name], default=str) if name in point.parameters else ""
-        seen[name, key_of(point) if study else None].add(value)
+        seen[name, key_of(point, layout) if layout else None].add(value)
     varied = dict.fromkeys(name for (name, _), values in seen.items() if len(values) > 1)
-    found = [name for name in varied if not repeats_training(name)]
-    return found or [_FILES] * (study and _edited(points))
+    replicas = layout.replicate_by if layout else ()
+    found = [name for name in varied if not repeats_training(name) and name not in replicas]
+    return found or [_FILES] * (grouped and _edited(points, layout))
 
 
-def _edited(points: Sequence[Point]) -> bool:
+def _edited(points: Sequence[Point], layout: Layout | None) -> bool:
     """Whether a cell has points of two versions of the configuration files."""
-    seen = defaultdict(set)
+    versions = defaultdict(set)
     for point in points:
-        if setting := point.record.get("setting"):
-            seen[key_of(point)].add(setting)
-    return any(len(versions) > 1 for versions in seen.values())
+        if layout and (setting := point.record.get("setting")):
+            versions[key_of(point, layout)].add(setting)
+    return any(len(settings) > 1 for settings in versions.values())
 
 
-def settings(scan: Scan) -> list[Setting]:
+def settings(scan: Scan, layout: Layout | None = None) -> list[Setting]:
     """All settings that were tried, the best first.
 
     Args:
         scan: The scan.
+        layout: What makes a cell: settings of different cells are different ones.
     """
-    names, study = searched(scan.finished), is_study(scan.finished)
+    names = searched(scan.finished, layout)
     groups: dict[str, list[Point]] = defaultdict(list)
     for point in scan.finished:
         if point.value(scan.metric) is not None:
-            same = [key_of(point) if study else None, *map(point.parameters.get, names)]
+            key = key_of(point, layout) if layout else ()
+            same = [key, *map(point.parameters.get, names)]
             groups[json.dumps(same, default=str)].append(point)
-    found = [_setting(scan.metric, names, points) for points in groups.values()]
-    return sorted(found, key=lambda one: one.found.value, reverse=scan.maximises)
+    found = [_setting(scan.metric, names, layout, points) for points in groups.values()]
+    return sorted(found, key=lambda one: one.estimate.value, reverse=scan.maximises)
 
 
-def _setting(metric: str, names: Sequence[str], points: Sequence[Point]) -> Setting:
+def _setting(
+    metric: str, names: Sequence[str], layout: Layout | None, points: Sequence[Point]
+) -> Setting:
     values = {name: points[0].parameters.get(name) for name in names}
     numbers = tuple(v for point in points if (v := point.value(metric)) is not None)
-    return Setting(key_of(points[0]), values, tuple(points), numbers)
+    key = key_of(points[0], layout) if layout else ()
+    return Setting(key, values, tuple(points), numbers)
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -112,33 +114,35 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
         ['loss.a', 'net.a']
     """
     parts = {n: [p for p in n.split(".") if p not in _CLASS] for n in names}
-    found = {}
+    short = {}
     for name, own in parts.items():
-        others = [other for one, other in parts.items() if one != name]
+        others = [other for each, other in parts.items() if each != name]
         lengths = range(1, len(own) + 1)
         unique = (n for n in lengths if all(other[-n:] != own[-n:] for other in others))
         length = next(unique, None)
-        found[name] = ".".join(own[-length:]) if length else name
-    return found
+        short[name] = ".".join(own[-length:]) if length else name
+    return short
 
 
-def told(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A parameter's value in a table: classes without their package, numbers to four digits.
 
     Examples:
-        >>> told({"class_path": "pyg_jets.nn.PFN", "init_args": {"width": 64}})
+        >>> format_value({"class_path": "pyg_jets.nn.PFN", "init_args": {"width": 64}})
         'PFN, width 64'
-        >>> told(0.00123456), told("pyg_jets.nn.PFN"), told([64, 64]), told(None), told(True)
-        ('0.001235', 'PFN', '64, 64', 'none', 'true')
+        >>> format_value(0.00123456), format_value("pyg_jets.nn.PFN"), format_value([64, 64])
+        ('0.001235', 'PFN', '64, 64')
+        >>> format_value(None), format_value(True), format_value("a_study/networks/pfn")
+        ('none', 'true', 'pfn')
     """
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(told, value))
+        return ", ".join(map(format_value, value))
     if isinstance(value, dict):
-        texts = ((name, told(one)) for name, one in value.items())
+        texts = ((name, format_value(each)) for name, each in value.items())
         named = (text if name in _CLASS else f"{name} {text}" for name, text in texts)
         return ", ".join(filter(None, named))
     text = str(value)

@@ -1,4 +1,4 @@
-"""A study's cells as tables: a grid for each detector, CSVs, text for a terminal."""
+"""The cells of a scan as tables: grids of lines and columns, CSVs, text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.numbers import columns_text, count
-from pyg_jets.report.scan.cells import Cell, minus
-from pyg_jets.report.scan.numbers import number
-from pyg_jets.runs import Point
+from pyg_jets.report.numbers import aligned, columns_text, count, counted, duration
+from pyg_jets.report.scan import captions
+from pyg_jets.report.scan.cells import Cell, Layout, axis_name, cells_of, minus, scan_layout
+from pyg_jets.report.scan.claims import claims_of
+from pyg_jets.report.scan.search import Setting, format_value, searched, settings, short_names
+from pyg_jets.runs import Point, Scan, load_scan
 
 __all__ = [
     "Entry",
     "Grid",
     "cells_csv",
-    "detector_name",
+    "column_name",
     "grids",
+    "metrics_of",
     "points_csv",
-    "table_text",
+    "scan_table",
 ]
 
-_AUC = "test/auc"
+#: Settings that the text for a terminal lists.
+_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -35,93 +40,123 @@ class Entry:
 
     Args:
         cell: The cell.
-        auc: Its AUC.
-        place: ``best`` of its network and column, ``near`` if within one combined error of the
+        estimate: Its metric.
+        place: ``best`` of its panel and column, ``near`` if within one combined error of the
             best, else empty.
     """
 
     cell: Cell
-    auc: Estimate
+    estimate: Estimate
     place: str
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The table of one detector.
+    """The table of one value of the first fact that makes panels; of all cells without such facts.
 
     Args:
-        detector: Its name.
-        sizes: The columns: numbers of training jets.
-        rows: Network, arm, and an entry for each column, None where there is none.
+        title: This value; empty without such facts.
+        header: What the columns before the numbers are called.
+        columns: The columns.
+        rows: The rest of the panel and the line, and an entry for each column, None where there is
+            none.
     """
 
-    detector: str
-    sizes: tuple[int, ...]
-    rows: tuple[tuple[str, str, tuple[Entry | None, ...]], ...]
-
-
-def detector_name(detector: str) -> str:
-    """A detector as a table calls it."""
-    return detector or "no detector"
+    title: str
+    header: tuple[str, ...]
+    columns: tuple[Any, ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[Entry | None, ...]], ...]
 
 
 def grids(cells: Sequence[Cell]) -> list[Grid]:
-    """A table for each detector, in the order of the cells; resamples are in none."""
+    """A table for each value of the first fact of a panel, in the order of the cells.
+
+    Cells that have only resamples are in none.
+    """
     cells = [cell for cell in cells if cell.fresh]
-    detectors = dict.fromkeys(cell.detector for cell in cells)
-    return [_grid(one, [c for c in cells if c.detector == one]) for one in detectors]
+    titles = dict.fromkeys(cell.panel[:1] for cell in cells)
+    return [_grid(title, [c for c in cells if c.panel[:1] == title]) for title in titles]
 
 
-def _grid(detector: str, cells: Sequence[Cell]) -> Grid:
-    sizes = tuple(sorted({cell.n_train for cell in cells}))
-    known = {(c.network, c.arm, c.n_train): c for c in cells}
+def _grid(title: tuple[str, ...], cells: Sequence[Cell]) -> Grid:
+    layout = cells[0].layout
+    columns = tuple(dict.fromkeys(sorted({c.column for c in cells}))) if layout.column else (None,)
+    known = {(*c.panel, c.line, c.column): c for c in cells}
     rows = []
-    for network, arm in dict.fromkeys((c.network, c.arm) for c in cells):
-        entries = (
-            _entry(known.get((network, arm, n)), [c for c in cells if (c.network, c.n_train) ==
-                                                  (network, n)])
-            for n in sizes
-        )  # fmt: skip
-        rows.append((network, arm, tuple(entries)))
-    return Grid(detector, sizes, tuple(rows))
+    for name in dict.fromkeys((*c.panel, c.line) for c in cells):
+        places = [(*name[:-1], column) for column in columns]
+        rivals = ([c for c in cells if c.place == place] for place in places)
+        entries = map(_entry, (known.get((*name, column)) for column in columns), rivals)
+        rows.append((name[len(title) :], tuple(entries)))
+    header = tuple(map(axis_name, (*layout.panels[1:], layout.line)))
+    return Grid(title[0] if title else "", header, columns, tuple(rows))
 
 
-def _entry(cell: Cell | None, column: Sequence[Cell]) -> Entry | None:
-    auc = cell.mean(_AUC) if cell else None
-    if cell is None or auc is None:
+def _entry(cell: Cell | None, rivals: Sequence[Cell]) -> Entry | None:
+    estimate = cell.estimate if cell else None
+    if cell is None or estimate is None:
         return None
-    rivals = [found for one in column if (found := one.mean(_AUC)) is not None]
-    best = max(rivals, key=lambda found: found.value)
-    if len(rivals) == 1:
-        return Entry(cell, auc, "")
-    behind = minus(best, auc)
-    near = behind.value <= behind.error  # False where there is no error
-    return Entry(cell, auc, "best" if auc.value == best.value else "near" if near else "")
+    others = [other for rival in rivals if (other := rival.estimate) is not None]
+    best = (max if cell.layout.maximises else min)(others, key=lambda other: other.value)
+    if len(others) == 1:
+        return Entry(cell, estimate, "")
+    behind = minus(best, estimate)
+    near = abs(behind.value) <= behind.error  # False where there is no error
+    return Entry(cell, estimate, "best" if estimate.value == best.value else "near" * near)
 
 
-def cells_csv(cells: Iterable[Cell]) -> str:
+def column_name(cell_or_layout: Cell | Layout, column: Any) -> str:
+    """The head of a column: the number and what it counts; the metric where there is no axis."""
+    layout = cell_or_layout.layout if isinstance(cell_or_layout, Cell) else cell_or_layout
+    if not layout.column:
+        return captions.metric_title(layout.metric)
+    shown = f"{column:,}" if isinstance(column, int) else format_value(column)
+    return f"{shown} jets" if layout.column == "n_train" else f"{axis_name(layout.column)} {shown}"
+
+
+def metrics_of(cells: Iterable[Cell]) -> list[str]:
+    """The metrics that a table of cells lists: the layout's own, then all others of the test."""
+    cells = list(cells)
+    own = cells[0].layout.metric
+    names = {name for cell in cells for p in cell.fresh for name in p.run.metrics}
+    return [own, *sorted(n for n in names if n.startswith("test/") and n not in (own, "test/loss"))]
+
+
+def cells_csv(cells: Sequence[Cell]) -> str:
     """One row a cell, with full precision; what is not known is empty."""
-    rows = []
+    metrics, rows = metrics_of(cells), []
     for cell in cells:
-        auc, source, difference = cell.mean(_AUC), cell.source, cell.difference
-        rows.append({
-            "arm": cell.arm, "network": cell.network, "detector": cell.detector,
-            "n_train": cell.n_train, "bootstraps": cell.replicas,
-            **_pair("auc", auc), "auc_std": cell.spread(_AUC),
-            **_pair("signal_efficiency_0.5", cell.mean("test/signal_efficiency_0.5")),
-            **_pair("accuracy", cell.mean("test/accuracy")),
-            **_pair("spread", cell.mean("test/spread")),
-            "source_auc": source.value if source else None,
-            "source_auc_err": source.error if source else None,
+        own = _column(cell.layout.metric)
+        row: dict[str, Any] = {
+            axis_name(name) if name != "n_train" else name: value
+            for name, value in zip(cell.layout.group_by, cell.key, strict=True)
+        }
+        row["training_sets"] = cell.replicas
+        for metric in metrics:
+            row |= _pair(_column(metric), cell.mean(metric))
+            if metric == cell.layout.metric:
+                row[f"{own}_std"] = cell.spread(metric)
+        difference = cell.difference
+        row |= _pair(f"reference_{own}", cell.source)
+        row |= {
             "difference": difference.value if difference else None,
             "seconds": cell.seconds,
-            "resamples": len(cell.resampled), "resample_std": cell.resample_spread(_AUC),
-        })  # fmt: skip
+            "resamples": len(cell.resampled),
+            "resample_std": cell.resample_spread(cell.layout.metric),
+        }
+        rows.append(row)
     return _csv(rows)
 
 
-def _pair(name: str, found: Estimate | None) -> dict[str, float | None]:
-    return {name: found.value if found else None, f"{name}_err": found.error if found else None}
+def _column(metric: str) -> str:
+    return metric.rpartition("/")[2]
+
+
+def _pair(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    return {
+        name: estimate.value if estimate else None,
+        f"{name}_err": estimate.error if estimate else None,
+    }
 
 
 def points_csv(points: Sequence[Point]) -> str:
@@ -156,11 +191,67 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def table_text(grid: Grid) -> str:
+def scan_table(folder: str | Path, layout: Layout | None = None) -> str:
+    """The results of a scan as plain text: its cells, or the best settings of a search.
+
+    Args:
+        folder: The scan's folder.
+        layout: What makes a cell. Default: that of the points' labels, if they have any.
+
+    Raises:
+        FileNotFoundError: If there is no scan in ``folder``.
+        ValueError: If it has no point.
+    """
+    scan = load_scan(folder)
+    layout = layout or scan_layout(scan)
+    is_search = layout is None or bool(searched(scan.finished, layout))
+    cells = [] if is_search or layout is None else cells_of(scan.finished, layout)
+    blocks = [f"{scan.name}: {captions.lead(scan, cells, layout)}"]
+    if cells:
+        blocks += [_grid_text(grid, cells[0].layout) for grid in grids(cells)]
+        blocks[-1] += (
+            "\n± one standard error over training sets; * best of its column, ~ within one error."
+        )
+        verdicts = captions.verdicts(claims_of(cells))
+        blocks += ["\n".join(f"{text}: {verdict}." for text, verdict in verdicts)] * bool(verdicts)
+    elif scan.finished:
+        blocks.append(_best_text(scan, layout))
+    failures = captions.errors(scan.points)
+    blocks += [f"{counted(len(names), 'point')}: {text}" for text, names in failures]
+    return "\n\n".join(blocks)
+
+
+def _grid_text(grid: Grid, layout: Layout) -> str:
     """A grid as plain text; a star marks the best of a column, ``~`` what is not worse than it."""
     marks = {"best": " *", "near": " ~", "": "  "}
-    lines = [("network", "arm", *map(count, grid.sizes))]
-    for network, arm, entries in grid.rows:
-        texts = (f"{number(e.auc)}{marks[e.place]}" if e else "–  " for e in entries)
-        lines.append((network, arm, *texts))
-    return columns_text([f"Test AUC, {detector_name(grid.detector)}"], lines, left=2)
+    lines = [(*grid.header, *(column_name(layout, column) for column in grid.columns))]
+    for names, entries in grid.rows:
+        texts = (f"{aligned(e.estimate)}{marks[e.place]}" if e else "–  " for e in entries)
+        lines.append((*names, *texts))
+    title = ", ".join(filter(None, (captions.metric_title(layout.metric), grid.title)))
+    return columns_text([title], lines, left=len(grid.header))
+
+
+def _best_text(scan: Scan, layout: Layout | None) -> str:
+    names, tried = searched(scan.finished, layout), settings(scan, layout)
+    if not tried:
+        return f"No point has {scan.metric}."
+    shown: Sequence[Setting] = tried[:_MOST]
+    cell: list[str] = []
+    if layout:
+        best = {one.key: one for one in reversed(tried)}
+        shown, cell = [best[key] for key in sorted(best)], list(map(axis_name, layout.group_by))
+    lines = [[*cell, *short_names(names).values(), scan.metric, "points", "time"]]
+    lines += [
+        [
+            *map(str, setting.key),
+            *map(format_value, setting.values.values()),
+            aligned(setting.estimate),
+            count(len(setting.points)),
+            duration(sum(point.seconds or 0 for point in setting.points)),
+        ]
+        for setting in shown
+    ]
+    which = "of each cell" if layout else str(len(shown))
+    title = f"The best {which}, of {counted(len(tried), 'setting')}"
+    return columns_text([title], lines, left=len(lines[0]) - 3)

@@ -1,7 +1,5 @@
 """Rotating after the detector leaves traces in sparse images; rotating before it leaves none."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -11,11 +9,22 @@ from pyg_jets.detector import Detector, rotate_image
 from pyg_jets.events import toy
 from pyg_jets.io import read_card, read_parquet
 from pyg_jets.io.cards import sample_path
-from pyg_jets.training import artefacts
-from pyg_jets.training.artefact_case import Case
-from pyg_jets.training.artefact_sources import SOURCES, Source, digits, pythia_jets, toys
-from pyg_jets.training.artefacts import FILES, measure_artefacts
-from pyg_jets.training.textures import FAINT, multiplicity
+from pyg_jets.studies.broken_symmetry import artefacts
+from pyg_jets.studies.broken_symmetry.artefact_sources import (
+    SOURCES,
+    Source,
+    digits,
+    pythia_jets,
+    toys,
+)
+from pyg_jets.studies.broken_symmetry.artefacts import (
+    FAINT,
+    IMAGES,
+    SAMPLES,
+    Case,
+    measure_artefacts,
+    multiplicity,
+)
 from tests.report.conftest import jet_like
 
 SPARSE = [("toy", "toy-uniform"), ("toy", "toy-rect"), ("jets", "cms-like"), ("jets", "jet-rect")]
@@ -31,17 +40,21 @@ def random_jets(n_events: int, seed: int, data, workers) -> Source:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A measurement of all sources; not to be changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SOURCES, "jets", random_jets)
-        return measure_artefacts(tmp_path_factory.mktemp("artefacts") / "measured", n_events=400,
-                                 n_jets=400, angles=(45, 90), progress=False)  # fmt: skip
+    """The folder of the measurement; not to be changed."""
+    return tmp_path_factory.mktemp("artefacts") / "measured"
 
 
 @pytest.fixture(scope="module")
-def rows(folder):
-    found = json.loads((folder / FILES[0]).read_text())["rows"]
-    return {(r["source"], r["detector"], r["rotation"], r["angle"]): r for r in found}
+def measured(folder):
+    """A measurement of all sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SOURCES, "jets", random_jets)
+        return measure_artefacts(folder, n_events=400, n_jets=400, angles=(45, 90), progress=False)
+
+
+@pytest.fixture(scope="module")
+def rows(measured):
+    return {(r["source"], r["detector"], r["rotation"], r["angle"]): r for r in measured["rows"]}
 
 
 @pytest.mark.parametrize("case", [*SPARSE, DENSE], ids="-".join)
@@ -164,10 +177,9 @@ def test_jets_of_both_classes_are_mixed(tmp_path, monkeypatch):
     assert source.example.labels.tolist() == [1]
 
 
-def test_samples_hold_eight_variants_of_each_kind(folder):
-    samples = read_parquet(folder / FILES[1])
-    record = json.loads((folder / FILES[0]).read_text())
-    assert len(samples) == len(record["cases"]) * 3 * 8
+def test_samples_hold_eight_variants_of_each_kind(measured, folder):
+    samples = read_parquet(folder / SAMPLES)
+    assert len(samples) == len(measured["cases"]) * 3 * 8
     for kind in range(3):
         chosen = samples[(samples.jets["row"] == 1) & (samples.jets["kind"] == kind)]
         assert np.allclose(chosen.jets["angle"], np.arange(8) * np.pi / 4)
@@ -176,10 +188,10 @@ def test_samples_hold_eight_variants_of_each_kind(folder):
     assert np.allclose(second, np.stack((-first[:, 1], first[:, 0]), -1), atol=1e-5)
 
 
-def test_average_images_hold_the_mean_energy(folder):
+def test_average_images_hold_the_mean_energy(measured, folder):
     events = toy.generate(400, seed=1)
     signal = events[events.labels == 1]
-    with np.load(folder / FILES[2]) as images:
+    with np.load(folder / IMAGES) as images:
         before, after = (images[f"toy.toy-rect.{when}"] for when in ("before", "after"))
     assert after.shape == (2, 32, 4)
     mean = signal.column("pt").sum() / len(signal)
@@ -190,44 +202,25 @@ def test_average_images_hold_the_mean_energy(folder):
 SMALL = {"n_events": 200, "sources": ("toy",), "angles": (45,), "progress": False}
 
 
-def test_the_same_arguments_give_the_same_and_are_kept(tmp_path):
+def test_the_same_arguments_give_the_same(tmp_path):
     first, second = (measure_artefacts(tmp_path / name, **SMALL) for name in "ab")
-    tables = [json.loads((one / FILES[0]).read_text()) for one in (first, second)]
-    assert tables[0]["rows"] == tables[1]["rows"]
-    assert all(r["auc"] > 0.9 for r in tables[0]["rows"] if r["rotation"] == "after")
-    assert read_parquet(first / FILES[1]).equals(read_parquet(second / FILES[1]))
-    written = (first / FILES[0]).stat().st_mtime_ns
-    measure_artefacts(first, **SMALL)
-    assert (first / FILES[0]).stat().st_mtime_ns == written
-    with pytest.raises(FileExistsError, match=r"measured with seed 1, not with seed 2"):
-        measure_artefacts(first, **SMALL, seed=2)
-    (first / FILES[1]).unlink()
-    with pytest.raises(FileExistsError, match=r"has lost samples\.parquet: remove the folder"):
-        measure_artefacts(first, **SMALL)
+    assert first["rows"] == second["rows"]
+    assert all(r["auc"] > 0.9 for r in first["rows"] if r["rotation"] == "after")
+    samples = [read_parquet(tmp_path / name / SAMPLES) for name in "ab"]
+    assert samples[0].equals(samples[1])
 
 
-def test_a_failure_leaves_no_half_folder(tmp_path, monkeypatch):
-    out = tmp_path / "out"
-
+def test_a_failure_leaves_no_half_file(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("no space left")
 
     with monkeypatch.context() as patch:
         patch.setattr(artefacts.np, "savez_compressed", fail)
         with pytest.raises(RuntimeError, match="no space"):
-            measure_artefacts(out, **SMALL)
-    assert list(out.iterdir()) == []
-    assert measure_artefacts(out, **SMALL) == out
-    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
-
-
-def test_a_folder_of_something_else_is_refused(tmp_path):
-    (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(FileExistsError, match=r"holds something else \(thesis\.tex\)"):
-        measure_artefacts(tmp_path, **SMALL)
-    (tmp_path / "thesis.tex").rename(tmp_path / ".gitkeep")
-    with pytest.raises(FileExistsError, match=r"is not empty \(\.gitkeep\)"):
-        measure_artefacts(tmp_path, **SMALL)
+            measure_artefacts(tmp_path, **SMALL)
+    assert not (tmp_path / IMAGES).exists()
+    measure_artefacts(tmp_path, **SMALL)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((SAMPLES, IMAGES))
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,29 @@
-"""Rotated images: particles, what a detector sees of them turned, and its image turned."""
+"""The figures of a measurement of artefacts, and its numbers as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from pyg_jets.errors import InputError, MissingFileError
+from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
+from pyg_jets.metrics import Estimate
 from pyg_jets.report.figures.style import GREY, network_colour
+from pyg_jets.report.numbers import class_name, estimate
+from pyg_jets.report.pictures import Picture, picture
+from pyg_jets.studies.broken_symmetry.artefacts import IMAGES, SAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "Shown",
-    "average_size",
-    "draw_average",
-    "draw_overview",
-    "draw_variants",
-    "overview_size",
-    "variants_size",
-]
+__all__ = ["Shown", "artefact_pictures", "artefact_table", "load_cases"]
 
 _COLOURS = {"after": network_colour(5), "before": network_colour(0)}
 _TITLES = {
@@ -43,12 +43,14 @@ class Shown:
         case: Its source, detector, image, radius and classes.
         samples: The events and variants of all cases.
         row: The number of this case among them.
+        curves: The results of either rotation (``"after"`` or ``"before"`` the detector), by angle.
         faint: Pixels below this part of the brightest one are neither drawn nor counted.
     """
 
     case: Mapping[str, Any]
     samples: JetArray
     row: int
+    curves: Mapping[str, list[dict[str, Any]]]
     faint: float = 1e-3
 
     @property
@@ -56,6 +58,10 @@ class Shown:
         """Source and detector in a few words."""
         named = self.case["source"], self.case["detector"]
         return _TITLES.get(named, ", ".join(named))
+
+    def near_45(self, rotation: str) -> dict[str, Any]:
+        """The result at the angle nearest to 45°."""
+        return min(self.curves[rotation], key=lambda row: abs(row["angle"] - 45))
 
     def of_kind(self, kind: int) -> JetArray:
         """The variants: particles (0), these as detected (1), the detected image turned (2)."""
@@ -92,14 +98,125 @@ class Shown:
         return int((self.images[kind][variant] > 0).sum())
 
 
-def overview_size(n_cases: int) -> tuple[float, float]:
-    """Width and height of the figure (inches)."""
-    return max(1.2 + 1.85 * n_cases, 3.4), 8.6
+def load_cases(measured: Mapping[str, Any], folder: str | Path) -> list[Shown]:
+    """The cases of a measurement, with what figures need.
+
+    Args:
+        measured: The value of :func:`~.artefacts.measure_artefacts`.
+        folder: The folder that it wrote to.
+
+    Raises:
+        MissingFileError: If a file is not there.
+        InputError: If a case has no rows.
+    """
+    if missing := [name for name in (SAMPLES, IMAGES) if not (Path(folder) / name).is_file()]:
+        raise MissingFileError(
+            f"{folder} has lost {', '.join(missing)}: remove {folder}.json to measure again."
+        )
+    samples, cases = read_parquet(Path(folder) / SAMPLES), []
+    for number, case in enumerate(measured["cases"]):
+        named, curves = (case["source"], case["detector"]), {}
+        for when in ("after", "before"):
+            rows = [r for r in measured["rows"]
+                    if (r["source"], r["detector"], r["rotation"]) == (*named, when)]  # fmt: skip
+            if not rows:
+                raise InputError(f"No rows of {', '.join(named)}: measure again.")
+            curves[when] = sorted(rows, key=lambda row: row["angle"])
+        cases.append(Shown(case, samples, number, curves, measured["faint"]))
+    return cases
 
 
-def draw_overview(
-    figure: Figure, shown: Sequence[Shown], curves: Sequence[Mapping[str, Sequence[Any]]]
-) -> None:
+def artefact_pictures(measured: Mapping[str, Any], folder: str | Path) -> list[Picture]:
+    """The figures of a measurement; the same measurement gives the same bytes.
+
+    ``artefacts`` shows how well rotated images are told from un-rotated ones and how many more
+    pixels they fill, ``variants-{source}-{detector}`` one event at all its angles, and
+    ``average-{source}-{detector}`` the average image of each class before and after the detector.
+
+    Args:
+        measured: The value of :func:`~.artefacts.measure_artefacts`.
+        folder: The folder that it wrote to.
+
+    Raises:
+        MissingFileError: If a file is not there.
+        InputError: If one of its files is broken.
+        MissingExtraError: Without matplotlib and mplhep (``pyg-jets[report]``).
+    """
+    cases = load_cases(measured, folder)
+    try:
+        with np.load(Path(folder) / IMAGES) as stored:
+            images = {name: stored[name] for name in stored}
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise InputError(f"{Path(folder) / IMAGES} is broken ({error}): measure again.") from None
+    pictures = [_overview(cases)]
+    for case in cases:
+        pictures += [_variants(case), *_average(images, case)]
+    return pictures
+
+
+def artefact_table(cases: Sequence[Shown]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Title of each case, and its result after and before the detector at the angle next to 45°."""
+    return [(case.title, case.near_45("after"), case.near_45("before")) for case in cases]
+
+
+def _overview(cases: Sequence[Shown]) -> Picture:
+    texts = "; ".join(
+        f"{title}: AUC {estimate(_auc(after))} after and {estimate(_auc(before))} before, "
+        f"{estimate(_ratio(after))} times as many pixels after"
+        for title, after, before in artefact_table(cases)
+    )
+    angle = cases[0].near_45("after")["angle"]
+    alt = (
+        "Images as detected and rotated by 45° after and before the detector; how well rotated "
+        "ones are told from un-rotated ones, and how many pixels they fill, over the angle. At "
+        f"{angle:g}°: {texts}."
+    )
+    draw = partial(draw_overview, shown=cases)
+    size = max(1.2 + 1.85 * len(cases), 3.4), 8.6
+    return picture("artefacts", draw, size, alt)
+
+
+def _auc(row: Mapping[str, Any]) -> Estimate:
+    return Estimate(row["auc"], row["auc_error"])
+
+
+def _ratio(row: Mapping[str, Any]) -> Estimate:
+    return Estimate(row["multiplicity_ratio"], row["multiplicity_ratio_error"])
+
+
+def _variants(one: Shown) -> Picture:
+    angles = len(one.angles)
+    before, after = ([one.pixels(i, kind) for i in range(angles)] for kind in (1, 2))
+    alt = (
+        f"{one.title}: one event at {angles} angles. Above, its particles before the detector; in "
+        f"the middle, what the detector sees of each, {_span(before)} pixels; "
+        f"below, the detected image rotated, up to {max(after)} pixels."
+    )
+    kind = f"variants-{one.case['source']}-{one.case['detector']}"
+    return picture(kind, partial(draw_variants, one=one), (0.8 + 1.3 * angles, 4.5),
+                    alt, title=one.title, pixels_before=before, pixels_after=after)  # fmt: skip
+
+
+def _span(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _average(averages: Mapping[str, np.ndarray], one: Shown) -> Iterator[Picture]:
+    source, detector = one.case["source"], one.case["detector"]
+    keys = [f"{source}.{detector}.{when}" for when in ("before", "after")]
+    if not set(keys) <= set(averages):
+        return
+    names = [class_name(each) for each in one.case["classes"]]
+    alt = f"{one.title}: average image of {', '.join(names)}, before and after the detector."
+    draw = partial(draw_average, one=one, images=[averages[key] for key in keys],
+                   names=names)  # fmt: skip
+    kind, events = f"average-{source}-{detector}", dict(zip(names, one.case["events"], strict=True))
+    yield picture(kind, draw, average_size(len(names)), alt, title=one.title,
+                   events=events)  # fmt: skip
+
+
+def draw_overview(figure: Figure, shown: Sequence[Shown]) -> None:
     """A column for each case: three images, the AUC and the ratio of pixels over the angle."""
     axes = figure.subplots(5, len(shown), squeeze=False)
     for row in axes[3:]:
@@ -108,7 +225,7 @@ def draw_overview(
             ax.tick_params(labelleft=False)
     rows = (("as detected", 0, 1, GREY), ("rotated 45°\nafter detector", 45, 2, _COLOURS["after"]),
             ("rotated 45°\nbefore detector", 45, 1, _COLOURS["before"]))  # fmt: skip
-    for column, one, curve in zip(axes.T, shown, curves, strict=True):
+    for column, one in zip(axes.T, shown, strict=True):
         norm = _norm(one.images[1][0], one)
         filled = one.pixels(0, 1) / one.images[1][0].size
         column[0].set_title(f"{one.title}\n{filled:.0%} of the pixels filled", fontsize=9.5)
@@ -116,7 +233,7 @@ def draw_overview(
             nearest = int(np.abs(one.angles - angle).argmin())
             _draw_image(ax, one, nearest, kind, norm, colour)
         for ax, what, nothing in ((column[3], "auc", 0.5), (column[4], "multiplicity_ratio", 1)):
-            _draw_curve(ax, curve, what, nothing)
+            _draw_curve(ax, one.curves, what, nothing)
         column[3].tick_params(labelbottom=False)
         column[4].set_xlabel("angle [°]", loc="center")
     for ax, (text, _, _, colour) in zip(axes[:, 0], rows, strict=False):
@@ -142,11 +259,6 @@ def _draw_curve(ax: Any, curve: Mapping[str, Sequence[Any]], what: str, nothing:
                     label=f"rotated {rotation} the detector", **look)  # fmt: skip
     ax.set(xlim=(0, 97), xticks=(0, 45, 90))
     ax.minorticks_off()
-
-
-def variants_size(count: int) -> tuple[float, float]:
-    """Width and height of the figure (inches)."""
-    return 0.8 + 1.3 * count, 4.5
 
 
 def draw_variants(figure: Figure, one: Shown) -> None:

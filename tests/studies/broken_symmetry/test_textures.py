@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pyg_jets.training.textures import TEXTURES, textures
+from pyg_jets.studies.broken_symmetry.artefacts import TEXTURES, textures
 
 
 def test_textures_of_a_known_image():
