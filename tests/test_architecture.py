@@ -49,18 +49,18 @@ def room(path: Path) -> str:
 
 def imports(path: Path) -> set[str]:
     """Every room that a file imports, also inside functions and under TYPE_CHECKING."""
-    found = set()
+    rooms = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             raise AssertionError(f"{path}: relative import")
         if isinstance(node, ast.ImportFrom) and node.module == "pyg_jets":
-            found |= {EXPORTS.get(alias.name, alias.name) for alias in node.names}
+            rooms |= {EXPORTS.get(alias.name, alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pyg_jets."):
-            found.add(node.module.split(".")[1])
+            rooms.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
             names = [a.name.split(".") for a in node.names]
-            found |= {n[1] if len(n) > 1 else "__init__" for n in names if n[0] == "pyg_jets"}
-    return found
+            rooms |= {n[1] if len(n) > 1 else "__init__" for n in names if n[0] == "pyg_jets"}
+    return rooms
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))

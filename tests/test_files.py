@@ -94,15 +94,15 @@ def test_read_json_names_the_file(tmp_path):
 @pytest.mark.parametrize("threads", [1, 2, 5, None])
 def test_over_jets_covers_each_jet_once(threads):
     ptr = np.concatenate(([0], np.cumsum(np.random.default_rng(0).integers(0, 9, 100))))
-    seen = np.zeros(100, int)
+    visits = np.zeros(100, int)
     names = set()
 
     def run(start, stop):
         names.add(threading.current_thread().name)
-        seen[start:stop] += 1
+        visits[start:stop] += 1
 
     kernel.over_jets(run, ptr, threads)
-    assert (seen == 1).all()
+    assert (visits == 1).all()
     assert len(names) <= (threads or 2)
 
 
@@ -114,9 +114,9 @@ ptr = np.arange(0, 200001, 100)
 over_jets(lambda a, b: None, ptr, 2)
 child = os.fork()
 if child == 0:
-    seen = np.zeros(2000, int)
-    over_jets(lambda a, b: seen.__setitem__(slice(a, b), 1), ptr, 2)
-    os._exit(0 if seen.all() else 1)
+    visits = np.zeros(2000, int)
+    over_jets(lambda a, b: visits.__setitem__(slice(a, b), 1), ptr, 2)
+    os._exit(0 if visits.all() else 1)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
@@ -150,8 +150,8 @@ def test_pointer_conversions():
 def test_import_is_light():
     heavy = ("lightning", "wandb", "optuna", "dask", "distributed", "ot", "matplotlib", "pythia8mc")
     code = f"import pyg_jets, pyg_jets.nn, sys; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
 
 
 def test_the_package_lists_its_exports_before_they_are_loaded():

@@ -114,8 +114,8 @@ def test_batch_to_awkward_with_every_jet_column(jets):
     again = JetArray.from_pyg(batch, jets.columns, jets.float_jet_columns)
     assert ak.array_equal(again.to_awkward()[jets.to_awkward().fields], jets.to_awkward())
     assert set(JetArray.from_pyg(batch, jets.columns).jets) < set(jets.jets)
-    one = JetArray.from_pyg(batch[3], jets.columns, jets.float_jet_columns)
-    assert one.equals(replace(jets[3], jets={name: one.jets[name] for name in one.jets}))
+    single = JetArray.from_pyg(batch[3], jets.columns, jets.float_jet_columns)
+    assert single.equals(replace(jets[3], jets=dict(single.jets)))
     with pytest.raises(ValueError, match=r"jet of shape \[J, 9\] .* give the jet_columns"):
         JetArray.from_pyg(batch, jets.columns, list("abcdefghi"))
 

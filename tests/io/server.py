@@ -1,4 +1,4 @@
-"""A web server in a thread that behaves, or misbehaves, as told."""
+"""A web server in a thread that behaves, or misbehaves, as a test asks."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def well(data: bytes = DATA, etag: str = '"one"', **headers: str) -> Callable[[H
             if start >= len(data):
                 request.reply(416, Content_Range=f"bytes */{len(data)}")
                 return
-            told = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            request.reply(206, data[start:], Content_Range=told, ETag=etag, **headers)
+            content_range = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            request.reply(206, data[start:], Content_Range=content_range, ETag=etag, **headers)
         else:
             request.reply(200, data, ETag=etag, **headers)
 

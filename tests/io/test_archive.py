@@ -50,8 +50,8 @@ def entry(name: str, type: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.T
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    found = (p for p in folder.rglob("*") if p.is_file() and p.name != ".unpacked.json")
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != ".unpacked.json")
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
 KINDS = pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])

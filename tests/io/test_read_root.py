@@ -36,11 +36,11 @@ def write(tmp_path, jets):
 
 
 def test_read_root(write, jets):
-    found = read_root(write(), "deep/tree", COLUMNS, {"gen_pt": "jet_pt"}, label="kind")
+    read = read_root(write(), "deep/tree", COLUMNS, {"gen_pt": "jet_pt"}, label="kind")
     expected = JetArray(
         jets.particles, jets.columns, jets.ptr, np.arange(30) % 3, {"gen_pt": jets.jets["gen_pt"]}
     )
-    assert found.equals(expected)
+    assert read.equals(expected)
 
 
 def test_a_range_of_entries_keeps_its_ids(write, jets):
@@ -57,28 +57,28 @@ def test_a_range_of_entries_keeps_its_ids(write, jets):
 
 
 def test_names_as_in_the_file(write, jets):
-    found = read_root(write(), "deep/tree", ["part_pt", "part_eta"], "jet_pt")
-    assert found.columns == ("part_pt", "part_eta")
-    assert np.array_equal(found.particles, jets.particles)
-    assert list(found.jets) == ["jet_pt"]
+    read = read_root(write(), "deep/tree", ["part_pt", "part_eta"], "jet_pt")
+    assert read.columns == ("part_pt", "part_eta")
+    assert np.array_equal(read.particles, jets.particles)
+    assert list(read.jets) == ["jet_pt"]
 
 
 def test_what_does_not_fit_is_refused(write):
     path = write()
-    for columns, said in (
+    for columns, message in (
         ({"pt": "jet_pt"}, "'jet_pt' holds float32, expected lists of numbers"),
         ({"pt": "part_px"}, "no branch 'part_px'"),
         ({}, "at least one particle column"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             read_root(path, "deep/tree", columns)
     with pytest.raises(ValueError, match=r"'part_pt' holds var \* float32, expected numbers"):
         read_root(path, "deep/tree", COLUMNS, {"pt": "part_pt"})
     with pytest.raises(FileNotFoundError, match=r"no\.root"):
         read_root(path.with_name("no.root"), "tree", COLUMNS)
-    words = write(part_eta=ak.Array(["a", "b", "c"] * 10))
+    texts = write(part_eta=ak.Array(["a", "b", "c"] * 10))
     with pytest.raises(ValueError, match="holds string, expected lists of numbers"):
-        read_root(words, "deep/tree", COLUMNS)
+        read_root(texts, "deep/tree", COLUMNS)
 
 
 def test_lists_of_different_length(write, jets):

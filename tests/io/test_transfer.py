@@ -67,10 +67,10 @@ def test_steady_progress_is_not_given_up(tmp_path):
     def behave(request):
         asked = request.headers.get("Range", "bytes=0-")
         start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        told = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
+        content_range = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
         body = DATA[start : start + step]
         status = 206 if "Range" in request.headers else 200
-        request.reply(status, body, len(DATA) - start, Content_Range=told, ETag='"one"')
+        request.reply(status, body, len(DATA) - start, Content_Range=content_range, ETag='"one"')
 
     with serving(behave) as server:
         assert bring(remote(server), tmp_path).read_bytes() == DATA
@@ -201,9 +201,9 @@ def test_waits_double(tmp_path, monkeypatch):
 def test_waits_are_said(tmp_path, capsys):
     with serving(in_turn(lambda request: request.reply(503), well())) as server:
         fetch([remote(server)], tmp_path, retry=QUICK)
-    said = capsys.readouterr().err
-    assert "jets.h5: the server answers 503 Service Unavailable; trying again in 0 s" in said
-    assert "jets.h5: 100%" in said
+    stderr = capsys.readouterr().err
+    assert "jets.h5: the server answers 503 Service Unavailable; trying again in 0 s" in stderr
+    assert "jets.h5: 100%" in stderr
 
 
 def test_no_server(tmp_path):
