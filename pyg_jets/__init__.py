@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyg_jets.jets import JetArray
     from pyg_jets.loader import JetLoader
+    from pyg_jets.saved_run import load_run
 
 __version__ = "0.1.0"
 
-__all__ = ["JetArray", "JetLoader", "__version__"]
+__all__ = ["JetArray", "JetLoader", "__version__", "load_run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from pyg_jets.loader import JetLoader
 
         return JetLoader
+    if name == "load_run":
+        from pyg_jets.saved_run import load_run
+
+        return load_run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

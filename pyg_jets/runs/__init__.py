@@ -34,6 +34,7 @@ from pyg_jets.runs.run import (
     metric_value,
 )
 from pyg_jets.runs.scan import BROKEN, Point, Points, Scan, load_scan, repeats_training
+from pyg_jets.runs.writer import RunWriter
 
 __all__ = [
     "BEST_CHECKPOINT",
@@ -56,6 +57,7 @@ __all__ = [
     "Points",
     "Predictions",
     "Run",
+    "RunWriter",
     "Scan",
     "is_finished",
     "load_run",

@@ -1,10 +1,20 @@
-"""Lightning tasks, data module, run folders."""
+"""Lightning tasks, the data module, run folders and the models that are read from them."""
 
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
+from pyg_jets.training.load import load_generator, load_tagger
 from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.sample import TrainingSample
 from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
 
-__all__ = ["Generator", "JetDataModule", "RunFolder", "SelectByEMD", "Tagger", "TrainingSample"]
+__all__ = [
+    "Generator",
+    "JetDataModule",
+    "RunFolder",
+    "SelectByEMD",
+    "Tagger",
+    "TrainingSample",
+    "load_generator",
+    "load_tagger",
+]

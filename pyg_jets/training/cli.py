@@ -26,14 +26,12 @@ from lightning.pytorch.cli import (
 
 from pyg_jets.datasets import JetDataset
 from pyg_jets.errors import FolderInUseError, InputError
-from pyg_jets.files import config_path, is_config_text, read_config, write_aside
-from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, PREDICTED, is_finished
+from pyg_jets.files import config_path, is_config_text, read_config
+from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, RunWriter, is_finished
 from pyg_jets.training.data import JetDataModule
-from pyg_jets.training.generated import write_generated
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.memory import keep_memory
-from pyg_jets.training.predictions import TREE
-from pyg_jets.training.run_folder import RunFolder
+from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
 from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
 from pyg_jets.training.tracking import finish_wandb, wandb_logger
@@ -66,8 +64,7 @@ class SaveRunConfig(SaveConfigCallback):
         if stage != "fit" or not trainer.is_global_zero:
             return
         text = self.parser.dump(self.config, skip_none=False)
-        with write_aside(Path(trainer.default_root_dir) / CONFIG) as part:
-            part.write_text(text)
+        RunWriter(trainer.default_root_dir).write_config(text)
 
 
 class ConfigByName(ActionConfigFile):
@@ -159,10 +156,8 @@ class JetCLI(LightningCLI):
     def after_predict(self) -> None:
         """Write the jets that were made."""
         if isinstance(self.model, Generator):
-            path = Path(self._sub().run) / PREDICTED
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_generated(self.model, path, ("made",))
-            print(path)
+            jets = generated_jets(self.model, ("made",))
+            print(RunWriter(self._sub().run).write_generated(jets, predicted=True))
 
     def after_fit(self) -> None:
         """Test the best checkpoint."""

@@ -1,52 +1,55 @@
-"""`RunFolder`, the callback that leaves a run as a folder from which all else is derived."""
+"""`RunFolder`: the callback that writes the folder of a run, and what it puts there."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
+from torch_geometric.data import Batch
 
 from pyg_jets import __version__
-from pyg_jets.files import write_aside, write_json
-from pyg_jets.io import write_parquet
+from pyg_jets.columns import STAGES
+from pyg_jets.datasets import JetDataset
+from pyg_jets.detector import rotate
+from pyg_jets.errors import InputError
+from pyg_jets.jets import JetArray
+from pyg_jets.metrics.baselines import tree_scores
 from pyg_jets.provenance import invocation, timestamp, versions
-from pyg_jets.runs import (
-    GENERATED,
-    HISTORY,
-    METRICS,
-    PREDICTIONS,
-    PROVENANCE,
-    SAMPLES,
-)
+from pyg_jets.runs import RunWriter
 from pyg_jets.training.data import JetDataModule
-from pyg_jets.training.generated import write_generated
 from pyg_jets.training.generator import Generator
-from pyg_jets.training.predictions import TREE, write_predictions
-from pyg_jets.training.samples import samples
 from pyg_jets.training.tagger import Tagger
 
-__all__ = ["RunFolder"]
+__all__ = ["TREE", "RunFolder", "generated_jets", "prediction_table", "sample_jets"]
 
+#: Observables that the tree baseline reads.
+TREE = ("mass", "multiplicity")
+#: Packages whose versions are recorded.
 _PACKAGES = ("pyg-jets", "torch", "torch-geometric", "lightning", "numba", "numpy", "awkward",
              "pythia8mc", "fastjet", "scikit-learn")  # fmt: skip
-#: Seconds between two writings of ``metrics.csv``.
+#: Observables of test jets that are kept with the predictions, where the data set has them.
+_OBSERVABLES = ("pt", "eta", "mass", "softdrop_mass", "tau21", "tau32", "multiplicity")
+#: Rotations of the sampled jets (rad).
+_ANGLES = np.arange(8) * (np.pi / 4)
+#: Seconds between two writings of the history.
 _PAUSE = 2.0
 
 
 class RunFolder(lightning.Callback):
     """Write metrics, predictions, samples and provenance of a run into its folder.
 
-    The history grows by a row with each validation; metrics, predictions, samples and provenance
-    are written when the test ends. :mod:`pyg_jets.runs` names the files and reads them.
+    The history grows by a row with each validation; all else is written when the test ends.
+    :func:`pyg_jets.runs.load_run` reads the folder.
 
     Args:
         folder: The run's folder.
@@ -69,11 +72,12 @@ class RunFolder(lightning.Callback):
         tree: Sequence[str] = TREE,
     ):
         self.folder, self.tree = Path(folder), tuple(tree)
+        self.writer = RunWriter(folder)
         self.title = title or self.folder.name
         self.command = command or invocation()
         self.samples, self.variants, self.labels = samples, variants, dict(labels or {})
         self.written = 0.0
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Any] = []
         self.trained = 0.0
         self.started = time.perf_counter()
 
@@ -87,10 +91,8 @@ class RunFolder(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Keep the rows of the epochs that a continued run has behind it."""
-        path = self.folder / HISTORY
-        if trainer.current_epoch > 0 and path.exists():
-            with path.open(newline="") as stream:
-                rows = list(csv.DictReader(stream))
+        if trainer.current_epoch > 0:
+            rows = self.writer.history_rows()
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_validation_end(
@@ -113,11 +115,7 @@ class RunFolder(lightning.Callback):
 
     @rank_zero_only
     def _write_rows(self) -> None:
-        names = dict.fromkeys(name for row in self.rows for name in row)
-        with write_aside(self.folder / HISTORY) as part, part.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, list(names))
-            writer.writeheader()
-            writer.writerows(self.rows)
+        self.writer.write_history(self.rows)
         self.written = time.perf_counter()
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -127,32 +125,25 @@ class RunFolder(lightning.Callback):
 
     @rank_zero_only
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write what the test found."""
+        """Write predictions, samples or generated jets, then provenance and metrics."""
         data: Any = getattr(trainer, "datamodule", None)
         if not isinstance(data, JetDataModule):
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         if isinstance(pl_module, Tagger):
-            predictions = self.folder / PREDICTIONS
-            write_predictions(pl_module, data, predictions, self.tree)
+            self.writer.write_predictions(prediction_table(pl_module, data, self.tree))
             if self.samples:
-                kept = samples(data, self.samples, self.variants)
-                write_parquet(kept, self.folder / SAMPLES)
+                self.writer.write_samples(sample_jets(data, self.samples, self.variants))
         elif isinstance(pl_module, Generator):
-            write_generated(pl_module, self.folder / GENERATED)
+            self.writer.write_generated(generated_jets(pl_module))
         else:
             return
-        write_json(self.folder / PROVENANCE, self._provenance(trainer, pl_module, data))
-        found = {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith("test/")
-        }
-        found |= self._best(trainer)
-        write_json(self.folder / METRICS, found)
+        self.writer.write_provenance(self._provenance(trainer, pl_module, data))
+        logged = trainer.callback_metrics.items()
+        metrics = {name: float(value) for name, value in logged if name.startswith("test/")}
+        self.writer.write_metrics(metrics | self._best(trainer))
 
     def _best(self, trainer: lightning.Trainer) -> dict[str, float]:
-        """The validation's numbers where the checkpoint's monitor was best."""
+        """The metrics of the validation in which the checkpoint's monitor was best."""
         callback = getattr(trainer, "checkpoint_callback", None)
         monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "min")
         rows = [row for row in self.rows if monitor in row]
@@ -211,3 +202,113 @@ def _machine() -> dict[str, Any]:
         "memory_gib": round(pages / 2**30, 1),
         "platform": platform.platform(),
     }
+
+
+def prediction_table(
+    tagger: Tagger, data: JetDataModule, tree: Sequence[str] = TREE
+) -> dict[str, np.ndarray]:
+    """The predictions of a test: label, scores and observables of each jet, and a tree's score.
+
+    Args:
+        tagger: A tagger after its test.
+        data: The data of the test.
+        tree: The observables that the tree baseline reads.
+
+    Returns:
+        A column ``[J]`` for each name.
+    """
+    outputs = tagger.predictions
+    logits = outputs["logits"].float().numpy()
+    names = ["score"] if logits.shape[1] == 1 else [f"score_{i}" for i in range(logits.shape[1])]
+    table = {"jet_id": outputs["jet_id"].flatten().numpy(),
+             "label": outputs["label"].flatten().numpy(),
+             **dict(zip(names, logits.T, strict=True))}  # fmt: skip
+    if "weight" in outputs:
+        table["weight"] = outputs["weight"].flatten().numpy()
+    test, train = (_observables(data.splits[split]) for split in ("test", "train"))
+    if not set(TREE) <= set(test):
+        return table
+    if len(data.dataset.classes) == 2:
+        jets = data.splits["train"]
+        weight = None if data.weights is None else data.weights.of(jets.jet, jets.y)
+        score = tree_scores(train, jets.y.numpy(), test, tree, weights=weight)
+        test["tree"] = score.astype(np.float32)
+    ids = data.splits["test"].jet_id.flatten().numpy()
+    order = np.argsort(ids, kind="stable")
+    rows = order[np.searchsorted(ids[order], table["jet_id"])]
+    return table | {name: value[rows] for name, value in test.items()}
+
+
+def _observables(jets: JetDataset) -> dict[str, np.ndarray]:
+    """Observables at the level at which the data set is cut, with ratios of N-subjettiness."""
+    values = jets.observables(getattr(jets, "level", "gen"))
+    for above, below in ((2, 1), (3, 2)):
+        if f"tau{above}" in values:
+            upper, lower = values[f"tau{above}"], values[f"tau{below}"]
+            ratio = np.divide(upper, lower, where=lower > 0, out=np.zeros_like(lower))
+            values[f"tau{above}{below}"] = ratio
+    return {name: values[name] for name in _OBSERVABLES if name in values}
+
+
+def sample_jets(data: JetDataModule, count: int = 200, rotated: int = 4) -> JetArray:
+    """Test jets before (``stage`` 0) and after (``stage`` 1) the detector, for pictures.
+
+    Args:
+        data: The data, with the detector in ``eval_transform`` if there is one.
+        count: Number of jets, equally many of each class, in turn.
+        rotated: Number of these that come with eight rotated variants too.
+    """
+    jets = _first_jets(data.splits["test"], count)
+    stages = [_with_stage(jets.with_jets(angle=np.zeros(len(jets), np.float32)), 0)]
+    transform = data.eval_transform
+    if transform is not None and transform.detector is not None:
+        detector, seed = transform.detector, getattr(transform, "seed", 0)
+        first = jets[:rotated]
+        stages += [
+            _with_stage(detector.simulate(jets, seed=seed), 1),
+            _with_stage(rotate(first, _ANGLES, axis=detector.axis), 0),
+            _with_stage(detector.simulate(first, seed=seed, angles=_ANGLES), 1),
+        ]
+    return JetArray.concatenate(stages)
+
+
+def _with_stage(jets: JetArray, stage: int) -> JetArray:
+    columns = {"stage": np.full(len(jets), stage, np.int64), "angle": jets.jets["angle"]}
+    return replace(jets, jets=columns)
+
+
+def _first_jets(dataset: JetDataset, count: int) -> JetArray:
+    """The first jets of each class, in turn: one of each class, then the next of each."""
+    labels = dataset._data.y[list(dataset.indices())].numpy()
+    rank = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange((labels == label).sum())
+    order = np.lexsort((labels, rank))[: min(count, len(labels))]
+    batch = Batch.from_data_list([dataset[int(i)] for i in order])
+    return replace(JetArray.from_pyg(batch, dataset.columns), jets={})
+
+
+def generated_jets(task: Generator, stages: Sequence[str] = STAGES) -> JetArray:
+    """The jets that a generator kept in a test or a prediction.
+
+    A jet has ``stage``, the index of its stage in :data:`~pyg_jets.columns.STAGES`, its
+    ``jet_id``, its label, and the means ``z0``, ``z1``, … of the latent variables of its input.
+
+    Args:
+        task: A generator after a test or a prediction.
+        stages: The stages to give, of those that there are.
+    """
+    if not task.kept:
+        raise InputError("No jets were made: run a test or a prediction with jets in it.")
+    ids = torch.cat([made["jet_id"] for made in task.kept]).cpu().numpy()
+    labels = None
+    if task.kept[0]["y"] is not None:
+        labels = torch.cat([made["y"].flatten() for made in task.kept]).cpu().numpy()
+    latent = torch.cat([made["latent"] for made in task.kept]).float().cpu().numpy()
+    parts = []
+    for stage in (s for s in stages if s in task.kept[0]):
+        x, ptr = task.joined(stage)
+        columns = {f"z{i}": latent[:, i] for i in range(latent.shape[1])}
+        columns["stage"] = np.full(len(ids), STAGES.index(stage), np.int64)
+        parts.append(JetArray(x.numpy(), task.columns, ptr.numpy(), labels, columns, ids))
+    return JetArray.concatenate(parts)

@@ -7,7 +7,7 @@ import torch
 from pyg_jets.columns import CANONICAL
 from pyg_jets.nn import PFN
 from pyg_jets.training import JetDataModule, RunFolder, Tagger
-from pyg_jets.training.samples import samples
+from pyg_jets.training.run_folder import sample_jets
 from pyg_jets.transforms import Resimulate
 from tests.datasets.layouts.all import LAYOUTS
 
@@ -42,7 +42,7 @@ def test_a_tagger_learns_from_files(name, options, transform, written, tmp_path)
     assert 0 <= found["test/auc"] <= 1
     assert all(torch.isfinite(p).all() for p in model.parameters())
     assert (tmp_path / "run" / "predictions.parquet").exists()
-    assert samples(data).columns == dataset.columns
+    assert sample_jets(data).columns == dataset.columns
 
 
 def test_a_detector_asks_for_its_columns(written):
