@@ -135,6 +135,15 @@ class JetCLI(LightningCLI):
     def _sub(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
 
+    def instantiate_classes(self) -> None:
+        """Make data, task and trainer; of an argument of several types, raise its own error."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            if isinstance(error.__cause__, InputError):
+                raise error.__cause__ from None
+            raise
+
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer, with the run folder's callback and logger."""
         config = self._sub()
