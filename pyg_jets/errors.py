@@ -75,8 +75,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     ignored = str.maketrans("", "", "_- ")
     spelling = str(name).lower().translate(ignored)
     by_spelling = {each.lower().translate(ignored): each for each in map(str, known)}
-    by_last_part = {re.split(r"[./]", key)[-1]: each for key, each in by_spelling.items()}
-    for names, cutoff in ((by_spelling, 0.6), (by_last_part, 0.8)):
+    in_reverse = reversed(by_spelling.items())  # of one last part the first counts
+    by_last_part = {re.split(r"[./]", key)[-1]: each for key, each in in_reverse}
+    for names, cutoff in ((by_spelling, 0.6), (by_last_part, 0.6)):
         if closest := get_close_matches(spelling, names, n=1, cutoff=cutoff):
             return f" Did you mean {names[closest[0]]!r}?"
     return ""

@@ -41,6 +41,7 @@ __all__ = [
     "config_path",
     "content_hash",
     "dask_client",
+    "data_path",
     "is_config_text",
     "locked",
     "read_config",
@@ -211,6 +212,18 @@ def config_path(value: str | Path, folder: str | Path | None = None) -> Path:
         f"{value} is not there: give a path, or a name that pyg-jets configs list prints."
         + did_you_mean(name, names)
     )
+
+
+def data_path(root: str | Path) -> Path:
+    """Return the folder of a data set: a relative one lies below ``PYG_JETS_DATA``, if that is set.
+
+    So runs in other folders, such as those of W&B's agents, share the jets.
+
+    Args:
+        root: The folder.
+    """
+    base = os.environ.get("PYG_JETS_DATA")
+    return Path(base).absolute() / root if base else Path(root)
 
 
 def config_name(path: str | Path) -> str | None:

@@ -10,12 +10,50 @@ from typing import Any
 
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
+from pyg_jets.files import data_path
 from pyg_jets.io.cards import card_files, card_name, card_names, card_text, read_card
 from pyg_jets.io.remote import RemoteFile
 
-__all__ = ["count", "datasets", "licence", "published_size", "readable", "size"]
+__all__ = ["add_datasets", "count", "datasets", "licence", "published_size", "readable", "size"]
 
 _KEYS = ("split", "part")
+
+
+def add_datasets(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its actions to a parser."""
+    command = commands.add_parser(
+        "datasets",
+        help="list, show, fetch and verify public data sets",
+        description="The public data sets of jets that this package reads: what each holds, where "
+        "it is from, and what of it is on disk.",
+    )
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("list", help="a table of all, with what is on disk")
+    listed.add_argument("--root", type=Path, default=Path("data"), metavar="DIR",
+                        help="folder that holds a folder for each (data)")  # fmt: skip
+    show = actions.add_parser("show", help="what one holds, its columns, known problems, citation")
+    show.add_argument("name", metavar="NAME", help="its name, as in the list")
+    fetch = actions.add_parser(
+        "fetch",
+        help="download what is missing",
+        description="Download the files of a data set that are missing in DIR/raw. A broken "
+        "download is continued, and every hash is checked. The environment variable "
+        "PYG_JETS_MIRROR replaces the host of each address: http://localhost:8000/copy, or a "
+        "folder.",
+    )
+    fetch.add_argument("--quiet", action="store_true", help="show no progress bars")
+    verify = actions.add_parser(
+        "verify",
+        help="check sizes and hashes of what is there",
+        description="Hold the files in DIR/raw against their sizes and hashes, without a network. "
+        "Where no hash is published, that of the first download counts.",
+    )
+    for action in (fetch, verify):
+        action.add_argument("name", metavar="NAME", help="its name, as in the list")
+        action.add_argument("--root", type=Path, metavar="DIR", help="its folder (data/NAME)")
+        action.add_argument("--only", nargs="+", metavar="FILE", help="only these files")
+        action.add_argument("--split", nargs="+", help="only the files of these splits")
+        action.add_argument("--part", nargs="+", help="only the files of these parts")
 
 
 def datasets(args: argparse.Namespace) -> int:
@@ -69,10 +107,10 @@ def _files(number: int) -> str:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = [("name", "class", "jets", "size", "licence", f"on disk, in {args.root}")]
+    rows = [("name", "class", "jets", "size", "licence", f"on disk, in {data_path(args.root)}")]
     for name in card_names():
         head, files = read_card(name), card_files(name)
-        there = on_disk(files, args.root / name)
+        there = on_disk(files, data_path(args.root) / name)
         rows.append(
             (name, head["class"], count(head["jets"]), size(head, files), licence(head), there)
         )
@@ -164,7 +202,7 @@ def _chosen(args: argparse.Namespace) -> list[RemoteFile]:
 
 
 def _folder(args: argparse.Namespace) -> Path:
-    return (args.root or Path("data") / args.name) / "raw"
+    return data_path(args.root or Path("data") / args.name) / "raw"
 
 
 def _fetch(args: argparse.Namespace) -> int:

@@ -2,33 +2,84 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pyg_jets.cli.parser import parser
-from pyg_jets.cli.verbs import VERBS
+from pyg_jets import __version__
+from pyg_jets.cli.configs import add_configs, configs
+from pyg_jets.cli.datasets import add_datasets, datasets
+from pyg_jets.cli.demo import add_demo, demo
+from pyg_jets.cli.generate import add_generate, generate
+from pyg_jets.cli.parser import CommandParser
+from pyg_jets.cli.report import add_report, report
+from pyg_jets.cli.scan import add_scan, scan
+from pyg_jets.cli.study import add_study, study
 from pyg_jets.errors import InputError
 
-__all__ = ["main"]
+__all__ = ["command_parser", "main"]
 
-_TRAINING = ("fit", "validate", "test", "predict")
+#: The function of each command; it may return an exit code.
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "generate": generate,
+    "datasets": datasets,
+    "configs": configs,
+    "scan": scan,
+    "study": study,
+    "report": report,
+    "demo": demo,
+}
+
+#: The commands that LightningCLI parses.
+_TRAINING = {
+    "fit": "train a tagger, test it, leave a run folder (--config NAME, see fit --help)",
+    "validate": "run the validation of a configuration",
+    "test": "test a checkpoint",
+    "predict": "predict with a checkpoint",
+}
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``pyg-jets``; a user's error prints a sentence and ends with exit code 2.
 
+    Modules in the working folder can be imported by their ``class_path``, as they can by
+    ``python -m``.
+
     Args:
-        words: The arguments. Default: those of this process.
+        arguments: The arguments. Default: those of this process.
     """
-    words = list(sys.argv[1:] if words is None else words)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
-        if words and words[0] in _TRAINING:
+        if arguments and arguments[0] in _TRAINING:
             from pyg_jets.training.cli import main as train
 
-            train(words)
+            train(arguments)
             return 0
-        args = parser().parse_args(words)
-        return VERBS[args.verb](args) or 0
+        args = command_parser().parse_args(arguments)
+        return _COMMANDS[args.command](args) or 0
     except InputError as error:
         print(f"pyg-jets: {error}", file=sys.stderr)
         return 2
+
+
+def command_parser() -> CommandParser:
+    """The parser of all commands but those that LightningCLI parses."""
+    parser = CommandParser(
+        prog="pyg-jets",
+        description="Jets as variable-length PyTorch Geometric graphs, from Pythia to the report.",
+    )
+    parser.add_argument("--version", action="version", version=f"pyg_jets {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_generate(commands)
+    add_datasets(commands)
+    add_configs(commands)
+    for name, text in _TRAINING.items():
+        commands.add_parser(name, help=text, add_help=False)
+    add_scan(commands)
+    add_study(commands)
+    add_report(commands)
+    add_demo(commands)
+    return parser

@@ -19,7 +19,7 @@ from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.splits import SPLITS, assign_splits
 from pyg_jets.errors import InputError
-from pyg_jets.files import content_hash, locked
+from pyg_jets.files import content_hash, data_path, locked
 from pyg_jets.io.flat import FlatWriter, open_flat
 from pyg_jets.jets import JetArray
 
@@ -53,6 +53,7 @@ class JetDataset(InMemoryDataset):
     ``root/raw`` holds what was generated or downloaded and is never deleted; ``root/processed``
     holds one folder for each combination of arguments that shape the content. Two processes may ask
     for the same data set at once: one builds it, the other waits. A data set pickles as its path.
+    A relative ``root`` lies below the folder that the environment variable ``PYG_JETS_DATA`` names.
 
     Args:
         root: The folder.
@@ -92,7 +93,9 @@ class JetDataset(InMemoryDataset):
         shaping = [type(self).__name__, content, self.split_fractions, pre_transform, pre_filter]
         self.content = content
         self.content_hash = content_hash(_fingerprint([_FORMAT, *shaping]))
-        super().__init__(str(root), transform, pre_transform, pre_filter, force_reload=force_reload)
+        super().__init__(
+            str(data_path(root)), transform, pre_transform, pre_filter, force_reload=force_reload
+        )
         self._open()
 
     @abstractmethod

@@ -19,6 +19,7 @@ from pyg_jets.datasets.reading import Part, Reader
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError, MissingFileError
+from pyg_jets.files import data_path
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
 
@@ -86,7 +87,7 @@ class FileDataset(JetDataset):
         pre_filter: Callable[[Data], bool] | None = None,
         force_reload: bool = False,
     ):
-        self.root = str(root)
+        self.root = str(data_path(root))
         if split is not None:
             check_names((split,), SPLITS, "split")
         self.split = split

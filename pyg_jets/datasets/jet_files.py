@@ -12,6 +12,7 @@ from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.reading import Part, Reader
 from pyg_jets.datasets.user_reader import UserReader, Where
 from pyg_jets.errors import InputError, MissingFileError
+from pyg_jets.files import data_path
 from pyg_jets.io.tables import open_table
 
 __all__ = ["JetFiles"]
@@ -97,7 +98,7 @@ class JetFiles(FileDataset):
         **options: Any,
     ):
         (self.level,) = check_names((level,), _LEVELS, "level")
-        self.root = str(root)
+        self.root = str(data_path(root))
         self._files = _found(files, Path(self.root) / "raw")
         by_file = isinstance(files, Mapping)
         self.classes = tuple(files) if isinstance(files, Mapping) else tuple(classes)

@@ -12,6 +12,7 @@ from pyg_jets.datasets.from_files import FileDataset
 from pyg_jets.datasets.pf_nano_reader import PFNanoReader
 from pyg_jets.datasets.reading import Part, Reader
 from pyg_jets.errors import MissingFileError
+from pyg_jets.files import data_path
 
 __all__ = ["PFNano"]
 
@@ -74,7 +75,7 @@ class PFNano(FileDataset):
     ):
         check_names((jets,), ("AK8", "AK4"), "kind of jets")
         self.jets = jets
-        self.files = _found(Path(root) / "raw", files)
+        self.files = _found(data_path(root) / "raw", files)
         self._reader = PFNanoReader(jets, pairs).like(self.files[0])
         self.pairs = bool(self._reader.pairs)
         self.level = "gen" if self.pairs else "reco"

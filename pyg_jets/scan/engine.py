@@ -32,7 +32,7 @@ from pyg_jets.scan.sweep import Sweep, read_sweep
 from pyg_jets.scan.worker import Job, run_point
 from pyg_jets.training.words import flatten_words, join_options
 
-__all__ = ["folder_of", "scan"]
+__all__ = ["folder_of", "run_scan"]
 
 #: What a point is run with unless the sweep file says otherwise.
 _QUIET = {"--trainer.enable_progress_bar": "false", "--trainer.logger": "false", "--samples": "0"}
@@ -40,7 +40,7 @@ _QUIET = {"--trainer.enable_progress_bar": "false", "--trainer.logger": "false",
 _PATIENCE = 2.0
 
 
-def scan(
+def run_scan(
     file: str | Path,
     out: str | Path | None = None,
     workers: int | None = None,

@@ -214,12 +214,12 @@ class StudyRun:
             MissingFileError: If the scan has not been run, and the run only reads.
         """
         from pyg_jets.runs import load_scan
-        from pyg_jets.scan.engine import scan
+        from pyg_jets.scan.engine import run_scan
 
         folder = self.scan_folder(sweep)
         if not self.only_read:
             file = self.study.sweep_file(sweep)
-            scan(file, folder, workers=self.workers, count=count, command=self.command)
+            run_scan(file, folder, workers=self.workers, count=count, command=self.command)
         elif not folder.is_dir():
             raise MissingFileError(
                 f"{folder} is not there: pyg-jets study run {self.study.name} makes it."

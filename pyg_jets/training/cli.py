@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import os
 import sys
@@ -15,8 +13,7 @@ from typing import Any
 
 import lightning
 import numpy as np
-import yaml
-from jsonargparse import ActionConfigFile, ArgumentParser
+from jsonargparse import ArgumentParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
     LightningArgumentParser,
@@ -26,11 +23,12 @@ from lightning.pytorch.cli import (
 
 from pyg_jets.datasets import JetDataset
 from pyg_jets.errors import FolderInUseError, InputError
-from pyg_jets.files import config_path, is_config_text, read_config
+from pyg_jets.files import read_config
 from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, RunWriter, is_finished
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.memory import keep_memory
+from pyg_jets.training.parser import ConfigByName, JetArgumentParser
 from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
 from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
@@ -67,27 +65,13 @@ class SaveRunConfig(SaveConfigCallback):
         RunWriter(trainer.default_root_dir).write_config(text)
 
 
-class ConfigByName(ActionConfigFile):
-    """``--config``: a path, a name of the package, or YAML text; a ``config:`` list in it first."""
-
-    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        """Apply the configuration to what was read before it."""
-        trees = read_config(values)
-        if len(trees) > 1:
-            texts = [yaml.safe_dump(tree) for tree in trees]
-        else:
-            texts = [values if is_config_text(values) else str(config_path(values))]
-        for text in texts:
-            super().__call__(parser, cfg, text, option_string)
-
-
 class JetCLI(LightningCLI):
     """LightningCLI for a task and `JetDataModule`, where every run has its folder."""
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """A parser that finds configurations by name, and takes no abbreviated options."""
+        """A parser that finds configurations by name."""
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={lightning.__version__}"])
-        parser = self.parser_class(allow_abbrev=False, **kwargs)
+        parser = self.parser_class(**kwargs)
         text = "a configuration: a YAML file, or a name that pyg-jets configs list prints"
         parser.add_argument("-c", "--config", action=ConfigByName, help=text)
         return parser
@@ -198,7 +182,7 @@ def task_of(words: Sequence[str]) -> str:
         name, _, value = word.partition("=")
         if name == "--task":
             found = value
-        elif name == "--config":
+        elif name == "--config" and value:
             for tree in read_config(value):
                 found = str(tree.get("task", found))
     if found not in TASKS:
@@ -257,15 +241,9 @@ def check_words(words: Sequence[str]) -> None:
     """Parse a command line as :func:`main` does, and run nothing.
 
     Raises:
-        ValueError: With what the parser says, if it refuses the words.
+        InputError: With what the parser says, if it refuses the words.
     """
-    told = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(told):
-            _cli(flatten_words(words), _Parsed)
-    except SystemExit:
-        _, _, text = told.getvalue().rpartition("\nerror: ")
-        raise InputError(" ".join(text.split())) from None
+    _cli(flatten_words(words), _Parsed)
 
 
 def make_data(words: Sequence[str]) -> JetDataset:
@@ -303,6 +281,7 @@ def _cli(words: list[str], kind: type[JetCLI] = JetCLI) -> JetCLI:
             args=words,
             seed_everything_default=1,
             save_config_callback=SaveRunConfig,
+            parser_class=JetArgumentParser,
             parser_kwargs={"parser_mode": "yaml"},
             trainer_defaults={
                 "max_epochs": 50,

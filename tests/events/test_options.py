@@ -5,8 +5,8 @@ from dataclasses import fields
 
 import pytest
 
-from pyg_jets.cli import verbs
-from pyg_jets.cli.parser import parser
+from pyg_jets.cli.generate import generate
+from pyg_jets.cli.main import command_parser
 from pyg_jets.datasets import PythiaJets
 from pyg_jets.events import PythiaOptions, folder, pythia
 
@@ -51,7 +51,7 @@ def test_the_command_has_the_same_defaults_and_gives_every_option(words, expecte
     monkeypatch.setattr(folder, "generate_folder", generate_folder)
     monkeypatch.setattr(folder, "read_cut_flows", lambda out: {})
     words = ["generate", "--process", "w", "--jets", "5", "--out", "jets", *words]
-    verbs.VERBS["generate"](parser().parse_args(words))
+    generate(command_parser().parse_args(words))
     assert asked == [expected]
 
 
