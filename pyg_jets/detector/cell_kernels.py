@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from pyg_jets.detector.calorimeter import GridTable
 from pyg_jets.detector.elementary import fast, jitable
-from pyg_jets.detector.grid import GridTable
-from pyg_jets.detector.physics import cosh
 from pyg_jets.detector.random import philox
+from pyg_jets.detector.reference import cosh
 
 _U, _F = np.uint64, np.float32
 _S32, _MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -24,15 +24,17 @@ for _bit in range(64):
 
 
 @fast
-def to_pt(measured: Any, eta: Any, kind: Any, energetic: Any, pt: Any) -> None:
-    """pT of massless cells."""
+def cell_pt(measured: Any, eta: Any, kind: Any, energetic: Any, pt: Any) -> None:
+    """pT of cells, which are massless, from their measured energy or pT."""
     for i in range(len(pt)):
         e = measured[i]
         pt[i] = e / cosh(eta[i]) if energetic[kind[i]] else e
 
 
 @fast
-def draw_each(number: Any, variant: Any, ids: Any, k0: Any, k1: Any, w0: Any, w3: Any) -> None:
+def draw_cell_words(
+    number: Any, variant: Any, ids: Any, k0: Any, k1: Any, w0: Any, w3: Any
+) -> None:
     """Two random words for each cell."""
     for i in range(len(number)):
         low, high = _U(ids[i]) & _MASK, _U(ids[i]) >> _S32
@@ -42,7 +44,7 @@ def draw_each(number: Any, variant: Any, ids: Any, k0: Any, k1: Any, w0: Any, w3
 
 
 @jitable
-def bin_of(value: Any, edges: Any, n: Any, scale: Any) -> Any:
+def find_bin(value: Any, edges: Any, n: Any, scale: Any) -> Any:
     """Index of the last edge not above ``value``; -1 below the first, n from the last on."""
     if not value >= edges[0]:
         return -1
@@ -58,7 +60,7 @@ def bin_of(value: Any, edges: Any, n: Any, scale: Any) -> Any:
 
 
 @fast
-def locate(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
+def find_cells(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
     """Number of the cell that absorbs each particle, or -1."""
     cell[: len(eta)] = -1
     of_kind = grid.of_kind
@@ -71,13 +73,13 @@ def locate(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
         for i in range(len(eta)):
             if of_kind[kind[i]] != c:
                 continue
-            row, azimuth = bin_of(eta[i], etas, rows, eta_scale), phi[i]
+            row, azimuth = find_bin(eta[i], etas, rows, eta_scale), phi[i]
             if row < 0 or row >= rows:
                 continue
             if periodic:
                 azimuth = azimuth + _TWO_PI if azimuth < low else azimuth
                 azimuth = azimuth - _TWO_PI if azimuth >= high else azimuth
-            column = bin_of(azimuth, phis, columns, phi_scale)
+            column = find_bin(azimuth, phis, columns, phi_scale)
             if periodic:
                 column = min(max(column, 0), columns - 1)
             if column >= 0 and column < columns:
@@ -85,20 +87,20 @@ def locate(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
 
 
 @jitable
-def lowest(bits: Any) -> Any:
+def lowest_bit(bits: Any) -> Any:
     """Position of the lowest set bit, by De Bruijn's sequence."""
     return np.int64(_POSITION[((bits & (~bits + _ONE64)) * _DE_BRUIJN) >> _U(58)])
 
 
 @fast
-def leave(kind: Any, of_kind: Any, seen: Any, keep: Any) -> None:
-    """Do not keep what a calorimeter absorbs, as a particle."""
+def drop_absorbed(kind: Any, of_kind: Any, seen: Any, keep: Any) -> None:
+    """Clear ``keep`` of the particles that a calorimeter absorbs."""
     for i in range(len(kind)):
         keep[i] = (keep[i] | (not seen)) & (of_kind[kind[i]] < 0)
 
 
 @fast
-def gather(
+def sum_into_cells(
     cell: Any, deposit: Any, ptr: Any, first: Any, last: Any, ids: Any, total: Any, words: Any,
     tops: Any, number: Any, value: Any, variant: Any, jet_id: Any, ends: Any,
     variants: Any,
@@ -123,12 +125,12 @@ def gather(
                 top = tops[t]
                 tops[t] = _U(0)
                 while top:
-                    w = t * 64 + lowest(top)
+                    w = t * 64 + lowest_bit(top)
                     top &= top - _ONE64
                     word = words[w]
                     words[w] = _U(0)
                     while word:
-                        place = w * 64 + lowest(word)
+                        place = w * 64 + lowest_bit(word)
                         word &= word - _ONE64
                         number[end] = place
                         value[end] = _F(total[place])
@@ -141,7 +143,7 @@ def gather(
 
 
 @fast
-def describe(number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any, pdgid: Any) -> None:
+def cell_centres(number: Any, grid: GridTable, kind: Any, eta: Any, phi: Any, pdgid: Any) -> None:
     """Calorimeter, centre and id of each cell."""
     first, columns, merge = grid.first, grid.columns, grid.merge
     etas, phis, ids = grid.eta_edges, grid.phi_edges, grid.pdgid

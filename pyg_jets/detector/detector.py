@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.detector import chain, reference
-from pyg_jets.detector.angles import canonical, parse_angles, variants
-from pyg_jets.detector.grid import Calorimeter, grid_table
+from pyg_jets.detector import pipeline, reference
+from pyg_jets.detector.calorimeter import Calorimeter, grid_table
 from pyg_jets.detector.random import CELLS, PARTICLES, mix
 from pyg_jets.detector.response import KINDS, Response, response_table
 from pyg_jets.detector.rotate_image import check_shape
+from pyg_jets.detector.variants import canonical, parse_angles, variants
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import use_kernels
@@ -215,5 +215,5 @@ class Detector:
         responses, grid = self._responses, self._grid  # type: ignore[attr-defined]
         turned = angles.double()
         if use_kernels(x):
-            return chain.chain(x, ptr, ids, turned, self.axis, responses, grid, keys, threads)
-        return reference.chain(x, ptr, ids, turned, self.axis, responses, grid, keys)
+            return pipeline.simulate(x, ptr, ids, turned, self.axis, responses, grid, keys, threads)
+        return reference.simulate(x, ptr, ids, turned, self.axis, responses, grid, keys)

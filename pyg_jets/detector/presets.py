@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyg_jets.detector.calorimeter import Calorimeter, Grid
 from pyg_jets.detector.detector import Detector
-from pyg_jets.detector.grid import Calorimeter, Grid
 from pyg_jets.detector.response import KINDS, Response
 
 __all__ = ["PRESETS"]

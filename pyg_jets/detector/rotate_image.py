@@ -10,8 +10,8 @@ import numpy as np
 
 from pyg_jets import kinematics
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.detector.angles import canonical, parse_angles, variants
 from pyg_jets.detector.elementary import fast
+from pyg_jets.detector.variants import canonical, parse_angles, variants
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import over_jets

@@ -63,18 +63,18 @@ def test_kernels_and_torch_agree(detector, angles, monkeypatch):
 
 def test_kernels_run_without_numba():
     """The kernels' own code, as Python, on one jet."""
-    from pyg_jets.detector import kernels
+    from pyg_jets.detector import particle_kernels
 
     rng = np.random.default_rng(0)
     s, width, z = (rng.exponential(1, 9).astype(np.float32) for _ in range(3))
     plain, fast = s.copy(), s.copy()
-    kernels.respond.py_func(plain, width, z)
-    kernels.respond(fast, width, z)
+    particle_kernels.smear_measured.py_func(plain, width, z)
+    particle_kernels.smear_measured(fast, width, z)
     assert np.allclose(plain, fast, rtol=1e-6)
     words = [np.zeros((4, 24), np.uint32) for _ in range(2)]
     arguments = (np.array([0, 5, 9]), 0, 2, 1, np.array([3, 4]), np.uint64(1), np.uint64(2))
-    kernels.draw.py_func(words[0], *arguments)
-    kernels.draw(words[1], *arguments)
+    particle_kernels.draw_words.py_func(words[0], *arguments)
+    particle_kernels.draw_words(words[1], *arguments)
     assert np.array_equal(words[0][:, :9], words[1][:, :9])
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pyg_jets.detector import elementary, kernels
+from pyg_jets.detector import elementary, particle_kernels
 from pyg_jets.detector.random import mix, philox, uniforms
 
 ONES = 0xFFFFFFFF
@@ -32,7 +32,9 @@ def words(n: int) -> tuple[np.ndarray, torch.Tensor]:
     out = np.zeros((4, n + 8), np.uint32)
     key = mix(3, 2, 1)
     jet_id = 5 + (9 << 32)
-    kernels.draw(out, np.array([0, n]), 0, 1, 1, np.array([jet_id]), *map(np.uint64, key))
+    particle_kernels.draw_words(
+        out, np.array([0, n]), 0, 1, 1, np.array([jet_id]), *map(np.uint64, key)
+    )
     each = torch.arange(n)
     zero = torch.zeros_like(each)
     return out[:, :n], torch.stack(philox(each, zero, zero + 5, zero + 9, *key))
@@ -46,7 +48,7 @@ def test_kernel_and_torch_draw_the_same_integers():
 def test_normals():
     drawn, same = words(200_000)
     z = np.empty(drawn.shape[1], np.float32)
-    kernels.normals(drawn[0], z)
+    particle_kernels.words_to_normals(drawn[0], z)
     assert np.allclose(z, elementary.normal(same[0]).numpy(), rtol=5e-7, atol=0)
     tail = ((drawn[0] & 0x7FFFFFFF).astype(np.float64) + 0.5) / 2**32
     exact = np.where(drawn[0] >> 31, -1, 1) * stats.norm.isf(tail)

@@ -21,8 +21,8 @@ from pyg_jets.detector.elementary import (
     select,
     wrap,
 )
-from pyg_jets.detector.physics import energy_of, eta_of, log_normal, momentum_of, response, width2
 from pyg_jets.detector.random import philox
+from pyg_jets.detector.reference import energy_of, eta_of, log_normal, momentum_of, response, width2
 from pyg_jets.detector.response import KINDS, ResponseTable
 
 _U, _F = np.uint64, np.float32
@@ -35,7 +35,7 @@ _TAIL, _FAR = np.uint32(0x7FFFFFFF), np.uint32(FAR)
 
 
 @fast
-def classify(pdgid: Any, charge: Any, kind: Any) -> int:
+def classify_kinds(pdgid: Any, charge: Any, kind: Any) -> int:
     """Index of the kind of each particle, as :func:`pyg_jets.detector.response.kind_of`.
 
     Returns:
@@ -53,7 +53,7 @@ def classify(pdgid: Any, charge: Any, kind: Any) -> int:
 
 
 @fast
-def place(jet: Any, about_jet: Any, y: Any, ratio: Any) -> Any:
+def find_axis(jet: Any, about_jet: Any, y: Any, ratio: Any) -> Any:
     """Fill ``y`` and m_T / pT of one jet's particles; return (rapidity, φ) of its axis."""
     if not about_jet:
         for i in range(len(jet)):
@@ -76,7 +76,9 @@ def place(jet: Any, about_jet: Any, y: Any, ratio: Any) -> Any:
 
 
 @fast
-def turn(y: Any, centre_y: Any, centre_phi: Any, cos: Any, sin: Any, eta: Any, phi: Any) -> None:
+def rotate_variant(
+    y: Any, centre_y: Any, centre_phi: Any, cos: Any, sin: Any, eta: Any, phi: Any
+) -> None:
     """Rotate one variant about the centre: rapidities ``y`` into ``eta``, φ in place."""
     for i in range(len(eta)):
         dy = y[i] - centre_y
@@ -88,21 +90,21 @@ def turn(y: Any, centre_y: Any, centre_phi: Any, cos: Any, sin: Any, eta: Any, p
 
 
 @fast
-def directions(ratio: Any, eta: Any) -> None:
+def rapidity_to_eta(ratio: Any, eta: Any) -> None:
     """Rapidity to η, in place."""
     for i in range(len(eta)):
         eta[i] = eta_of(eta[i], ratio[i])
 
 
 @fast
-def energies(pt: Any, eta: Any, mass: Any, energy: Any) -> None:
+def compute_energies(pt: Any, eta: Any, mass: Any, energy: Any) -> None:
     """E of each particle."""
     for i in range(len(pt)):
         energy[i] = energy_of(pt[i], eta[i], mass[i])
 
 
 @fast
-def momenta(measured: Any, eta: Any, mass: Any, kind: Any, energetic: Any, pt: Any) -> None:
+def measured_to_pt(measured: Any, eta: Any, mass: Any, kind: Any, energetic: Any, pt: Any) -> None:
     """pT from what was measured, the energy of some kinds and the pT of the others."""
     for i in range(len(pt)):
         moved = momentum_of(measured[i], eta[i], mass[i])
@@ -110,14 +112,14 @@ def momenta(measured: Any, eta: Any, mass: Any, kind: Any, energetic: Any, pt: A
 
 
 @fast
-def choose(pt: Any, energy: Any, kind: Any, energetic: Any, value: Any) -> None:
+def choose_pt_or_energy(pt: Any, energy: Any, kind: Any, energetic: Any, value: Any) -> None:
     """The energy of some kinds, the pT of the others."""
     for i in range(len(value)):
         value[i] = energy[i] if energetic[kind[i]] else pt[i]
 
 
 @fast
-def draw(
+def draw_words(
     words: Any, ptr: Any, first: Any, last: Any, variants: Any, ids: Any, k0: Any, k1: Any
 ) -> None:
     """Random words for the particles of all variants of the jets ``first … last - 1``.
@@ -142,7 +144,7 @@ def draw(
 
 
 @fast
-def normals(words: Any, z: Any) -> None:
+def words_to_normals(words: Any, z: Any) -> None:
     """Standard normals from random words."""
     for i in range(len(z)):
         z[i] = normal_near(_U(words[i]))
@@ -158,7 +160,7 @@ def normals(words: Any, z: Any) -> None:
 
 
 @fast
-def figures(
+def look_up_resolution(
     s: Any, eta: Any, pt: Any, kind: Any, table: ResponseTable, relative2: Any, chance: Any
 ) -> None:
     """(σ/s)² of each, and its efficiency in units of 2⁻³²."""
@@ -194,10 +196,11 @@ def figures(
 
 
 @fast
-def respond_alike(s: Any, kind: Any, table: ResponseTable, z: Any, b2: Any, b: Any) -> None:
-    """The same as :func:`figures` and :func:`respond` where σ/s is a constant of the kind.
+def smear_with_constants(s: Any, kind: Any, table: ResponseTable, z: Any, b2: Any, b: Any) -> None:
+    """Multiply by the response where σ/s is a constant of each kind, in place.
 
-    To the bit: logarithm and root are taken once a kind, by the same functions.
+    It gives what :func:`look_up_resolution` and :func:`smear_measured` give, to the bit: logarithm
+    and root are taken once for each kind, by the same functions.
     """
     squares, roots = np.empty(len(table.terms), np.float32), np.empty(len(table.terms), np.float32)
     for k in range(len(squares)):
@@ -217,21 +220,21 @@ def respond_alike(s: Any, kind: Any, table: ResponseTable, z: Any, b2: Any, b: A
 
 
 @fast
-def respond(s: Any, relative2: Any, z: Any) -> None:
+def smear_measured(s: Any, relative2: Any, z: Any) -> None:
     """Multiply what is measured by the response, in place."""
     for i in range(len(s)):
         s[i] = s[i] * response(relative2[i], z[i])
 
 
 @fast
-def cut(s: Any, kind: Any, minimum: Any, word: Any, chance: Any, keep: Any) -> None:
+def apply_efficiency(s: Any, kind: Any, minimum: Any, word: Any, chance: Any, keep: Any) -> None:
     """Whether each is seen: by efficiency, and by the threshold of its kind."""
     for i in range(len(s)):
         keep[i] = (np.int64(word[i]) < chance[i]) & (s[i] >= minimum[kind[i]])
 
 
 @fast
-def shift(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) -> None:
+def smear_directions(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) -> None:
     """Gaussian smearing of the direction, in place."""
     # unsigned indices into a flat table: with signed ones it does not vectorise
     flat = angles.reshape(-1)
@@ -251,10 +254,52 @@ def shift(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angles: Any) ->
 
 
 @fast
-def rename(kind: Any, identity: Any, charge: Any, mass: Any, pdgid: Any) -> None:
+def assign_identity(kind: Any, identity: Any, charge: Any, mass: Any, pdgid: Any) -> None:
     """What each particle is taken for."""
     for i in range(len(kind)):
         code, taken = identity[kind[i], 0], identity[kind[i], 1]
         signed = select(charge[i] < _ZERO, -code, code)
         pdgid[i] = select(code == _ZERO, pdgid[i], signed)
         mass[i] = select(taken < _ZERO, mass[i], taken)
+
+
+@fast
+def rows_to_columns(
+    rows: Any, first: Any, n: Any, pt: Any, eta: Any, phi: Any, mass: Any, charge: Any,
+    pdgid: Any, at: Any,
+) -> None:  # fmt: skip
+    """Rows of six, as one flat array, into columns from ``at`` on."""
+    begin = _U(at)
+    # unsigned indices: numba then has no negative ones to look for, and LLVM vectorises
+    for i in range(_U(n)):
+        j = (_U(first) + i) * _U(6)
+        pt[begin + i] = rows[j]
+        eta[begin + i] = rows[j + _U(1)]
+        phi[begin + i] = rows[j + _U(2)]
+        mass[begin + i] = rows[j + _U(3)]
+        charge[begin + i] = rows[j + _U(4)]
+        pdgid[begin + i] = rows[j + _U(5)]
+
+
+@fast
+def columns_to_rows(
+    pt: Any, eta: Any, phi: Any, mass: Any, charge: Any, pdgid: Any, n: Any, rows: Any, first: Any
+) -> None:
+    """Columns into rows of six, as one flat array, from row ``first`` on."""
+    for i in range(_U(n)):
+        j = (_U(first) + i) * _U(6)
+        rows[j] = pt[i]
+        rows[j + _U(1)] = eta[i]
+        rows[j + _U(2)] = phi[i]
+        rows[j + _U(3)] = mass[i]
+        rows[j + _U(4)] = charge[i]
+        rows[j + _U(5)] = pdgid[i]
+
+
+@fast
+def move_rows(rows: Any, target: int, source: int, count: int) -> None:
+    """Move ``count`` rows down from ``source`` to ``target``."""
+    flat = rows.reshape(-1)
+    width = rows.shape[1]
+    for i in range(count * width):
+        flat[target * width + i] = flat[source * width + i]
