@@ -18,21 +18,26 @@ from pyg_jets.transforms.derive import Derived, derivable
 
 __all__ = ["Detect"]
 
+#: The columns that a network may read of both particle sets.
+_COLUMNS = ("pt", "eta", "phi", "mass", "px", "py", "pz", "e", "ptrel", "etarel", "phirel",
+            "logpt", "logptrel", "erel", "deltar", "charge")  # fmt: skip
+
 
 class Detect(BatchTransform):
-    """Give each jet's particles before (GEN) and after the detector (RECO), about one axis.
+    """Pairs of each jet's particles before (GEN) and after the detector (RECO), about one axis.
 
-    The target is the same jet seen by a detector, not clustered again; coordinates of both are
-    relative to the axis of GEN. A jet of which the detector sees nothing has an empty target.
+    The target is the same jet after the detector, not clustered again; relative coordinates of both
+    refer to the axis of GEN. If the detector sees no particle of a jet, its target is empty.
 
     Args:
         detector: A :class:`~pyg_jets.detector.Detector`, or the name of a preset.
-        names: Columns of both sets, of those that follow from the canonical ones, such as
+        names: Columns of both sets (GeV, radians) that follow from the canonical ones, such as
             ``px, py, pz`` or ``pt, etarel, phirel``.
         seed: Seed of the detector.
-        fixed: Whether every epoch sees the same response; else it is drawn anew.
-        max_target: Keep so many particles of the target, the hardest. Default: all.
-        max_particles: The same for GEN.
+        fixed: Whether every epoch has the same response; else it is drawn anew.
+        max_target: Keep at most this number of particles of the target, the hardest ones.
+            Default: all.
+        max_particles: Keep at most this number of particles of GEN, the hardest ones. Default: all.
 
     Shapes:
         - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
@@ -66,12 +71,12 @@ class Detect(BatchTransform):
     ):
         self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
         self.name = detector if isinstance(detector, str) else repr(detector)
-        known = [name for name in _COLUMNS if derivable(name, CANONICAL)]
-        self.names = check_names(names, known, "column")
+        choices = [name for name in _COLUMNS if derivable(name, CANONICAL)]
+        self.names = check_names(names, choices, "column")
         self.seed, self.fixed, self.needs_epoch = seed, fixed, not fixed
-        for what, most in (("max_target", max_target), ("max_particles", max_particles)):
-            if most is not None and most < 1:
-                raise InputError(f"Expected {what} of at least 1, but got {most}.")
+        for name, count in (("max_target", max_target), ("max_particles", max_particles)):
+            if count is not None and count < 1:
+                raise InputError(f"Expected {name} of at least 1, but got {count}.")
         self.max_target, self.max_particles = max_target, max_particles
 
     def forward(self, data: Data) -> Batch:
@@ -88,8 +93,8 @@ class Detect(BatchTransform):
             x, ptr, ids, torch.zeros(n_jets, 1, dtype=torch.float64, device=x.device),
             seed=self.seed, epoch=0 if self.fixed else self.epoch,
         )  # fmt: skip
-        axis = Derived(_columns(x), ptr, axis=self.detector.axis)
-        about = {name: axis[f"jet_{name}"] for name in ("pt", "eta", "phi")}
+        gen = Derived(_named_columns(x), ptr, axis=self.detector.axis)
+        axis = {name: gen[f"jet_{name}"] for name in ("pt", "eta", "phi")}
         x, ptr = _hardest(x, ptr, self.max_particles)
         seen, seen_ptr = _hardest(seen, seen_ptr, self.max_target)
         per_jet = {
@@ -97,10 +102,10 @@ class Detect(BatchTransform):
             for name, value in data.to_dict().items()
             if name not in ("x", "pos", "batch", "ptr") and len(value) == n_jets
         }
-        per_jet["axis"] = torch.stack(list(about.values()), -1).float()
-        batch = make_batch({"x": self._made(x, ptr, about)}, per_jet, ptr)
-        batch.x_target, batch.x_target_ptr = self._made(seen, seen_ptr, about), seen_ptr
-        batch.x_target_batch = ptr_to_batch(seen_ptr)
+        per_jet["axis"] = torch.stack(list(axis.values()), -1).float()
+        batch = make_batch({"x": self._select_columns(x, ptr, axis)}, per_jet, ptr)
+        batch.x_target = self._select_columns(seen, seen_ptr, axis)
+        batch.x_target_ptr, batch.x_target_batch = seen_ptr, ptr_to_batch(seen_ptr)
         batch._slice_dict["x_target"] = seen_ptr.cpu()
         batch._inc_dict["x_target"] = torch.zeros(n_jets, dtype=torch.int64)
         return batch
@@ -109,26 +114,22 @@ class Detect(BatchTransform):
         """Itself: pairs are made of all jets."""
         return self
 
-    def _made(self, x: Tensor, ptr: Tensor, about: dict[str, Any]) -> Tensor:
-        particles = Derived(_columns(x), ptr, about, self.detector.axis)
+    def _select_columns(self, x: Tensor, ptr: Tensor, axis: dict[str, Any]) -> Tensor:
+        """The columns ``names`` of particles, relative to the given axes."""
+        particles = Derived(_named_columns(x), ptr, axis, self.detector.axis)
         return torch.stack([particles[name].to(x.dtype) for name in self.names], -1)
 
     def __repr__(self) -> str:
         return f"Detect({self.name}, {', '.join(self.names)}, seed={self.seed})"
 
 
-#: What networks take of both sets.
-_COLUMNS = ("pt", "eta", "phi", "mass", "px", "py", "pz", "e", "ptrel", "etarel", "phirel",
-            "logpt", "logptrel", "erel", "deltar", "charge")  # fmt: skip
-
-
-def _columns(x: Tensor) -> dict[str, Tensor]:
+def _named_columns(x: Tensor) -> dict[str, Tensor]:
     return dict(zip(CANONICAL, x.unbind(-1), strict=True))
 
 
-def _hardest(x: Tensor, ptr: Tensor, most: int | None) -> tuple[Tensor, Tensor]:
-    """The hardest particles of each jet, in falling pT; all of them, as they are, for ``None``."""
-    if most is None:
+def _hardest(x: Tensor, ptr: Tensor, count: int | None) -> tuple[Tensor, Tensor]:
+    """The ``count`` hardest particles of each jet, in falling pT; all, in their order, for None."""
+    if count is None:
         return x, ptr
-    rows, kept = segment_topk(x[:, 0], ptr, most)
+    rows, kept = segment_topk(x[:, 0], ptr, count)
     return x[rows], kept

@@ -1,4 +1,4 @@
-"""`Features`: what a network reads of each particle, made from the columns at hand."""
+"""`Features`: the inputs of a network for each particle, derived from the columns at hand."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["FEATURES", "TAGGER_FEATURES", "Features"]
 
 #: The inputs of a tagger: invariant under a shift of the jet in η and φ and a change of its pT, so
 #: that a network learns substructure, not how the jets were produced. E/E_jet is left out since
-#: together with pT/pT_jet it tells the jet's η.
+#: together with pT/pT_jet it determines the jet's η.
 TAGGER_FEATURES = ("logptrel", "deltar", "etarel", "phirel")
 
-# ParticleNet's fixed shifts and factors (arXiv 1902.08570, as weaver ships them).
+# ParticleNet's fixed shifts and factors (arXiv 1902.08570, as in weaver).
 _FIXED = {
     "logpt": (1.7, 0.7),
     "loge": (2.0, 0.7),
@@ -31,23 +31,23 @@ _FIXED = {
 }
 _CLIP = 5.0
 
-#: Every feature that the canonical columns give, in order.
+#: Every feature that follows from the canonical columns, in order.
 FEATURES = tuple(name for name in PARTICLE if derivable(name, CANONICAL))
 
 
 class Features(BatchTransform):
-    r"""Replace the columns of each particle by the features that a network reads.
+    r"""Replace the columns ``x`` of each particle by the features that a network reads.
 
-    Relative features refer to the E-scheme axis of the particles at hand, so after a detector they
-    are those of each variant. ``pos`` is recomputed with them.
+    Relative features refer to the E-scheme axis of the particles in ``x``, so after a detector each
+    variant has its own axis. ``pos`` is recomputed with them.
 
     Args:
         names: The features, in order: any column of :data:`pyg_jets.columns.PARTICLE` that is at
             hand or follows from those that are (GeV, radians). From canonical columns follow
             ``rapidity, px, py, pz, e``, their logarithms, all relative ones such as ``ptrel,
             logptrel, etarel, phirel, deltar``, and the kinds ``isphoton, ismuon, …``.
-        fixed: Shift and scale the logarithms and ΔR by ParticleNet's fixed figures and clip all to
-            ±5 (arXiv 1902.08570), as weaver does; other features stay as they are.
+        fixed: Whether to shift and scale the logarithms and ΔR by ParticleNet's fixed numbers, and
+            to clip them to ±5 (arXiv 1902.08570), as weaver does; other features stay as they are.
         axis: ``"jet"``, the E-scheme axis, or ``"origin"`` for jets on a plane (the toys).
         columns: The columns that ``x`` holds on entry.
 
@@ -76,11 +76,11 @@ class Features(BatchTransform):
     ):
         self.columns = self.input_columns = tuple(columns)
         (self.axis,) = check_names((axis,), ("jet", "origin"), "axis")
-        known = [n for n in PARTICLE if derivable(n, self.columns, axis)]
-        known += [n for n in self.columns if n not in known]
-        self.names = check_names([names] if isinstance(names, str) else names, known, "feature")
+        choices = [n for n in PARTICLE if derivable(n, self.columns, axis)]
+        choices += [n for n in self.columns if n not in choices]
+        self.names = check_names([names] if isinstance(names, str) else names, choices, "feature")
         if not self.names:
-            raise InputError(f"Expected at least one feature: choose from {', '.join(known)}.")
+            raise InputError(f"Expected at least one feature: choose from {', '.join(choices)}.")
         self.fixed = fixed
 
     def forward(self, data: Data) -> Data:
@@ -93,20 +93,19 @@ class Features(BatchTransform):
             )
         at_hand = dict(zip(self.columns, x.unbind(-1), strict=True))
         particles = Derived(at_hand, ptr, axis=self.axis)
-        made = [self._scaled(name, particles[name]) for name in self.names]
+        features = [self._scale(name, particles[name]).to(x.dtype) for name in self.names]
         out = copy.copy(data)
-        out.x = torch.stack([value.to(x.dtype) for value in made], -1)
+        out.x = torch.stack(features, -1)
         if particles.can("etarel") and particles.can("phirel"):
             pos = [particles["etarel"].to(x.dtype), particles["phirel"].to(x.dtype)]
             out.pos = torch.stack(pos, -1)
         return out
 
-    def _scaled(self, name: str, value: Tensor) -> Tensor:
-        if not self.fixed:
+    def _scale(self, name: str, value: Tensor) -> Tensor:
+        if not self.fixed or name not in _FIXED:
             return value
-        shift, factor = _FIXED.get(name, (0.0, 1.0))
-        scaled = (value - shift) * factor
-        return scaled.clamp(-_CLIP, _CLIP) if name in _FIXED else scaled
+        shift, factor = _FIXED[name]
+        return ((value - shift) * factor).clamp(-_CLIP, _CLIP)
 
     def __repr__(self) -> str:
         extras = "" if self.fixed else ", fixed=False"

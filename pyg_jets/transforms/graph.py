@@ -1,4 +1,8 @@
-"""Edges between near particles, as PyG's transforms make them, of one graph or of a batch."""
+"""Edges between near particles: PyG's ``KNNGraph`` and ``RadiusGraph``, for a whole batch at once.
+
+They have the arguments and give the edges of PyG's own classes, which need the compiled pyg-lib and
+leave a batch without the slices of its edges, so that ``to_data_list()`` fails.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,14 @@ from pyg_jets.transforms.base import BatchTransform
 __all__ = ["KNNGraph", "RadiusGraph"]
 
 
-class _Graph(BatchTransform):
+class _NeighbourGraph(BatchTransform):
+    """A transform that adds ``edge_index`` from ``pos``; a subclass finds the edges."""
+
     force_undirected: bool
 
     @abstractmethod
-    def edges(self, pos: Tensor, batch: Tensor | None, n_graphs: int | None) -> Tensor: ...
+    def edges(self, pos: Tensor, batch: Tensor | None, n_graphs: int | None) -> Tensor:
+        """The edges ``[2, E]`` between positions ``[N, D]`` of the same graph."""
 
     def forward(self, data: Data) -> Data:
         """Return a copy of ``data`` (one graph or a batch) with ``edge_index`` from its ``pos``."""
@@ -34,19 +41,15 @@ class _Graph(BatchTransform):
         if self.force_undirected:
             edges = to_undirected(edges, num_nodes=len(pos))
         out.edge_index, out.edge_attr = edges, None
-        if is_batch:
-            _note(out, edges)
+        if is_batch:  # which edges belong to which graph, so that to_data_list() returns them
+            counts = torch.bincount(data.batch[edges[1]], minlength=data.num_graphs)
+            edge_ptr = counts_to_ptr(counts).cpu()
+            out._slice_dict = {**out._slice_dict, "edge_index": edge_ptr}
+            out._inc_dict = {**out._inc_dict, "edge_index": data.ptr[:-1].cpu()}
         return out
 
 
-def _note(batch: Batch, edges: Tensor) -> None:
-    """Tell a batch which edges are whose, so that ``to_data_list()`` gives them back."""
-    of_graph = torch.bincount(batch.batch[edges[1]], minlength=batch.num_graphs)
-    batch._slice_dict = {**batch._slice_dict, "edge_index": counts_to_ptr(of_graph).cpu()}
-    batch._inc_dict = {**batch._inc_dict, "edge_index": batch.ptr[:-1].cpu()}
-
-
-class KNNGraph(_Graph):
+class KNNGraph(_NeighbourGraph):
     r"""Edges from the ``k`` nearest neighbours in ``pos``: ``torch_geometric.transforms.KNNGraph``.
 
     Args:
@@ -55,7 +58,7 @@ class KNNGraph(_Graph):
         force_undirected: Whether edges go both ways.
         flow: ``"source_to_target"`` or ``"target_to_source"``.
         cosine: Whether the angle is the distance.
-        num_workers: Taken for PyG's sake; threads are torch's.
+        num_workers: Not used, as threads are torch's; it is there because PyG's class has it.
 
     Examples:
         >>> KNNGraph(k=1)(Data(pos=torch.tensor([[0.0, 0], [1, 0], [3, 0]]))).edge_index
@@ -83,15 +86,15 @@ class KNNGraph(_Graph):
         return f"{type(self).__name__}(k={self.k})"
 
 
-class RadiusGraph(_Graph):
+class RadiusGraph(_NeighbourGraph):
     r"""Edges between nodes within ``r`` in ``pos``: ``torch_geometric.transforms.RadiusGraph``.
 
     Args:
         r: The largest distance.
         loop: Whether a node is its own neighbour.
-        max_num_neighbors: At most so many of each node are taken, the first ones by number.
+        max_num_neighbors: Largest number of neighbours of a node; the first ones are taken.
         flow: ``"source_to_target"`` or ``"target_to_source"``.
-        num_workers: Taken for PyG's sake; threads are torch's.
+        num_workers: Not used, as threads are torch's; it is there because PyG's class has it.
 
     Examples:
         >>> RadiusGraph(r=1.5)(Data(pos=torch.tensor([[0.0, 0], [1, 0], [3, 0]]))).edge_index

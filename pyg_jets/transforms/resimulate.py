@@ -21,11 +21,10 @@ from pyg_jets.transforms.derive import positions
 __all__ = ["Resimulate"]
 
 _STRUCTURE = ("x", "pos", "batch", "ptr")
-_WHEN = ("before", "after")
 
 
 class Resimulate(BatchTransform):
-    """Rotate each jet before the detector, and let the detector see every variant anew.
+    """Rotate each jet before the detector, and simulate the detector for every variant anew.
 
     Variants of a jet stand together; ``variant_of`` is the index of their jet in the incoming
     batch, ``angle`` their rotation. Random numbers depend on ``(seed, epoch, jet_id, variant,
@@ -40,8 +39,8 @@ class Resimulate(BatchTransform):
         variants: Number of variants with ``angles="random"``.
         seed: Seed of the detector and of the random angles.
         rotate: ``"before"`` the detector; or ``"after"`` it, by interpolation of the un-rotated
-            jet's image (:func:`~pyg_jets.detector.rotate_image`), which is what can be done where
-            there is no jet of before, and leaves artefacts.
+            jet's image (:func:`~pyg_jets.detector.rotate_image`). The latter is what can be done
+            with jets that were measured, and it leaves artefacts.
         image: Whether every variant becomes an image, its particles the pixels that are not zero;
             rotation after the detector always gives images. For jets on a plane the cells already
             are the pixels.
@@ -49,7 +48,7 @@ class Resimulate(BatchTransform):
 
     Shapes:
         - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
-        - output: ``x [M, 6]``, ``pos [M, 2]``, and a row a variant, ``[J * V]``, of all else
+        - output: ``x [M, 6]``, ``pos [M, 2]``, all else with a row for each variant, ``[J * V]``
 
     Examples:
         >>> from pyg_jets.events import toy
@@ -73,7 +72,7 @@ class Resimulate(BatchTransform):
         image: bool = False,
         radius: float = 0.8,
     ):
-        (self.rotate,) = check_names((rotate,), _WHEN, "moment to rotate")
+        (self.rotate,) = check_names((rotate,), ("before", "after"), "moment to rotate")
         self.image, self.radius = image or rotate == "after", radius
         if not 0 < radius < math.inf:
             raise InputError(f"Expected a positive radius of the image, but got {radius}.")
@@ -100,7 +99,7 @@ class Resimulate(BatchTransform):
         ids = data.jet_id if "jet_id" in data else torch.arange(n_jets, device=x.device)
         epoch = self.epoch if self.needs_epoch else 0
         angles = self._angles(ids, epoch)
-        out, out_ptr = self._seen(x, ptr, ids.reshape(-1), angles, epoch)
+        out, out_ptr = self._simulate(x, ptr, ids.reshape(-1), angles, epoch)
         per_jet = self._repeat(data, n_jets)
         per_jet["variant_of"] = torch.arange(n_jets, device=x.device).repeat_interleave(
             self.variants
@@ -117,40 +116,46 @@ class Resimulate(BatchTransform):
         """The same view at equal steps over the full turn, un-rotated first."""
         other = copy.copy(self)
         other.angles, other.variants, other.needs_epoch = angles, angles, False
-        (other.rotate,) = check_names((rotate or self.rotate,), _WHEN, "moment to rotate")
+        rotate = rotate or self.rotate
+        (other.rotate,) = check_names((rotate,), ("before", "after"), "moment to rotate")
         return other
 
-    def _seen(
+    def _simulate(
         self, x: Tensor, ptr: Tensor, ids: Tensor, angles: Tensor, epoch: int
     ) -> tuple[Tensor, Tensor]:
         """The variants as particles ``[M, 6]`` and pointer ``[J * V + 1]``."""
-        turned = angles if self.rotate == "before" else torch.zeros_like(angles[:, :1])
+        is_before = self.rotate == "before"
+        angles_before = angles if is_before else torch.zeros_like(angles[:, :1])
         out, out_ptr = self.detector.simulate_tensors(
-            x, ptr, ids, turned, seed=self.seed, epoch=epoch
+            x, ptr, ids, angles_before, seed=self.seed, epoch=epoch
         )
-        later = angles if self.rotate == "after" else torch.zeros_like(angles.reshape(-1, 1))
-        # where the cells are the pixels, an image that is not turned is what there is
-        if not self.image or (self.detector.sees_pixels and not later.any()):
+        angles_after = torch.zeros_like(angles.reshape(-1, 1)) if is_before else angles
+        # where the cells are the pixels, the image of an un-rotated jet is what the detector gives
+        if not self.image or (self.detector.sees_pixels and not angles_after.any()):
             return out, out_ptr
         images = rotate_image(
             JetArray(out.cpu().numpy(), CANONICAL, out_ptr.cpu().numpy()),
-            later.cpu().numpy(),
+            angles_after.cpu().numpy(),
             self.detector.image,
             1.0 if self.detector.axis == "origin" else self.radius,
             self.detector.axis,
         )
-        found = (torch.tensor(part, device=x.device) for part in (images.particles, images.ptr))
-        return next(found), next(found)
+        return (
+            torch.tensor(images.particles, device=x.device),
+            torch.tensor(images.ptr, device=x.device),
+        )
 
     def _angles(self, ids: Tensor, epoch: int) -> Tensor:
-        full = 2 * math.pi
+        """The angle of each variant, ``[J, V]`` float64 (rad)."""
+        full_turn = 2 * math.pi
         if self.angles != "random":
             steps = torch.arange(self.variants, device=ids.device, dtype=torch.float64)
-            return (steps * (full / self.variants)).expand(ids.numel(), -1)
+            return (steps * (full_turn / self.variants)).expand(ids.numel(), -1)
         drawn = uniforms(ids.reshape(-1), self.variants, seed=self.seed, epoch=epoch)
-        return drawn.double() * full
+        return drawn.double() * full_turn
 
     def _repeat(self, data: Data, n_jets: int) -> dict[str, Any]:
+        """What belongs to a jet, once for each of its variants."""
         repeated: dict[str, Any] = {}
         for name, value in data.to_dict().items():
             if name in _STRUCTURE or (name.endswith(("_batch", "_ptr"))):
@@ -163,7 +168,7 @@ class Resimulate(BatchTransform):
             if isinstance(value, Tensor):
                 repeated[name] = value.repeat_interleave(self.variants, 0)
             else:
-                repeated[name] = [one for one in value for _ in range(self.variants)]
+                repeated[name] = [item for item in value for _ in range(self.variants)]
         return repeated
 
     def __repr__(self) -> str:
