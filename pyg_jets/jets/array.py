@@ -26,8 +26,14 @@ __all__ = ["JetArray"]
 class JetArray:
     """Jets as one flat table of particles and a pointer to where each jet begins.
 
-    It is frozen and validated: its arrays are read-only, and a jet with a NaN, an infinite or a
-    negative energy is refused by name. An empty jet is a jet.
+    A PyG ``Batch`` holds graphs in the same way, as ``x`` and ``ptr``. Four jets of 2, 0, 1 and 3
+    particles::
+
+        particles   0 1 | | 2 | 3 4 5     rows of [N, F], N = 6
+        ptr         0   2 2   3       6   jet j is particles[ptr[j]:ptr[j + 1]]
+
+    Nothing is padded, and an empty jet is a jet. A `JetArray` is immutable and valid: its arrays
+    are read-only, and a NaN, an infinite or a negative energy is refused by the name of the jet.
 
     Args:
         particles: One row a particle, ``[N, F]`` float32, jet after jet.
@@ -95,22 +101,44 @@ class JetArray:
         return np.diff(self.ptr)
 
     def column(self, name: str) -> np.ndarray:
-        """One particle column, ``[N]`` float32."""
+        """One particle column, ``[N]`` float32.
+
+        Args:
+            name: The column.
+
+        Raises:
+            ValueError: If there is no such column.
+        """
         (name,) = check_names((name,), self.columns, "particle column")
         return self.particles[:, self.columns.index(name)]
 
     def select(self, names: Iterable[str]) -> JetArray:
-        """The same jets with only these particle columns, in this order."""
+        """The same jets with only these particle columns, in this order.
+
+        Args:
+            names: The columns.
+
+        Raises:
+            ValueError: If one of them does not exist.
+        """
         names = check_names(names, self.columns, "particle column")
         taken = self.particles[:, [self.columns.index(name) for name in names]]
         return replace(self, particles=taken, columns=names)
 
     def with_jets(self, **columns: Any) -> JetArray:
-        """The same jets with jet-level columns added or replaced."""
+        """The same jets with jet columns added or replaced.
+
+        Args:
+            columns: A value for each jet, ``name=[J]``.
+        """
         return replace(self, jets={**self.jets, **columns})
 
     def with_labels(self, labels: Any) -> JetArray:
-        """The same jets with other labels: an array ``[J]``, or one number for all."""
+        """The same jets with other labels.
+
+        Args:
+            labels: A class for each jet, ``[J]``, or one for all.
+        """
         return replace(self, labels=np.broadcast_to(np.asarray(labels), len(self)))
 
     def __getitem__(self, index: Any) -> JetArray:
@@ -135,6 +163,9 @@ class JetArray:
     @staticmethod
     def concatenate(parts: Sequence[JetArray]) -> JetArray:
         """Join jets of the same columns one after the other; they keep their ids.
+
+        Args:
+            parts: The jets to join.
 
         Raises:
             ValueError: If there is nothing to join, or the columns differ.
@@ -162,7 +193,11 @@ class JetArray:
         )
 
     def equals(self, other: JetArray) -> bool:
-        """Whether both hold the same jets, to the bit."""
+        """Whether both hold the same jets, to the bit.
+
+        Args:
+            other: The jets to compare with.
+        """
         if (self.columns, set(self.jets)) != (other.columns, set(other.jets)):
             return False
         pairs = [(self.particles, other.particles), (self.ptr, other.ptr), (self.ids, other.ids)]
@@ -201,11 +236,12 @@ class JetArray:
         return kinematics.relative(eta, phi, *axes).astype(np.float32)
 
     def to_storage(self, axis: str = "jet") -> tuple[Data, dict[str, torch.Tensor]]:
-        """What PyG's ``InMemoryDataset`` keeps, ``(data, slices)``, made without a loop over jets.
+        """The ``(data, slices)`` that PyG's ``InMemoryDataset`` stores, without a loop over jets.
 
-        ``x [N, F]`` all particle columns, ``pos [N, 2]`` relative to ``axis``, ``y [J]`` the
-        labels, ``jet [J, K]`` the float jet columns, ``jet_id [J]``, and integer jet columns under
-        their own names.
+        ``data`` holds all jets one after the other, and ``slices[name]`` where each jet begins:
+        ``x [N, F]`` all particle columns, ``pos [N, 2]`` = (η, φ) relative to ``axis`` (if there
+        are ``pt``, ``eta`` and ``phi``), ``y [J]`` the labels, ``jet [J, K]`` the float jet
+        columns, ``jet_id [J]``, and integer jet columns under their own names.
 
         Args:
             axis: ``"jet"``, the E-scheme axis, or ``"origin"``, for jets on a plane (the toys).
@@ -236,6 +272,8 @@ class JetArray:
     def to_pyg(self, axis: str = "jet") -> InMemoryDataset:
         """A PyG ``InMemoryDataset`` of one graph a jet, in memory, without a loop over jets.
 
+        Its attributes are those of :meth:`to_storage`.
+
         Args:
             axis: ``"jet"``, the E-scheme axis, or ``"origin"``, for jets on a plane (the toys).
 
@@ -259,10 +297,11 @@ class JetArray:
         jet_columns: Sequence[str] = (),
         attribute: str = "x",
     ) -> JetArray:
-        """The jets of a PyG ``Batch`` (or of one graph): ``x``, ``ptr``, ``y``, ``jet_id``.
+        """The jets of a PyG ``Batch`` (or of one graph), the inverse of :meth:`to_pyg`.
 
         Args:
-            batch: The batch; integer attributes with one value a jet become jet columns.
+            batch: The batch, with ``x`` and ``ptr``; ``y`` and ``jet_id`` are taken if there, and
+                other attributes of one value a jet become jet columns.
             columns: The names of the columns of ``x``.
             jet_columns: The names of the columns of ``jet``, as the data set has them in
                 ``jet_columns``. Default: ``jet`` is left out.
@@ -291,7 +330,14 @@ class JetArray:
         )
 
     def to_awkward(self) -> awkward.Array:
-        """An awkward array: jagged ``constituents``, ``jet_id``, ``label``, the jet columns."""
+        """The jets as awkward records: ``constituents`` (a list of records), ``jet_id``, ``label``
+        if there are labels, and the jet columns.
+
+        Examples:
+            >>> jets = JetArray([[5.0], [7.0]], ("pt",), [0, 2, 2])
+            >>> jets.to_awkward().constituents.pt.to_list()
+            [[5.0, 7.0], []]
+        """
         import awkward as ak
 
         particles = ak.zip({name: self.column(name) for name in self.columns}, depth_limit=1)
