@@ -1,7 +1,6 @@
 """Ragged operations on a batch of jets ``(x, ptr)``, one operation a file."""
 
-from pyg_jets.ops.edge_block import edge_block
-from pyg_jets.ops.edges import edge_sum
+from pyg_jets.ops.edge_conv import edge_conv, edge_sum
 from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
 from pyg_jets.ops.knn import knn
@@ -23,7 +22,7 @@ __all__ = [
     "check_pointer",
     "check_ragged",
     "counts_to_ptr",
-    "edge_block",
+    "edge_conv",
     "edge_sum",
     "gather",
     "knn",

@@ -31,6 +31,7 @@ __all__ = [
     "kernel",
     "over_jets",
     "split_jets",
+    "use_float32_kernels",
     "use_inference_kernels",
     "use_kernels",
 ]
@@ -87,6 +88,11 @@ def use_kernels(*tensors: torch.Tensor) -> bool:
     return all(t.device.type == "cpu" and t.dtype != torch.float64 for t in tensors)
 
 
+def use_float32_kernels(*tensors: torch.Tensor) -> bool:
+    """Whether numba kernels serve these tensors, and all of them are float32."""
+    return all(t.dtype == torch.float32 for t in tensors) and use_kernels(*tensors)
+
+
 def use_inference_kernels(*tensors: torch.Tensor) -> bool:
     """Whether kernels that have no gradient serve these tensors.
 
@@ -96,7 +102,7 @@ def use_inference_kernels(*tensors: torch.Tensor) -> bool:
         return False
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return False
-    return all(t.dtype == torch.float32 for t in tensors) and use_kernels(*tensors)
+    return use_float32_kernels(*tensors)
 
 
 def split_jets(ptr: torch.Tensor, n_particles: int) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from pyg_jets.ops.distances import (
     lanes_end,
     pair_chunks,
 )
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.kernel import kernel, over_jets, use_float32_kernels
 from pyg_jets.ops.pointer import check_pointer
 
 __all__ = ["knn", "knn_reference"]
@@ -165,7 +165,7 @@ def knn_kernel(x, ptr, k, azimuth, out, start, stop):
 def _knn(x: Tensor, ptr: Tensor, k: int, azimuth: int) -> Tensor:
     check_pointer(ptr, len(x))
     check_finite(x, ptr)
-    if x.dtype != torch.float32 or not use_kernels(x):
+    if not use_float32_kernels(x):
         return knn_reference(x, ptr, k, azimuth)
     out = pooled_empty(ptr, len(x), k)
     points, pointer, outs = (t.contiguous().numpy() for t in (x, ptr, out))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyg_jets.ops.distances import LANES, check_finite, distances_kernel, fill_lanes, lanes_end
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.kernel import kernel, over_jets, use_float32_kernels
 from pyg_jets.ops.pointer import check_pointer, check_ragged
 
 __all__ = ["matched_distance", "nearest", "nearest_distance", "nearest_reference"]
@@ -245,10 +245,6 @@ def matched_backward_kernel(grad, x, y, index, to_x, to_y, start, stop):
                 to_y[k, f] -= slope
 
 
-def _kernels_serve(*tensors: Tensor) -> bool:
-    return all(t.dtype == torch.float32 for t in tensors) and use_kernels(*tensors)
-
-
 @torch.library.custom_op("pyg_jets::nearest", mutates_args=())
 def _nearest(
     x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor
@@ -256,7 +252,7 @@ def _nearest(
     for points, ptr in ((x, x_ptr), (y, y_ptr)):
         check_pointer(ptr, len(points))
         check_finite(points, ptr)
-    if not _kernels_serve(x, y):
+    if not use_float32_kernels(x, y):
         to_y, to_x = nearest_reference(x, x_ptr, y, y_ptr)
         return match_reference(x, y, to_y), match_reference(y, x, to_x), to_y, to_x
     to_y, to_x = x_ptr.new_empty(len(x)), y_ptr.new_empty(len(y))
@@ -273,7 +269,7 @@ def _matched(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: Tensor) 
     for points, ptr in ((x, x_ptr), (y, y_ptr)):
         check_pointer(ptr, len(points))
     out, wrong_rows = x.new_empty(len(x)), []
-    if _kernels_serve(x, y):
+    if use_float32_kernels(x, y):
         arrays = [t.contiguous().numpy() for t in (x, x_ptr, y, y_ptr, index, out)]
         over_jets(lambda a, b: wrong_rows.append(matched_kernel(*arrays, a, b)), arrays[1])
     elif index.device.type == "cpu":
@@ -286,7 +282,7 @@ def _matched(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: Tensor) 
             f"Expected matches in the jet of each particle, but that of particle {min(wrong_rows)} "
             f"is {int(index[min(wrong_rows)])}."
         )
-    return out if _kernels_serve(x, y) else match_reference(x, y, index)
+    return out if use_float32_kernels(x, y) else match_reference(x, y, index)
 
 
 @torch.library.custom_op("pyg_jets::matched_distance_backward", mutates_args=())
@@ -295,7 +291,7 @@ def _matched_backward(
 ) -> tuple[Tensor, Tensor]:
     """Gradients of both sets; the matches were checked on the way forward."""
     to_y = torch.zeros_like(y, memory_format=torch.contiguous_format)
-    if not _kernels_serve(grad, x, y):
+    if not use_float32_kernels(grad, x, y):
         if not len(y):
             return torch.zeros_like(x), to_y
         real = (index >= 0).unsqueeze(1)

@@ -18,7 +18,7 @@ from pyg_jets.ops.distances import (
     fill_lanes,
     pair_chunks,
 )
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.kernel import kernel, over_jets, use_float32_kernels
 from pyg_jets.ops.pointer import check_pointer, counts_to_ptr
 
 __all__ = ["radius", "radius_reference"]
@@ -96,7 +96,7 @@ def radius_kernel(x, ptr, square, azimuth, counts, out, start, stop):
 def _radius(x: Tensor, ptr: Tensor, r: float, azimuth: int) -> tuple[Tensor, Tensor]:
     check_pointer(ptr, len(x))
     check_finite(x, ptr)
-    if x.dtype != torch.float32 or not use_kernels(x):
+    if not use_float32_kernels(x):
         return radius_reference(x, ptr, r, azimuth)
     points, pointer = x.contiguous().numpy(), ptr.contiguous().numpy()
     square, copies = np.float32(r * r), points.shape[1] + 4

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.kernel import kernel, over_jets, use_float32_kernels
 from pyg_jets.ops.pointer import check_pointer, check_ragged, ptr_to_batch
 
 __all__ = ["segment_expand", "segment_max", "segment_mean", "segment_sum"]
@@ -177,7 +177,7 @@ def _expand(x: Tensor, ptr: Tensor, n_particles: int) -> Tensor:
 @torch.library.custom_op("pyg_jets::segment_max", mutates_args=())
 def _max(x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
     check_pointer(ptr, len(x))
-    if x.dtype != torch.float32 or not use_kernels(x):
+    if not use_float32_kernels(x):
         return max_reference(x, ptr)
     out = x.new_empty(len(ptr) - 1, x.size(1))
     argmax = torch.empty(out.shape, dtype=torch.int64)

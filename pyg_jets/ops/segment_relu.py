@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
+from pyg_jets.ops.kernel import kernel, over_jets, use_float32_kernels
 from pyg_jets.ops.pointer import check_pointer, check_ragged
 from pyg_jets.ops.segment import expand_reference, segment_expand, sum_reference
 
@@ -87,7 +87,7 @@ def sum_relu_backward_kernel(grad, x, bias, ptr, to_x, to_bias, start, stop):
 @torch.library.custom_op("pyg_jets::segment_sum_relu", mutates_args=())
 def _sum_relu(x: Tensor, bias: Tensor, ptr: Tensor) -> Tensor:
     check_pointer(ptr, len(x))
-    if x.dtype != torch.float32 or not use_kernels(x):
+    if not use_float32_kernels(x):
         return sum_relu_reference(x, bias, ptr)
     out = x.new_empty(len(ptr) - 1, x.size(1))
     arrays = [t.detach().contiguous().numpy() for t in (x, bias, ptr, out)]
@@ -97,7 +97,7 @@ def _sum_relu(x: Tensor, bias: Tensor, ptr: Tensor) -> Tensor:
 
 @torch.library.custom_op("pyg_jets::segment_sum_relu_backward", mutates_args=())
 def _sum_relu_backward(grad: Tensor, x: Tensor, bias: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-    if x.dtype != torch.float32 or not use_kernels(x):
+    if not use_float32_kernels(x):
         to_x = torch.where(x + bias <= 0, 0, expand_reference(grad, ptr, len(x)))
         return to_x, to_x.sum(0)
     to_x = torch.empty_like(x, memory_format=torch.contiguous_format)

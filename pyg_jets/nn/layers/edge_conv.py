@@ -13,7 +13,7 @@ from torch_geometric.nn import Linear
 
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.mlp import check_widths
-from pyg_jets.ops import edge_block, edge_sum
+from pyg_jets.ops import edge_conv, edge_sum
 
 __all__ = ["EdgeConvBlock", "node_norm"]
 
@@ -120,7 +120,7 @@ class EdgeConvBlock(nn.Module):
             for name in ("weight", "bias", "running_mean", "running_var")
         )
         matrices, training = [linear.weight for linear in linears[1:]], norms[0].training
-        out, mean, var = edge_block(
+        out, mean, var = edge_conv(
             u, v, index, ptr, matrices, weight, bias, mean, var, norms[0].eps, training
         )
         if training:

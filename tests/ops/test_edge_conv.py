@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pyg_jets.ops import buffers, edge_block, edge_sum, knn
+from pyg_jets.ops import buffers, edge_conv, edge_sum, knn
 
 COUNTS = [5, 0, 1, 30, 2, 12, 0]
 K, WIDTH = 6, 5
@@ -56,10 +56,10 @@ def by_torch(u, v, index, matrices, weight, bias, mean, var, training):
 @pytest.mark.parametrize("widths", [(5,), (5, 3), (5, 4, 6), (8, 8, 8, 2)], ids=str)
 @pytest.mark.parametrize("at_once", [12, 10_000])
 def test_values_and_gradients(dtype, training, widths, at_once, switch, monkeypatch):
-    monkeypatch.setattr("pyg_jets.ops.edge_pieces._EDGES", at_once)
+    monkeypatch.setattr("pyg_jets.ops.edge_conv_kernels._EDGES", at_once)
     u, v, index, ptr, matrices, weight, bias = batch(dtype, widths=widths)
     statistics = statistics_of(widths, dtype)
-    out, mean, var = edge_block(
+    out, mean, var = edge_conv(
         u, v, index, ptr, matrices, weight, bias, *statistics, batch_statistics=training
     )
     want = by_torch(u, v, index, matrices, weight, bias, *statistics, training)
@@ -84,8 +84,8 @@ def test_without_gradient_nothing_changes(switch):
     for training in (True, False):
         table = (u, v, index, ptr, *rest, *statistics_of(widths, torch.float32), 1e-5, training)
         with torch.no_grad():
-            quick = edge_block(*table)[0]
-        torch.testing.assert_close(quick, edge_block(*table)[0])
+            quick = edge_conv(*table)[0]
+        torch.testing.assert_close(quick, edge_conv(*table)[0])
 
 
 def test_memory_is_used_again_only_when_nobody_holds_it():
@@ -106,7 +106,7 @@ def test_memory_is_used_again_only_when_nobody_holds_it():
 def test_statistics_are_those_of_the_real_edges(switch):
     u, v, index, ptr, *rest = batch()
     zero = torch.zeros(WIDTH)
-    _, mean, var = edge_block(u + 1000, v, index, ptr, *rest, zero, zero)
+    _, mean, var = edge_conv(u + 1000, v, index, ptr, *rest, zero, zero)
     real = edge_sum(u + 1000, v, index, ptr)[index.flatten() >= 0].double()
     torch.testing.assert_close(mean, real.mean(0), rtol=1e-8, atol=0)
     torch.testing.assert_close(var, real.var(0, unbiased=False), rtol=1e-5, atol=0)
@@ -117,7 +117,7 @@ def test_statistics_are_those_of_the_real_edges(switch):
 def test_without_any_edge(counts, switch):
     u, v, index, ptr, *rest = batch(counts=counts, widths=(WIDTH, WIDTH))
     one = torch.ones(2 * WIDTH)
-    out, mean, var = edge_block(u, v, index, ptr, *rest, 0 * one, one)
+    out, mean, var = edge_conv(u, v, index, ptr, *rest, 0 * one, one)
     assert mean.tolist() == [0.0] * 2 * WIDTH
     assert var.tolist() == [1.0] * 2 * WIDTH
     assert out.tolist() == [[0.0] * WIDTH] * len(u)
@@ -135,7 +135,7 @@ def test_threads_change_nothing():
     table = (u, v, index, ptr, matrices, weight, bias, *statistics_of(widths, torch.float32))
     runs = []
     for _ in range(3):
-        out = edge_block(*table)
+        out = edge_conv(*table)
         runs.append((*out, *torch.autograd.grad(out[0].square().sum(), (u, v, weight, *matrices))))
     assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))
 
@@ -143,7 +143,7 @@ def test_threads_change_nothing():
 def test_no_thread_of_torch_is_lost():
     threads = torch.get_num_threads()
     u, v, index, ptr, *rest = batch(counts=[40] * 600)
-    edge_block(u, v, index, ptr, *rest, torch.zeros(WIDTH), torch.ones(WIDTH))
+    edge_conv(u, v, index, ptr, *rest, torch.zeros(WIDTH), torch.ones(WIDTH))
     assert torch.get_num_threads() == threads
 
 
@@ -153,7 +153,7 @@ def test_bad_input(switch):
     rest = matrices, weight, bias, torch.zeros(8), torch.ones(8)
     other = index.clone()
     other[5, 1] = 3  # of another jet
-    for op in (edge_sum, lambda *table: edge_block(*table, *rest)):
+    for op in (edge_sum, lambda *table: edge_conv(*table, *rest)):
         with pytest.raises(ValueError, match=r"neighbour 1 of particle 5 is 3: the table belongs"):
             op(u, v, other, ptr)
         with pytest.raises(ValueError, match=r"table of neighbours \[50, k\] as int64, but got"):
@@ -163,9 +163,9 @@ def test_bad_input(switch):
         with pytest.raises(ValueError, match=r"to the number of particles \(50\)"):
             op(u, v, index, ptr[:-2])
     with pytest.raises(ValueError, match=r"matrix 0 of shape \[F, 5\], but got \[3, 4\]"):
-        edge_block(u, v, index, ptr, [matrices[0][:, :-1]], *rest[1:])
+        edge_conv(u, v, index, ptr, [matrices[0][:, :-1]], *rest[1:])
     with pytest.raises(ValueError, match=r"Expected bias of shape \[8\].*but got \[7\]"):
-        edge_block(u, v, index, ptr, matrices, weight, bias[:-1], *rest[3:])
+        edge_conv(u, v, index, ptr, matrices, weight, bias[:-1], *rest[3:])
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -174,8 +174,7 @@ def test_opcheck(training):
     u, v, index, ptr, matrices, weight, bias = batch(widths=widths)
     torch.library.opcheck(torch.ops.pyg_jets.edge_sum.default, (u, v, index, ptr))
     statistics = torch.stack(statistics_of(widths, torch.float64))
-    flat = matrices[0].detach().flatten().requires_grad_()
     torch.library.opcheck(
-        torch.ops.pyg_jets.edge_block.default,
-        (u, v, index, ptr, flat, weight, bias, statistics, widths, 1e-5, training, True),
+        torch.ops.pyg_jets.edge_conv.default,
+        (u, v, index, ptr, matrices, weight, bias, statistics, 1e-5, training, True),
     )
