@@ -20,6 +20,7 @@ kernels in :mod:`pyg_jets.ops.edge_conv_kernels` compute the same, faster and in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -161,10 +162,11 @@ def edge_conv(
         return edge_conv_reference(u, v, index, matrices, *norms, eps, batch_statistics)
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     statistics = torch.stack((mean.double(), var.double())).detach()
+    flat = torch.cat([matrix.flatten() for matrix in matrices]) if matrices else u.new_empty(0)
     out, _, used = _edge_conv(
-        u, v, index, ptr, list(matrices), weight, bias, statistics, eps, batch_statistics, keep
+        u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, keep
     )
-    return out, used[0].detach(), used[1].detach()
+    return out, used[0], used[1]
 
 
 def edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
@@ -245,19 +247,21 @@ def _edge_conv(
     v: Tensor,
     index: Tensor,
     ptr: Tensor,
-    matrices: Sequence[Tensor],
+    flat: Tensor,
     weight: Tensor,
     bias: Tensor,
     statistics: Tensor,
+    widths: list[int],
     eps: float,
     batch_statistics: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output, what the gradient needs of the edges, and the statistics ``[2, F_1 + … + F_L]``.
 
-    ``keep`` says whether there will be a gradient.
+    ``flat`` holds all matrices, and ``keep`` says whether there will be a gradient.
     """
     check_neighbours(index, ptr, len(u))
+    matrices = split_matrices(flat, widths)
     kernels = EdgeConvKernels(u, v, index, ptr, matrices, weight, bias, eps)
     return kernels.forward(statistics, batch_statistics, keep)
 
@@ -269,16 +273,28 @@ def _edge_conv_backward(
     v: Tensor,
     index: Tensor,
     ptr: Tensor,
-    matrices: Sequence[Tensor],
+    flat: Tensor,
     weight: Tensor,
     bias: Tensor,
     saved: Tensor,
     statistics: Tensor,
+    widths: list[int],
     eps: float,
     batch_statistics: bool,
-) -> tuple[Tensor, Tensor, list[Tensor], Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The gradients of ``u``, ``v``, ``flat``, ``weight`` and ``bias``."""
+    matrices = split_matrices(flat, widths)
     kernels = EdgeConvKernels(u, v, index, ptr, matrices, weight, bias, eps)
-    return kernels.backward(grad, saved, statistics, batch_statistics)
+    to_u, to_v, to_matrices, *to_norms = kernels.backward(grad, saved, statistics, batch_statistics)
+    to_flat = [matrix.flatten() for matrix in to_matrices]
+    return to_u, to_v, torch.cat(to_flat) if to_flat else grad.new_empty(0), *to_norms
+
+
+def split_matrices(flat: Tensor, widths: Sequence[int]) -> list[Tensor]:
+    """The matrices ``[F_2, F_1], [F_3, F_2], …`` out of one flat tensor."""
+    shapes = [(after, before) for before, after in pairwise(widths)]
+    blocks = flat.split([after * before for after, before in shapes]) if shapes else ()
+    return [block.view(shape) for block, shape in zip(blocks, shapes, strict=True)]
 
 
 @torch.library.custom_op("pyg_jets::edge_sum", mutates_args=(), device_types="cpu")
@@ -304,20 +320,14 @@ def _edge_sum_backward(grad: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor
 
 
 @_edge_conv.register_fake
-def _(u, v, index, ptr, matrices, weight, bias, statistics, eps, batch_statistics, keep):
-    widths = [matrix.size(0) for matrix in matrices]
-    n_saved = index.numel() * sum(widths) * (keep or batch_statistics)
-    out = u.new_empty(u.size(0), widths[-1] if widths else u.size(1))
-    return out, u.new_empty(n_saved), torch.empty_like(statistics)
+def _(u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, keep):
+    n_saved = index.numel() * sum(widths[1:]) * (keep or batch_statistics)
+    return u.new_empty(u.size(0), widths[-1]), u.new_empty(n_saved), torch.empty_like(statistics)
 
 
 @_edge_conv_backward.register_fake
-def _(grad, u, v, index, ptr, matrices, weight, bias, saved, statistics, eps, batch_statistics):
-    to_u, to_v, *to_matrices, to_weight, to_bias = (
-        torch.empty_like(t, memory_format=torch.contiguous_format)
-        for t in (u, v, *matrices, weight, bias)
-    )
-    return to_u, to_v, to_matrices, to_weight, to_bias
+def _(grad, u, v, index, ptr, flat, weight, bias, saved, statistics, widths, eps, batch_statistics):
+    return tuple(torch.empty_like(t) for t in (u, v, flat, weight, bias))
 
 
 @_edge_sum.register_fake
@@ -332,30 +342,29 @@ def _(grad: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def setup_conv(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    u, v, index, ptr, matrices, weight, bias, _, ctx.eps, ctx.batch_statistics, _ = inputs
+    u, v, index, ptr, flat, weight, bias, _, *options, _ = inputs
     _, saved, statistics = output
+    ctx.options = options  # widths, eps, batch_statistics
+    ctx.mark_non_differentiable(saved, statistics)
     ctx.set_materialize_grads(False)  # zeros as large as ``saved`` would be made, for nothing
-    ctx.save_for_backward(u, v, index, ptr, weight, bias, saved, statistics, *matrices)
+    ctx.save_for_backward(u, v, index, ptr, flat, weight, bias, saved, statistics)
 
 
-def conv_backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Any, ...]:
-    u, v, index, ptr, weight, bias, saved, statistics, *matrices = ctx.saved_tensors
-    options = ctx.eps, ctx.batch_statistics
-    if torch.is_grad_enabled():  # a gradient of the gradient is asked for: it is the reference's
-        leaves = [u, v, *matrices, weight, bias]
-        out, _, _ = edge_conv_reference(
-            u, v, index, matrices, weight, bias, *statistics.float(), *options
-        )
+def conv_backward(ctx: Any, grad: Tensor, *others: Any) -> tuple[Any, ...]:
+    if not torch.is_grad_enabled():
+        grads = _edge_conv_backward(grad.contiguous(), *ctx.saved_tensors, *ctx.options)
+    else:  # a gradient of the gradient is asked for: it is the reference's
+        u, v, index, _, flat, weight, bias, _, statistics = ctx.saved_tensors
+        widths, eps, batch_statistics = ctx.options
+        matrices, norms = split_matrices(flat, widths), (weight, bias, *statistics.float())
+        out, *_ = edge_conv_reference(u, v, index, matrices, *norms, eps, batch_statistics)
+        leaves = (u, v, flat, weight, bias)
         inputs = [t for t in leaves if t.requires_grad]
-        grads = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-        to_u, to_v, *to_matrices, to_weight, to_bias = (
-            next(grads) if t.requires_grad else None for t in leaves
+        of_inputs = iter(
+            torch.autograd.grad(out, inputs, grad, create_graph=True, allow_unused=True)
         )
-    else:
-        to_u, to_v, to_matrices, to_weight, to_bias = _edge_conv_backward(
-            grad.contiguous(), u, v, index, ptr, matrices, weight, bias, saved, statistics, *options
-        )
-    return to_u, to_v, None, None, to_matrices, to_weight, to_bias, *(None,) * 4
+        grads = tuple(next(of_inputs) if t.requires_grad else None for t in leaves)
+    return *grads[:2], None, None, *grads[2:], *(None,) * 5
 
 
 def setup_sum(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 
     particles: slice
     edges: slice
-    index: Tensor
+    neighbours: Tensor
 
 
 def _call(kernel: Callable[..., Any], *arguments: Any) -> None:
@@ -107,7 +107,7 @@ class EdgeConvKernels:
                 for layer in range(1, self.last + 1):
                     z = self._next_layer(layer, z, affine[layer - 1], chunk)
             rows = out[chunk.particles]
-            _call(norm_relu_mean_kernel, z, chunk.index, affine[self.last], rows)
+            _call(norm_relu_mean_kernel, z, chunk.neighbours, affine[self.last], rows)
 
         in_threads(run, self.chunks)
         return out, saved, statistics
@@ -130,16 +130,16 @@ class EdgeConvKernels:
         to_norms: list[tuple[Tensor, Tensor]] = []
 
         def norm_backward(layer: int, sums: Tensor) -> Tensor:
-            coefficients, *to_norm = self._norm_backward(
+            coefficients, to_weight, to_bias = self._norm_backward(
                 layer, layers[layer], sums, batch_statistics
             )
-            to_norms.insert(0, tuple(to_norm))
+            to_norms.insert(0, (to_weight, to_bias))
             return coefficients
 
         def last_sums(chunk: Chunk) -> Tensor:
             z, rows = self._z(self.last, chunk), grad[chunk.particles]
             sums = np.zeros((2, z.size(1)))
-            _call(mean_sums_kernel, z, chunk.index, affine[self.last], rows, sums)
+            _call(mean_sums_kernel, z, chunk.neighbours, affine[self.last], rows, sums)
             return torch.from_numpy(sums)
 
         sums = self._total(in_threads(last_sums, self.chunks), self.last)
@@ -172,9 +172,9 @@ class EdgeConvKernels:
         """``z`` of a chunk's edges. That of the first layer is a sum of two rows, never stored."""
         if layer > 0:
             return self.stored[layer - 1][chunk.edges]
-        z = pooled_empty(self.u, chunk.index.numel(), self.widths[0])
+        z = pooled_empty(self.u, chunk.neighbours.numel(), self.widths[0])
         u = self.u[chunk.particles]
-        _call(edge_sum_kernel, u, self.v, chunk.index, z, 0, len(chunk.index))
+        _call(edge_sum_kernel, u, self.v, chunk.neighbours, z, 0, len(chunk.neighbours))
         return z
 
     def _next_layer(self, layer: int, z: Tensor, affine: Tensor, chunk: Chunk) -> Tensor:
@@ -188,7 +188,7 @@ class EdgeConvKernels:
 
     def _activation(self, z: Tensor, affine: Tensor, chunk: Chunk) -> Tensor:
         a = pooled_empty(z, *z.shape)
-        _call(norm_relu_kernel, z, chunk.index, affine, a)
+        _call(norm_relu_kernel, z, chunk.neighbours, affine, a)
         return a
 
     def _affine(self, layer: int, statistics: Tensor) -> Tensor:
@@ -216,7 +216,7 @@ class EdgeConvKernels:
 
         def moments(chunk: Chunk) -> Tensor:
             sums = np.zeros((2, self.widths[layer]))
-            _call(moments_kernel, make(chunk), chunk.index, centre, sums)
+            _call(moments_kernel, make(chunk), chunk.neighbours, centre, sums)
             return torch.from_numpy(sums)
 
         if self.chunks and len(first := make(self.chunks[0])):
@@ -274,10 +274,18 @@ class EdgeConvKernels:
             z = self._z(layer, chunk)
             if g is None:
                 to_z, rows = pooled_empty(z, *z.shape), grad[chunk.particles]
-                _call(mean_backward_kernel, z, chunk.index, affine[layer], rows, coefficients, to_z)
+                _call(
+                    mean_backward_kernel,
+                    z,
+                    chunk.neighbours,
+                    affine[layer],
+                    rows,
+                    coefficients,
+                    to_z,
+                )
             else:
                 to_z = g[chunk.edges]
-                _call(norm_backward_kernel, to_z, z, chunk.index, coefficients)
+                _call(norm_backward_kernel, to_z, z, chunk.neighbours, coefficients)
             z = self._z(layer - 1, chunk)
             a = self._activation(z, affine[layer - 1], chunk)
             into = pooled_empty(z, *z.shape) if g_below is None else g_below[chunk.edges]
@@ -300,7 +308,7 @@ class EdgeConvKernels:
         def run(chunk: Chunk) -> None:
             z = self._z(0, chunk)
             to_z, rows = pooled_empty(z, *z.shape), grad[chunk.particles]
-            _call(mean_backward_kernel, z, chunk.index, affine, rows, coefficients, to_z)
+            _call(mean_backward_kernel, z, chunk.neighbours, affine, rows, coefficients, to_z)
             self._add_at_ends(to_z, chunk, to_u, to_v)
 
         in_threads(run, self.chunks)

@@ -174,7 +174,40 @@ def test_opcheck(training):
     u, v, index, ptr, matrices, weight, bias = batch(widths=widths)
     torch.library.opcheck(torch.ops.pyg_jets.edge_sum.default, (u, v, index, ptr))
     statistics = torch.stack(statistics_of(widths, torch.float64))
+    flat = matrices[0].detach().flatten().requires_grad_()
     torch.library.opcheck(
         torch.ops.pyg_jets.edge_conv.default,
-        (u, v, index, ptr, matrices, weight, bias, statistics, 1e-5, training, True),
+        (u, v, index, ptr, flat, weight, bias, statistics, widths, 1e-5, training, True),
     )
+
+
+def test_gradients_of_gradients():
+    widths = (5, 4, 3)
+    u, v, index, ptr, matrices, weight, bias = batch(torch.float64, widths=widths)
+    statistics = statistics_of(widths, torch.float64)
+    results = []
+    for dtype in (torch.float64, torch.float32):
+        tensors = (u, v, *matrices, weight, bias)
+        leaves = [t.detach().to(dtype).requires_grad_() for t in tensors]
+        a, b, *inner, w, c = leaves
+        for training in (True, False):
+            table = (a, b, index, ptr, inner, w, c, *(s.to(dtype) for s in statistics))
+            out, _, _ = edge_conv(*table, batch_statistics=training)
+            first = torch.autograd.grad(out.square().sum(), leaves, create_graph=True)
+            penalty = first[0].square().sum() + edge_sum(a, b, index, ptr).square().sum()
+            results += [t.double() for t in torch.autograd.grad(penalty, leaves, allow_unused=True)]
+    half = len(results) // 2
+    for exact, single in zip(results[:half], results[half:], strict=True):
+        torch.testing.assert_close(single, exact, rtol=1e-2, atol=1e-2 * float(exact.abs().max()))
+
+
+def test_autocast():
+    widths = (WIDTH, 3)
+    u, v, index, ptr, *rest = batch(widths=widths)
+    statistics = statistics_of(widths, torch.float32)
+    want, *_ = edge_conv(u, v, index, ptr, *rest, *statistics)
+    with torch.autocast("cpu", torch.bfloat16):
+        out, *_ = edge_conv(u.bfloat16(), v.bfloat16(), index, ptr, *rest, *statistics)
+        out.square().sum().backward()
+    assert torch.isfinite(u.grad).all()
+    torch.testing.assert_close(out.float(), want, rtol=0.1, atol=0.1)
