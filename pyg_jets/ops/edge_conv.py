@@ -162,7 +162,7 @@ def edge_conv(
         return edge_conv_reference(u, v, index, matrices, *norms, eps, batch_statistics)
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     statistics = torch.stack((mean.double(), var.double())).detach()
-    flat = torch.cat([matrix.flatten() for matrix in matrices]) if matrices else u.new_empty(0)
+    flat = flatten_matrices(matrices, u)
     out, _, used = _edge_conv(
         u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, keep
     )
@@ -285,9 +285,15 @@ def _edge_conv_backward(
     """The gradients of ``u``, ``v``, ``flat``, ``weight`` and ``bias``."""
     matrices = split_matrices(flat, widths)
     kernels = EdgeConvKernels(u, v, index, ptr, matrices, weight, bias, eps)
-    to_u, to_v, to_matrices, *to_norms = kernels.backward(grad, saved, statistics, batch_statistics)
-    to_flat = [matrix.flatten() for matrix in to_matrices]
-    return to_u, to_v, torch.cat(to_flat) if to_flat else grad.new_empty(0), *to_norms
+    to_u, to_v, to_matrices, to_weight, to_bias = kernels.backward(
+        grad, saved, statistics, batch_statistics
+    )
+    return to_u, to_v, flatten_matrices(to_matrices, grad), to_weight, to_bias
+
+
+def flatten_matrices(matrices: Sequence[Tensor], like: Tensor) -> Tensor:
+    """All matrices as one flat tensor; without any, an empty one like ``like``."""
+    return torch.cat([m.flatten() for m in matrices]) if matrices else like.new_empty(0)
 
 
 def split_matrices(flat: Tensor, widths: Sequence[int]) -> list[Tensor]:
@@ -356,8 +362,10 @@ def conv_backward(ctx: Any, grad: Tensor, *others: Any) -> tuple[Any, ...]:
     else:  # a gradient of the gradient is asked for: it is the reference's
         u, v, index, _, flat, weight, bias, _, statistics = ctx.saved_tensors
         widths, eps, batch_statistics = ctx.options
-        matrices, norms = split_matrices(flat, widths), (weight, bias, *statistics.float())
-        out, *_ = edge_conv_reference(u, v, index, matrices, *norms, eps, batch_statistics)
+        matrices, (mean, var) = split_matrices(flat, widths), statistics.float()
+        out, *_ = edge_conv_reference(
+            u, v, index, matrices, weight, bias, mean, var, eps, batch_statistics
+        )
         leaves = (u, v, flat, weight, bias)
         inputs = [t for t in leaves if t.requires_grad]
         of_inputs = iter(

@@ -1,4 +1,4 @@
-r"""Edge convolutions on a table of neighbours."""
+r"""The edge convolution of ParticleNet as a module, on a table of neighbours."""
 
 from __future__ import annotations
 
@@ -27,24 +27,29 @@ class EdgeConvBlock(nn.Module):
         x'_i = \operatorname{ReLU}\Big(S x_i + \square_{j \in \mathcal{N}(i)}
         h_\Theta(x_i \oplus (x_j - x_i))\Big)
 
-    where :math:`h_\Theta` is linear layers, each with batch norm over the real edges and a ReLU,
-    and :math:`S` a linear shortcut with batch norm, or the identity where the widths agree. The
-    first linear layer is applied to particles, not to edges, and nothing is made for neighbours
-    that are not there.
+    where :math:`h_\Theta` is a sequence of linear layers, each followed by batch norm over the real
+    edges and a ReLU, :math:`\square` the aggregation, and :math:`S` a linear shortcut with batch
+    norm, or the identity where the widths agree. It is weaver's ``EdgeConvBlock`` for ragged jets:
+    nothing is computed for padding, and the first linear layer is applied to particles instead of
+    edges. With ``mean`` and ``sum`` the layers are one operation, :func:`pyg_jets.ops.edge_conv`.
 
     Args:
-        in_channels: Features of a particle, or -1 to take it from the first batch.
+        in_channels: Number of features of a particle, or -1 to take it from the first batch.
         channels: Widths of the layers.
-        aggr: ``mean``, ``max`` or ``sum`` over the neighbours; a particle without any gets 0.
-        norm: Whether to normalise; without it layers have a bias.
-        shortcut: Whether to add the shortcut, and a last ReLU.
+        aggr: Aggregation over the neighbours: ``mean``, ``max`` or ``sum``. A particle without
+            neighbours gets 0. Default: ``mean``.
+        norm: Whether layers have a batch norm; without it they have a bias. Default: True.
+        shortcut: Whether to add the shortcut, followed by a ReLU. Default: True.
 
     Shapes:
-        - **x:** ``[N, in_channels]``, **index:** ``[N, k]``, **ptr:** ``[J + 1]``
+        - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
+        - **index:** ``[N, k]`` int64, rows of neighbours in the same jet, or -1 for none
+        - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
         - **output:** ``[N, channels[-1]]``
 
     Raises:
-        ValueError: For widths that make no block, or another number of features.
+        InputError: If a width is below 1, ``aggr`` is unknown, or ``x`` has another number of
+            features.
 
     Examples:
         >>> from pyg_jets.ops import knn
@@ -85,34 +90,35 @@ class EdgeConvBlock(nn.Module):
                 module.reset_parameters()
 
     def forward(self, x: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
-        """The new features of each particle."""
-        u, v = self._first(x)
+        """Return the new features of each particle, ``[N, channels[-1]]``."""
+        u, v = self._first_layer(x)
         if self.norms and self.aggr != "max":
-            z = self._block(u, v, index, ptr)
+            z = self._normalized_layers(u, v, index, ptr)
         else:
-            z = self._plain(u, v, index, ptr)
+            z = self._layers(u, v, index, ptr)
         if not self.has_shortcut:
             return z
         if self.shortcut is None:
             return F.relu(z + x)
         return F.relu(z + node_norm(self.shortcut_norm, self.shortcut(x)))
 
-    def _first(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The first layer of each particle, for itself and for those it is a neighbour of."""
+    def _first_layer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``W (x_i ⊕ (x_j - x_i))`` as ``u_i + v_j``, both of which are linear in particles."""
         linear: Any = self.linears[0]
         width = x.size(1)
         if not torch.compiler.is_compiling() and is_lazy(linear.weight):
-            linear(x.new_empty(0, 2 * width))  # learns its width
+            linear(x.new_empty(0, 2 * width))  # a lazy layer takes its width from a first call
         weight: Tensor = linear.weight
         if weight.size(1) != 2 * width:
             raise InputError(
                 f"Expected {weight.size(1) // 2} features of a particle, but got {width}."
             )
-        own, other = weight[:, :width], weight[:, width:]
-        return F.linear(x, own - other, linear.bias), F.linear(x, other)
+        of_particle, of_difference = weight[:, :width], weight[:, width:]
+        u = F.linear(x, of_particle - of_difference, linear.bias)
+        return u, F.linear(x, of_difference)
 
-    def _block(self, u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
-        """All layers and the mean or sum in one operation."""
+    def _normalized_layers(self, u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
+        """All layers and the mean or sum over the neighbours, in one operation."""
         norms: list[Any] = list(self.norms)
         linears: list[Any] = list(self.linears)
         weight, bias, mean, var = (
@@ -126,20 +132,25 @@ class EdgeConvBlock(nn.Module):
         if training:
             split = mean.split(self.channels), var.split(self.channels)
             for norm, mean, var in zip(norms, *split, strict=True):
-                _keep(norm, mean, var, (index >= 0).sum())
+                _update_running_statistics(norm, mean, var, (index >= 0).sum())
         return out if self.aggr == "mean" else out * (index >= 0).sum(1, keepdim=True)
 
-    def _plain(self, u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
-        """The layers one by one."""
-        z, real = edge_sum(u, v, index, ptr), (index >= 0).view(-1, 1)
+    def _layers(self, u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
+        """The layers one by one, and the aggregation over the neighbours."""
+        z, real = edge_sum(u, v, index, ptr), index.flatten() >= 0
         for i, linear in enumerate(self.linears):
             z = z if i == 0 else linear(z)
             if self.norms:
-                z = torch.zeros_like(z).index_put(
-                    (real[:, 0],), node_norm(self.norms[i], z[real[:, 0]])
-                )
+                z = torch.zeros_like(z).index_put((real,), node_norm(self.norms[i], z[real]))
             z = F.relu(z)
-        return _aggregate(z, index, self.aggr)
+        n, k = index.shape
+        z = torch.where(real.unsqueeze(-1), z, 0).view(n, k, z.size(1))
+        if self.aggr == "max":  # after a ReLU no value is below the 0 of a missing neighbour
+            return z.amax(1) if k else z.sum(1)
+        total = z.sum(1)
+        if self.aggr == "sum":
+            return total
+        return total / (index >= 0).sum(1, keepdim=True).clamp(min=1)
 
     def __repr__(self) -> str:
         return (
@@ -149,33 +160,35 @@ class EdgeConvBlock(nn.Module):
 
 
 @torch.no_grad()
-def _keep(norm: Any, mean: Tensor, var: Tensor, count: Tensor) -> None:
-    """Let the running figures follow those of a batch, if it has two edges or more."""
+def _update_running_statistics(norm: Any, mean: Tensor, var: Tensor, count: Tensor) -> None:
+    """Update a batch norm's running statistics as torch does, if the batch has two edges or more.
+
+    Args:
+        norm: The batch norm.
+        mean: Mean of the batch, ``[F]``.
+        var: Biased variance of the batch, ``[F]``.
+        count: Number of edges of the batch.
+    """
     unbiased = var * count / (count - 1).clamp(min=1)
-    share = (count > 1).to(norm.running_mean) * norm.momentum
-    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-    norm.running_var.lerp_(unbiased.to(norm.running_var), share)
+    momentum = (count > 1).to(norm.running_mean) * norm.momentum
+    norm.running_mean.lerp_(mean.to(norm.running_mean), momentum)
+    norm.running_var.lerp_(unbiased.to(norm.running_var), momentum)
     norm.num_batches_tracked.add_(1)
 
 
 def node_norm(norm: Any, x: Tensor) -> Tensor:
-    """Batch norm over particles; of fewer than two there are no statistics: the running ones do."""
+    """Batch norm over particles; fewer than two have no statistics, so the running ones are used.
+
+    Args:
+        norm: A ``BatchNorm1d``.
+        x: One row a particle, ``[N, F]``.
+    """
     if norm.training and x.size(0) < 2:
         if torch.compiler.is_compiling():
-            figures = norm.running_mean, norm.running_var, norm.weight, norm.bias
-            return F.batch_norm(x, *figures, eps=norm.eps)
+            statistics = norm.running_mean, norm.running_var
+            return F.batch_norm(x, *statistics, norm.weight, norm.bias, eps=norm.eps)
         norm.eval()
         out = norm(x)
         norm.train()
         return out
     return norm(x)
-
-
-def _aggregate(z: Tensor, index: Tensor, aggr: str) -> Tensor:
-    n, k = index.shape
-    rows, real = z.view(n, k, z.size(1)), (index >= 0).unsqueeze(-1)
-    if aggr == "max":
-        # After a ReLU no value is below the zero of a neighbour that is not there.
-        return torch.where(real, rows, 0).amax(1) if k else rows.sum(1)
-    total = torch.where(real, rows, 0).sum(1)
-    return total if aggr == "sum" else total / real.sum(1).clamp(min=1)
