@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from pyg_jets.loader import JetLoader
     from pyg_jets.saved_run import load_run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["JetArray", "JetLoader", "__version__", "load_run"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 import zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -94,7 +95,9 @@ def _build(kind: type[_Task], run: Run) -> _Task:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "model", instantiate=True)
     try:
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            # jsonargparse 4.49 renames instantiate_classes, which our lower bound still needs
+            warnings.simplefilter("ignore", DeprecationWarning)
             parsed = parser.parse_object({"model": run.config.get("model") or {}})
             return parser.instantiate_classes(parsed).model
     except (ArgumentError, ValueError, TypeError, ImportError) as error:
