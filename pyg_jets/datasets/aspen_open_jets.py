@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from torch_geometric.data import Data
 
 from pyg_jets.columns import check_names
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.hdf5_rows import rows_in_step
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
-from pyg_jets.datasets.splits import jet_keys
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, make_jets, rows_in_step
+from pyg_jets.datasets.splits import event_numbers
 from pyg_jets.errors import InputError
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5
@@ -32,23 +31,26 @@ _TAGGING = ("tau1", "tau2", "tau3", "tau4")  # after the number of constituents
 class AspenOpenJetsReader(Reader):
     """Reads the files."""
 
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             _arrays(file)
-        return Given(_PARTICLES, (*_KINEMATICS, *_TAGGING, "event"))
+        return FileColumns(_PARTICLES, (*_KINEMATICS, *_TAGGING, "event"))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         take = [_PARTICLES.index(name) for name in names]
-        with open_hdf5(part.path) as file:
+        with open_hdf5(raw_file.path) as file:
             for first, stop, rows in rows_in_step(_arrays(file), start, size):
                 particles, ptr = unpad(rows["PFCands"], take, key=_ENERGY)
                 jets = dict(zip(_KINEMATICS, rows["jet_kinematics"].T, strict=True))
                 jets |= dict(zip(_TAGGING, rows["jet_tagging"][:, 1:5].T, strict=True))
                 jets["event"] = event_numbers(rows["event_info"])
                 yield Chunk(
-                    make_jets(part.path, particles, names, ptr, first, jets=jets, drop=drop), stop
+                    make_jets(
+                        raw_file.path, particles, names, ptr, first, jets=jets, drop_bad=drop_bad
+                    ),
+                    stop,
                 )
 
 
@@ -61,22 +63,6 @@ def _arrays(file: Any) -> dict[str, Any]:
     }
 
 
-def event_numbers(info: np.ndarray) -> np.ndarray:
-    """A number for each event that holds run, luminosity block and event, ``[N]`` int64, never < 0.
-
-    Args:
-        info: Run, luminosity block and event of each jet, ``[N, 3]`` integers.
-
-    Examples:
-        >>> same, again, other = event_numbers(np.array([[1, 2, 3], [1, 2, 3], [2, 1, 3]]))
-        >>> same == again, same == other
-        (np.True_, np.False_)
-    """
-    words = np.ascontiguousarray(info, np.int64).view(np.float32)  # bits to be hashed, no numbers
-    keys = jet_keys(words, np.arange(len(info) + 1), range(words.shape[1]))
-    return keys & np.iinfo(np.int64).max
-
-
 class AspenOpenJets(FileDataset):
     """Real AK8 jets that CMS recorded in 2016, up to 150 particle-flow candidates each, unlabelled.
 
@@ -85,16 +71,32 @@ class AspenOpenJets(FileDataset):
     dzerr`` (impact parameters), ``charge``, ``pdgid``, ``pdgid_onehot``, ``puppiweight``. The jet's
     pT, η and φ are the published ones; its mass is that of the summed candidates. A NaN among the
     impact parameters of candidates without a track matters only where those columns are asked for.
-    Jets of one event have one number ``event`` and never part in a split.
+    Jets of one event have one number ``event`` and always share one split.
 
     Args:
         root: The folder; ``raw/`` holds ``RunG_batch0.h5`` …, 2.4 GB each.
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the event, or ``None`` for all jets.
         files: Names of files in ``raw/``, fetched if missing. Default: all ``*.h5`` that are there,
             and where there is none, all 80 of the publisher (207 GB).
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``split_fractions``,
-            ``workers``, ``transform`` ….
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Examples:
         >>> dataset = AspenOpenJets("data/aspen", files=["RunG_batch0.h5"])  # doctest: +SKIP
@@ -107,7 +109,22 @@ class AspenOpenJets(FileDataset):
         root: str | Path,
         split: str | None = None,
         files: Sequence[str | Path] | None = None,
-        **options: Any,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         files = [files] if isinstance(files, str | Path) else files
         self.files = (
@@ -115,21 +132,27 @@ class AspenOpenJets(FileDataset):
         )
         if self.files == ():
             raise InputError("Expected at least one file, but got none: leave files= out for all.")
-        super().__init__(root, split, **options)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads the files."""
         return AspenOpenJetsReader()
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """The files, numbered as the publisher lists them; others come after."""
         published = [file.name for file in card_files(self.card)]
         raw = Path(self.raw_dir)
         names = self.files or sorted(path.name for path in raw.glob("*.h5")) or published
         numbers = {name: i for i, name in enumerate(published)}
         paths = [raw / name for name in names]
-        return [Part(path, numbers.setdefault(path.name, len(numbers))) for path in paths]
+        return [RawFile(path, numbers.setdefault(path.name, len(numbers))) for path in paths]
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """The names of the files, also of those that were found."""
-        return {"files": [part.path.name for part in self.parts()]}
+        return {"files": [file.path.name for file in self.raw_files()]}

@@ -1,4 +1,4 @@
-"""What every data set shares: flat files, opened memory-mapped, and splits."""
+"""`JetDataset`: PyG's data set over flat files that are opened memory-mapped, with splits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import os
 import shutil
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,20 @@ import torch
 from torch_geometric.data import Data, InMemoryDataset
 
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.datasets.items import Hooks
 from pyg_jets.datasets.splits import SPLITS, assign_splits
 from pyg_jets.errors import InputError
 from pyg_jets.files import content_hash, data_path, locked
 from pyg_jets.io.flat import FlatWriter, open_flat
 from pyg_jets.jets import JetArray
 
-__all__ = ["GeneratedDataset", "JetDataset"]
+__all__ = ["GeneratedDataset", "JetDataset", "append_graphs"]
 
 #: Counted up when the same arguments begin to give other processed files.
 _FORMAT = 2
 
 
 def _fingerprint(value: Any) -> Any:
-    """Everything of an argument that may shape the content, as plain values."""
+    """An argument as plain values, from which the name of the processed folder is hashed."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, list | tuple):
@@ -40,9 +39,10 @@ def _fingerprint(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): _fingerprint(v) for k, v in sorted(value.items())}
     if inspect.isfunction(value):
-        held = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [value.__qualname__, *map(_fingerprint, (value.__code__, value.__defaults__, held))]
-    if inspect.iscode(value):  # its repr holds an address, which is another one in each process
+        closure = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = (value.__code__, value.__defaults__, closure)
+        return [value.__qualname__, *map(_fingerprint, parts)]
+    if inspect.iscode(value):  # its repr holds an address, which differs between processes
         return [value.co_code.hex(), value.co_names, _fingerprint(value.co_consts)]
     return [type(value).__qualname__, _fingerprint(getattr(value, "__dict__", repr(value)))]
 
@@ -55,15 +55,17 @@ class JetDataset(InMemoryDataset):
     for the same data set at once: one builds it, the other waits. A data set pickles as its path.
     A relative ``root`` lies below the folder that the environment variable ``PYG_JETS_DATA`` names.
 
+    A subclass implements :meth:`build`, and opens what it built by calling this ``__init__`` last.
+
     Args:
         root: The folder.
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all jets.
-        split_fractions: Shares of the three.
-        content: The arguments of the subclass that shape the content.
-        transform: A transform of each item when it is read.
-        pre_transform: A transform of each item before it is stored.
-        pre_filter: Keeps the items for which it is true.
-        force_reload: Process again even if the processed files are there.
+        split_fractions: Shares of the three, which sum to 1.
+        content: The arguments of the subclass that shape the content, as plain values.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
     """
 
     #: Names of the classes, in the order of their labels.
@@ -100,7 +102,7 @@ class JetDataset(InMemoryDataset):
 
     @abstractmethod
     def build(self, folder: Path) -> None:
-        """Make the flat files in ``folder``, where an interrupted build may have left some."""
+        """Make the flat files in ``folder``, which may hold those of an interrupted build."""
 
     @property
     def processed_dir(self) -> str:
@@ -124,7 +126,7 @@ class JetDataset(InMemoryDataset):
 
     @property
     def follow_batch(self) -> tuple[str, ...] | None:
-        """What a loader gives a ``_batch`` and a ``_ptr`` of its own: the second set of pairs."""
+        """Attributes to which a loader gives ``_batch`` and ``_ptr``: the second set of pairs."""
         return ("x_target",) if "x_target" in self._data else None
 
     def _is_processed(self) -> bool:
@@ -164,7 +166,7 @@ class JetDataset(InMemoryDataset):
         self._per_jet = {name for name, ptr in table.slices.items() if ptr is None}
         self.columns = tuple(table.meta["columns"])
         self.jet_columns = tuple(table.meta["jet_columns"])
-        self._data_list = _NothingKept()
+        self._data_list = _NoCache()
         if self.split is not None:
             self._indices = self.split_indices(self.split)
 
@@ -187,7 +189,7 @@ class JetDataset(InMemoryDataset):
         return self
 
     def __getattr__(self, key: str) -> Any:
-        # PyG takes a subset apart, graph by graph; a column of jets needs no more than an index.
+        # PyG joins the graphs of a subset one by one; a jet column only needs to be indexed.
         data, indices = self.__dict__.get("_data"), self.__dict__.get("_indices")
         if indices is not None and data is not None and key in self.__dict__.get("_per_jet", ()):
             return data[key][torch.as_tensor(np.asarray(indices))]
@@ -196,14 +198,14 @@ class JetDataset(InMemoryDataset):
     def observables(self, level: str) -> dict[str, np.ndarray]:
         """Jet columns ``{name: [J]}`` of one level, ``"gen"`` or ``"reco"``, of these jets."""
         chosen = torch.as_tensor(list(self.indices()))
-        found = {
+        columns = {
             name.removeprefix(f"{level}_"): self._data.jet[chosen, i].numpy()
             for i, name in enumerate(self.jet_columns)
             if name.startswith(f"{level}_")
         }
         if (counts := self._data.get(f"{level}_multiplicity")) is not None:
-            found["multiplicity"] = counts[chosen].numpy()
-        return found
+            columns["multiplicity"] = counts[chosen].numpy()
+        return columns
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -222,31 +224,99 @@ class JetDataset(InMemoryDataset):
 
 
 class GeneratedDataset(JetDataset):
-    """A data set whose jets are made at once, in memory."""
+    """A data set whose jets fit into memory; its arguments are those of :class:`JetDataset`."""
 
     @abstractmethod
     def load_jets(self) -> JetArray:
-        """The jets, labelled, with the integer jet column ``event``; generates what is missing."""
+        """The jets, labelled, with the integer jet column ``event``; generates missing ones."""
 
     def build(self, folder: Path) -> None:
-        """Store what :meth:`load_jets` gives."""
+        """Write the jets of :meth:`load_jets` to flat files."""
         jets = self.load_jets()
         splits = assign_splits(jets.jets["event"], self.split_fractions)
         data, slices = jets.with_jets(split=splits).to_storage(self.axis)
         shutil.rmtree(folder, ignore_errors=True)
         writer, ptr = FlatWriter(folder), slices["x"]
         shared = {name: s.numpy() if s is ptr else None for name, s in slices.items()}
-        Hooks(self.pre_filter, self.pre_transform).append(writer, data.to_dict(), shared)
+        append_graphs(writer, data.to_dict(), shared, self.pre_filter, self.pre_transform)
         if not writer.rows:
-            raise InputError("pre_filter leaves no jet: give one that keeps some.")
+            raise InputError("pre_filter leaves no jet: give one that keeps some jets.")
         writer.finish({"columns": jets.columns, "jet_columns": jets.float_jet_columns})
 
 
-class _NothingKept(list):
-    """In place of PyG's list of all graphs taken so far, which would outgrow the memory."""
+class _NoCache(list):
+    """Replaces PyG's cache of all graphs that were taken, which would outgrow the memory."""
 
     def __getitem__(self, index: Any) -> Any:
         return None
 
     def __setitem__(self, index: Any, value: Any) -> None:
         pass
+
+
+def append_graphs(
+    writer: FlatWriter,
+    tensors: Mapping[str, Any],
+    slices: Mapping[str, np.ndarray | None],
+    pre_filter: Callable[[Data], bool] | None,
+    pre_transform: Callable[[Data], Data] | None,
+    place: Any = None,
+) -> None:
+    """Append graphs to a table, after ``pre_filter`` and ``pre_transform``.
+
+    Only these two need single graphs: without them all graphs are appended at once.
+
+    Args:
+        writer: The table.
+        tensors: The attributes of all graphs, joined, as of one ``Data``.
+        slices: Where each graph begins in an attribute; ``None`` for one row a graph.
+        pre_filter: Only graphs for which it is true are appended.
+        pre_transform: Applied to each of these.
+        place: Where the next graphs begin, see :class:`~pyg_jets.io.flat.FlatWriter`.
+
+    Raises:
+        InputError: If ``pre_transform`` gives something other than tensors.
+    """
+    joined_last: set[str] = set()
+    if pre_filter is not None or pre_transform is not None:
+        n_graphs = next(len(v) for name, v in tensors.items() if slices[name] is None)
+        dataset: Any = InMemoryDataset()
+        rows = torch.arange(n_graphs + 1)
+        dataset._data = Data(**{n: torch.tensor(np.asarray(v)) for n, v in tensors.items()})
+        dataset.slices = {n: rows if s is None else torch.tensor(s) for n, s in slices.items()}
+        graphs = [dataset[i] for i in range(n_graphs)]
+        if pre_filter is not None:
+            graphs = [graph for graph in graphs if pre_filter(graph)]
+        if pre_transform is not None:
+            graphs = [pre_transform(graph) for graph in graphs]
+        if not graphs:
+            writer.place = place
+            return
+        one_row = {name for name, ptr in slices.items() if ptr is None}
+        tensors, slices, joined_last = _join(graphs, one_row)
+    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    writer.append(arrays, slices, joined_last, place)
+
+
+def _join(
+    graphs: list[Data], one_row: set[str]
+) -> tuple[dict[str, Any], dict[str, np.ndarray | None], set[str]]:
+    """Attributes, slices, and the names of those that are joined along their last dimension."""
+    # PyG does not join a single graph, so one more is added and cut off again.
+    data, cuts = InMemoryDataset.collate([*graphs, graphs[0]])
+    tensors: dict[str, Any] = {}
+    slices: dict[str, np.ndarray | None] = {}
+    joined_last = set()
+    for name, value in data.to_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise InputError(
+                f"pre_transform gives {name} as {type(value).__name__}, but only tensors are "
+                "stored: use transform= for it."
+            )
+        ptr = np.asarray(cuts[name][:-1])
+        has_one_row = name in one_row and np.array_equal(ptr, np.arange(len(graphs) + 1))
+        slices[name] = None if has_one_row else ptr
+        if data.__cat_dim__(name, value) == -1:
+            joined_last.add(name)
+        tensors[name] = value[..., : ptr[-1]] if name in joined_last else value[: ptr[-1]]
+    return tensors, slices, joined_last

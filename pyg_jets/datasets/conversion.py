@@ -1,17 +1,18 @@
-"""`Conversion`: raw chunks of jets to what PyG stores, the same in every process."""
+"""`Conversion`: chunks of jets of raw files to the attributes that PyG stores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
 from pyg_jets.columns import JET, KINDS, PARTICLE, check_names
-from pyg_jets.datasets.items import Hooks
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader
+from pyg_jets.datasets.base import append_graphs
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import assign_splits, jet_keys
 from pyg_jets.errors import InputError
@@ -23,9 +24,10 @@ __all__ = ["Conversion", "expand_features"]
 
 #: Jets in a chunk: so few that the columns in between stay in the cache.
 _CHUNK = 2048
-#: The largest block by whose return glibc learns to keep as much (``DEFAULT_MMAP_THRESHOLD_MAX``).
-_KEPT = 32 * 1024 * 1024 - 65536
+#: The largest block whose return raises glibc's threshold (``DEFAULT_MMAP_THRESHOLD_MAX``), bytes.
+_LARGEST = 32 * 1024 * 1024 - 65536
 _AXIS = ("pt", "eta", "phi", "mass")
+_INTEGERS = ("event", "multiplicity")
 _MOMENTA = {*_AXIS, "rapidity", "px", "py", "pz", "e", "ptrel", "etarel", "phirel"}
 
 
@@ -37,34 +39,36 @@ def expand_features(names: Sequence[str] | str) -> tuple[str, ...]:
         ('pt', 'ischargedhadron', 'isneutralhadron', 'isphoton', 'iselectron', 'ismuon')
     """
     names = [names] if isinstance(names, str) else names
-    return tuple(n for name in names for n in (KINDS if name == "pdgid_onehot" else (name,)))
+    each = (KINDS if name == "pdgid_onehot" else (name,) for name in names)
+    return tuple(column for columns in each for column in columns)
 
 
 @cache
-def _keep_memory() -> None:
-    """Have glibc keep the memory of the columns of one chunk for those of the next.
+def _reuse_memory() -> None:
+    """Have glibc reuse the memory of the columns of one chunk for those of the next.
 
-    It gives large blocks back to the system, which hands them out again page by page; that takes
-    longer than what is computed in them. One large block, given back untouched, sets its limit
-    higher, once a process. Other allocators do not mind.
+    glibc returns large blocks to the system, which hands them out again page by page, and that
+    takes longer than the computation. Freeing one large, untouched block raises the size from which
+    blocks are returned, once a process. Other allocators are not affected.
     """
-    np.empty(_KEPT, np.uint8)
+    np.empty(_LARGEST, np.uint8)
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """How the jets of raw files become graphs.
+    """How the jets of raw files become graphs; pickled to the processes that convert files.
 
     Args:
         reader: Reads the files.
         features: Columns of ``x``.
-        coordinates: Columns of ``pos``; none for no ``pos``.
+        coordinates: Columns of ``pos``; empty for no ``pos``.
         selection: Cuts and order.
         level: ``"gen"`` or ``"reco"``: the prefix of the jet columns.
         axis: ``"jet"``, or ``"origin"`` for jets on a plane.
-        fractions: Shares of the splits by hash, or ``None`` for the publisher's.
-        drop: Whether jets with bad values are left out.
-        hooks: PyG's filter and transform.
+        fractions: Shares of the splits by hash, or ``None`` for the publisher's splits.
+        drop_bad: Whether jets with bad values are left out.
+        pre_filter: Only graphs for which it is true are stored.
+        pre_transform: Applied to each graph before it is stored.
     """
 
     reader: Reader
@@ -74,188 +78,188 @@ class Conversion:
     level: str = "reco"
     axis: str = "jet"
     fractions: tuple[float, ...] | None = None
-    drop: bool = False
-    hooks: Hooks = field(default_factory=Hooks)
+    drop_bad: bool = False
+    pre_filter: Callable[[Data], bool] | None = None
+    pre_transform: Callable[[Data], Data] | None = None
 
-    def check(self, given: Given, what: str) -> None:
-        """Refuse features, coordinates and cuts that the columns of a file cannot give.
+    def check(self, columns: FileColumns, owner: str) -> None:
+        """Refuse features, coordinates and cuts that do not follow from the columns of a file.
 
         Args:
-            given: The columns of the file.
-            what: The name of the data set, for the message.
+            columns: The columns of the file.
+            owner: The name of the data set or file, for the message.
 
         Raises:
-            ValueError: With what can be had.
+            InputError: With the columns to choose from.
         """
-        for columns, jets in ((given.particles, given.jets), (given.target, given.target_jets)):
-            if not columns:
+        for particles, jets in (
+            (columns.particles, columns.jets),
+            (columns.target, columns.target_jets),
+        ):
+            if not particles:
                 continue
-            at_hand = self._at_hand(columns, jets)
-            known = [n for n in dict.fromkeys((*PARTICLE, *columns))
-                     if derivable(n, at_hand, self.axis)]  # fmt: skip
-            check_names(self.features, known, f"feature of {what}")
-            check_names(self.coordinates, known, f"coordinate of {what}")
+            sources = self._sources(particles, jets)
+            candidates = dict.fromkeys((*PARTICLE, *particles))
+            available = [name for name in candidates if derivable(name, sources, self.axis)]
+            check_names(self.features, available, f"feature of {owner}")
+            check_names(self.coordinates, available, f"coordinate of {owner}")
             for name in self.selection.needs:
-                if not derivable(name, at_hand, self.axis):
+                if not derivable(name, sources, self.axis):
                     raise InputError(
-                        f"{what} has no {name.replace('_', ' ')} to cut at: its columns are "
-                        f"{', '.join(columns)}."
+                        f"{owner} has no {name.replace('_', ' ')} to cut at: its columns are "
+                        f"{', '.join(particles)}."
                     )
 
-    def _at_hand(self, particles: Sequence[str], jets: Sequence[str]) -> tuple[str, ...]:
-        known = () if self.axis == "origin" else tuple(f"jet_{name}" for name in jets)
-        return (*particles, *known)
+    def _sources(self, particles: Sequence[str], jets: Sequence[str]) -> tuple[str, ...]:
+        """The columns from which others are derived; on a plane there is no jet axis."""
+        return (*particles, *(() if self.axis == "origin" else (f"jet_{name}" for name in jets)))
 
-    def _needs(self, particles: Sequence[str], jets: Sequence[str]) -> tuple[str, ...]:
-        at_hand = self._at_hand(particles, jets)
-        asked = [*self.features, *self.coordinates, *self.selection.needs]
-        if self.axis == "jet":
-            asked += [f"jet_{n}" for n in _AXIS if derivable(f"jet_{n}", at_hand, self.axis)]
-        needed = {*requirements(asked, at_hand, self.axis), *self.reader.key}
-        return tuple(name for name in particles if name in needed)
+    def columns_to_read(self, columns: FileColumns) -> tuple[str, ...]:
+        """The particle columns that features, coordinates, cuts, jet axis and splits need."""
+        names: dict[str, None] = {}
+        for particles, jets in (
+            (columns.particles, columns.jets),
+            (columns.target, columns.target_jets),
+        ):
+            sources = self._sources(particles, jets)
+            wanted = [*self.features, *self.coordinates, *self.selection.needs]
+            if self.axis == "jet":
+                axis = (f"jet_{name}" for name in _AXIS)
+                wanted += [name for name in axis if derivable(name, sources, self.axis)]
+            if particles:
+                needed = {*requirements(wanted, sources, self.axis), *self.reader.split_columns}
+                names |= dict.fromkeys(name for name in particles if name in needed)
+        return tuple(names)
 
-    def names(self, given: Given) -> tuple[str, ...]:
-        """The particle columns to read."""
-        first = self._needs(given.particles, given.jets)
-        second = self._needs(given.target, given.target_jets) if given.target else ()
-        return tuple(dict.fromkeys((*first, *second)))
-
-    def run(self, part: Part, writer: FlatWriter, start: int, mark: Any, tick: Any) -> None:
+    def run(
+        self,
+        raw_file: RawFile,
+        writer: FlatWriter,
+        start: int,
+        place: Callable[[int], Any],
+        progress: Callable[[int], Any],
+    ) -> None:
         """Append the jets of a file to a table.
 
         Args:
-            part: The file.
+            raw_file: The file.
             writer: The table.
             start: The row to begin with.
-            mark: Makes the writer's place from a row.
-            tick: Called with the number of rows that are done.
+            place: Gives the place from which a conversion continues after a row.
+            progress: Called with the number of rows that are converted.
         """
-        _keep_memory()
-        given = self.reader.given(part.path)
-        self.check(given, part.path.name)
-        for chunk in self._chunks(part, self.names(given), start):
-            tensors, slices = self.convert(chunk, part)
-            self.hooks.append(writer, tensors, slices, mark(chunk.stop))
-            tick(chunk.stop)
-
-    def _chunks(self, part: Part, names: Sequence[str], start: int) -> Iterator[Chunk]:
-        return self.reader.chunks(part, names, start, _CHUNK, self.drop)
+        _reuse_memory()
+        columns = self.reader.file_columns(raw_file.path)
+        self.check(columns, raw_file.path.name)
+        names = self.columns_to_read(columns)
+        for chunk in self.reader.chunks(raw_file, names, start, _CHUNK, self.drop_bad):
+            tensors, slices = self.convert(chunk, raw_file)
+            append_graphs(
+                writer, tensors, slices, self.pre_filter, self.pre_transform, place(chunk.stop)
+            )
+            progress(chunk.stop)
 
     def convert(
-        self, chunk: Chunk, part: Part
+        self, chunk: Chunk, raw_file: RawFile
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray | None]]:
-        """The attributes of the graphs of a chunk, and the slices of each."""
+        """The attributes of the graphs of a chunk, and the slices of each; ``None`` for one row."""
         jets = chunk.jets
         columns = self._derived(jets)
-        of_jets = self._jet_columns(jets, columns, self.level)
-        inside = self.selection.jets(_Jets(jets, columns))
-        tensors, slices = self._particles(columns, inside, "")
+        jet_columns = self._jet_columns(jets, columns, self.level)
+        selected = self.selection.jets(_JetCuts(jets, columns))
+        tensors, slices = self._particles(columns, selected, "")
         if chunk.target is not None:
-            other = self._derived(chunk.target)
-            of_jets |= self._jet_columns(chunk.target, other, "reco")
-            more, more_slices = self._particles(other, inside, "_target")
-            tensors, slices = tensors | more, slices | more_slices
-        single = self._labels(jets, part) | _together(of_jets)
-        single |= {"jet_id": jets.ids + (part.number << 32), "split": self._splits(jets, part)}
-        single |= dict(chunk.extra)
-        tensors |= {n: v if inside is None else v[inside] for n, v in single.items()}
-        return tensors, slices | dict.fromkeys(single)
+            target = self._derived(chunk.target)
+            jet_columns |= self._jet_columns(chunk.target, target, "reco")
+            target_tensors, target_slices = self._particles(target, selected, "_target")
+            tensors, slices = tensors | target_tensors, slices | target_slices
+        rows: dict[str, np.ndarray] = {}
+        if raw_file.label is not None:
+            rows["y"] = np.full(len(jets), raw_file.label)
+        elif jets.labels is not None:
+            rows["y"] = jets.labels
+        floats = _float_names(jet_columns)
+        if floats:
+            values = np.stack([jet_columns[name] for name in floats], -1)
+            rows["jet"] = values.astype(np.float32)
+        rows |= {n: v.astype(np.int64) for n, v in jet_columns.items() if n not in floats}
+        rows["jet_id"] = jets.ids + (raw_file.number << 32)
+        rows["split"] = self._splits(jets, raw_file)
+        rows |= chunk.extra
+        tensors |= {n: v if selected is None else v[selected] for n, v in rows.items()}
+        return tensors, slices | dict.fromkeys(rows)
 
     def _derived(self, jets: JetArray) -> Derived:
-        known = {} if self.axis == "origin" else dict(jets.jets)
-        # Once here, since most columns are wanted more than once.
+        jet_columns = {} if self.axis == "origin" else dict(jets.jets)
+        # Copied here once, since most columns are used more than once.
         columns = {name: jets.column(name) for name in jets.columns}
         columns |= {n: v.astype(np.float64) for n, v in columns.items() if n in _MOMENTA}
-        return Derived(columns, jets.ptr, known, self.axis)
+        return Derived(columns, jets.ptr, jet_columns, self.axis)
 
     def _particles(
-        self, columns: Derived, inside: np.ndarray | None, suffix: str
+        self, columns: Derived, selected: np.ndarray | None, suffix: str
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray | None]]:
-        rows, ptr = self.selection.particles(columns, np.asarray(columns.ptr), inside)
-        tensors = {f"x{suffix}": _stack(columns, self.features, rows)}
-        if self.coordinates:
-            tensors[f"pos{suffix}"] = _stack(columns, self.coordinates, rows)
+        """``x`` and ``pos`` of the selected jets and particles, and their slices."""
+        rows, ptr = self.selection.particles(columns, np.asarray(columns.ptr), selected)
+        n = int(columns.ptr[-1]) if rows is None else len(rows)
+        tensors = {}
+        for attribute, names in (("x", self.features), ("pos", self.coordinates)):
+            if names:
+                out = tensors[f"{attribute}{suffix}"] = np.empty((n, len(names)), np.float32)
+                for i, name in enumerate(names):
+                    out[:, i] = columns[name] if rows is None else columns[name][rows]
         return tensors, dict.fromkeys(tensors, ptr)
 
     def _jet_columns(self, jets: JetArray, columns: Derived, level: str) -> dict[str, np.ndarray]:
         """Jet columns by their full names; those of the axis come first."""
-        found: dict[str, np.ndarray] = {}
+        out: dict[str, np.ndarray] = {}
         for name in _AXIS:
             if name in jets.jets:
-                found[f"{level}_{name}"] = jets.jets[name]
+                out[f"{level}_{name}"] = jets.jets[name]
             elif self.axis == "jet" and columns.can(f"jet_{name}"):
-                found[f"{level}_{name}"] = columns[f"jet_{name}"]
+                out[f"{level}_{name}"] = columns[f"jet_{name}"]
         for name, value in jets.jets.items():
             if name in JET:  # such as event, which has no level
-                found[name] = value
+                out[name] = value
             elif name not in (*_AXIS, "e"):
-                found[f"{level}_{name}"] = value
-        found.setdefault(f"{level}_multiplicity", jets.counts)
-        return found
+                out[f"{level}_{name}"] = value
+        out.setdefault(f"{level}_multiplicity", jets.counts)
+        return out
 
-    def _labels(self, jets: JetArray, part: Part) -> dict[str, np.ndarray]:
-        if part.label is not None:
-            return {"y": np.full(len(jets), part.label)}
-        return {} if jets.labels is None else {"y": jets.labels}
-
-    def _splits(self, jets: JetArray, part: Part) -> np.ndarray:
+    def _splits(self, jets: JetArray, raw_file: RawFile) -> np.ndarray:
         if self.fractions is None:
-            return np.full(len(jets), part.split or 0)
+            return np.full(len(jets), raw_file.split or 0)
         if "event" in jets.jets:
             return assign_splits(jets.jets["event"], self.fractions)
-        key = [jets.columns.index(name) for name in self.reader.key]
-        return assign_splits(jet_keys(jets.particles, jets.ptr, key), self.fractions)
+        columns = [jets.columns.index(name) for name in self.reader.split_columns]
+        return assign_splits(jet_keys(jets.particles, jets.ptr, columns), self.fractions)
 
-    def float_columns(self, given: Given) -> tuple[str, ...]:
-        """Names of the columns of ``jet [1, K]``, found from a table of no jets."""
-        return _floats(self._of_none(given))
-
-    def _of_none(self, given: Given) -> dict[str, np.ndarray]:
+    def float_columns(self, columns: FileColumns) -> tuple[str, ...]:
+        """Names of the columns of ``jet [1, K]``, from the conversion of a table without jets."""
         ptr = np.zeros(1, np.int64)
-        found: dict[str, np.ndarray] = {}
-        for level, columns, jets in (
-            (self.level, given.particles, given.jets),
-            ("reco", given.target, given.target_jets),
+        converted: dict[str, np.ndarray] = {}
+        for level, particles, jets in (
+            (self.level, columns.particles, columns.jets),
+            ("reco", columns.target, columns.target_jets),
         ):
-            if columns:
-                none: dict[str, np.ndarray] = {n: np.empty(0, _dtype(n)) for n in jets}
-                empty = JetArray(np.empty((0, len(columns))), columns, ptr, jets=none)
-                found |= self._jet_columns(empty, self._derived(empty), level)
-        return found
+            if particles:
+                types = {n: np.int64 if n in _INTEGERS else np.float32 for n in jets}
+                values: dict[str, np.ndarray] = {n: np.empty(0, t) for n, t in types.items()}
+                empty = JetArray(np.empty((0, len(particles))), particles, ptr, jets=values)
+                converted |= self._jet_columns(empty, self._derived(empty), level)
+        return _float_names(converted)
 
 
-class _Jets:
-    """``jet_pt`` and ``jet_mass`` for cuts: the file's own, also on a plane."""
+class _JetCuts:
+    """``jet_pt`` and ``jet_mass`` for cuts: those of the file, also on a plane, or derived ones."""
 
     def __init__(self, jets: JetArray, columns: Derived):
         self.jets, self.columns = jets, columns
 
-    def __getitem__(self, name: str) -> Any:
-        own = self.jets.jets.get(name.removeprefix("jet_"))
-        return self.columns[name] if own is None else own
+    def __getitem__(self, name: str) -> np.ndarray:
+        of_file = self.jets.jets.get(name.removeprefix("jet_"))
+        return self.columns[name] if of_file is None else of_file
 
 
-def _dtype(name: str) -> type:
-    return np.int64 if name in ("event", "multiplicity") else np.float32
-
-
-def _floats(columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+def _float_names(columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     return tuple(name for name, value in columns.items() if value.dtype.kind == "f")
-
-
-def _together(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Float columns as ``jet [J, K]``, integer ones under their own names."""
-    floats = _floats(columns)
-    rest = {n: v.astype(np.int64) for n, v in columns.items() if n not in floats}
-    if not floats:
-        return rest
-    return {"jet": np.stack([columns[n] for n in floats], -1).astype(np.float32), **rest}
-
-
-def _stack(columns: Derived, names: Sequence[str], rows: np.ndarray | None) -> np.ndarray:
-    n = int(columns.ptr[-1]) if rows is None else len(rows)
-    out = np.empty((n, len(names)), np.float32)
-    for i, name in enumerate(names):
-        value = columns[name]
-        out[:, i] = value if rows is None else value[rows]
-    return out

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
 from pyg_jets.columns import KINDS
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.jet_class_files import below, numbers, root_files, split_of
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, make_jets
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import locked, read_json
@@ -39,56 +40,57 @@ _JETS = {
 }  # fmt: skip
 _COUNT = "jet_nparticles"
 _AT_ONCE = 8
+#: The names of the published files begin with one of these processes.
+_PROCESSES = (
+    "HToBB", "HToCC", "HToGG", "HToWW2Q1L", "HToWW4Q", "TTBar", "TTBarLep", "WToQQ", "ZToQQ",
+    "ZJetsToNuNu",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class JetClassReader(Reader):
     """Reads the ROOT files."""
 
-    key = _MOMENTUM
+    split_columns = _MOMENTUM
 
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         with open_tree(path, "tree") as tree:
             names = (n for n, branch in _COLUMNS.items() if n in _MOMENTUM or tree.has(branch))
-            return Given(tuple(names), tuple(_JETS))
+            return FileColumns(tuple(names), tuple(_JETS))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         branches = [_COLUMNS[name] for name in names]
-        with open_tree(part.path, "tree") as tree:
+        with open_tree(raw_file.path, "tree") as tree:
             flat = (*_JETS.values(), _COUNT, *_LABELS)
-            # What a read costs beside its bytes is shared by several chunks.
+            # One read serves several chunks, since each has a fixed cost.
             for array in tree.chunks((*branches, *flat), _AT_ONCE * size, start):
-                block = FlatBranches(part.path, array)
+                block = FlatBranches(raw_file.path, array)
                 counts, values = block.table(branches)
-                _check_counts(block, counts, start)
+                declared = block.numbers(_COUNT)
+                if not np.array_equal(declared, counts):
+                    j = int(np.flatnonzero(declared != counts)[0])
+                    raise InputError(
+                        f"{raw_file.path}: jet {start + j} has {counts[j]} particles, but {_COUNT} "
+                        f"says {declared[j]:g}: the file is broken; delete it and fetch it again."
+                    )
                 ptr, labels = np.concatenate(([0], np.cumsum(counts))), _labels(block, start)
                 of_jets = {name: block.numbers(branch) for name, branch in _JETS.items()}
                 for a in range(0, len(block), size):
                     b = min(a + size, len(block))
                     jets = make_jets(
-                        part.path,
+                        raw_file.path,
                         values[ptr[a] : ptr[b]],
                         names,
                         ptr[a : b + 1] - ptr[a],
                         start + a,
                         labels[a:b],
                         {name: value[a:b] for name, value in of_jets.items()},
-                        drop,
+                        drop_bad,
                     )
                     yield Chunk(jets, start + b)
                 start += len(block)
-
-
-def _check_counts(block: FlatBranches, counts: np.ndarray, start: int) -> None:
-    said = block.numbers(_COUNT)
-    if not np.array_equal(said, counts):
-        j = int(np.flatnonzero(said != counts)[0])
-        raise InputError(
-            f"{block.path}: jet {start + j} has {counts[j]} particles, but {_COUNT} says "
-            f"{said[j]:g}: the file is broken; delete it and fetch it again."
-        )
 
 
 def _labels(block: FlatBranches, start: int) -> np.ndarray:
@@ -96,10 +98,10 @@ def _labels(block: FlatBranches, start: int) -> np.ndarray:
     wrong = ((flags != 0) & (flags != 1)).any(-1) | ((flags == 1).sum(-1) != 1)
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
-        found = ", ".join(f"{n} = {f:g}" for n, f in zip(_LABELS, flags[j] + 0, strict=True) if f)
+        raised = [f"{n} = {f:g}" for n, f in zip(_LABELS, flags[j] + 0, strict=True) if f]
         raise InputError(
-            f"{block.path}: jet {start + j} has the labels {found or 'none'}, expected one of "
-            f"{len(_LABELS)} to be 1: the file is broken; delete it and fetch it again."
+            f"{block.path}: jet {start + j} has the labels {', '.join(raised) or 'none'}, expected "
+            f"one of {len(_LABELS)} to be 1: the file is broken; delete it and fetch it again."
         )
     return flags.argmax(-1)
 
@@ -115,20 +117,37 @@ class JetClass(FileDataset):
     of the jet's η. There is no particle id.
 
     ``raw/`` may hold ``.root`` files, at any depth, in folders whose names begin with the split
-    (``train_100M/``, ``val_5M/``, ``test_20M/``, as the archives unpack): those that are there are
-    used, be they a few, and nothing is fetched. Published archives that are there are unpacked, be
-    it one of the ten of ``"train"``. Where there is nothing of the split, all its archives are
-    fetched. When other files are there than at the last time, they are converted anew.
+    (``train_100M/``, ``val_5M/``, ``test_20M/``, as the archives unpack). If there are any, these
+    are used, however few, and nothing is downloaded. Published archives in ``raw/`` are unpacked,
+    even if it is only one of the ten of ``"train"``. If there is nothing of the split, all its
+    archives are downloaded. If the files have changed since the last conversion, they are converted
+    again.
 
     Args:
         root: The folder.
-        split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all files that are there; those
-            in no folder of a split then count as ``"train"``.
-        files: Names of the files that are wanted, or patterns, such as ``["HToBB_*.root"]``; with a
-            slash in it, a pattern is held against the path below ``raw/``. Default: all.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass``,
-            ``splits``, ``workers``, ``transform`` ….
+        split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all existing files; those in no
+            folder of a split then count as ``"train"``.
+        files: Names of files, or patterns such as ``["HToBB_*.root"]``; a pattern with a slash is
+            matched with the path below ``raw/``. Default: all.
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Examples:
         >>> dataset = JetClass(
@@ -145,99 +164,150 @@ class JetClass(FileDataset):
         root: str | Path,
         split: str | None = None,
         files: Sequence[str] | str | None = None,
-        **options: Any,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         self.files = [files] if isinstance(files, str) else files and list(files)
-        super().__init__(root, split, **options)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads the ROOT files."""
         return JetClassReader()
 
-    def shaping(self) -> dict[str, Any]:
-        """The names asked for; whether the files behind them are the same is looked up."""
+    def content_arguments(self) -> dict[str, Any]:
+        """The names in ``files``; whether the files have changed is checked separately."""
         return {"files": self.files}
 
     def _is_processed(self) -> bool:
-        return super()._is_processed() and self._is_current()
-
-    def _is_current(self) -> bool:
-        """Whether the files are those that were converted, or are gone."""
-        there = [[part.path.name, part.path.stat().st_size] for part in self.parts()]
-        return not there or there == [
-            one[:2] for one in read_json(self.processed_paths[0])["files"]
-        ]
+        if not super()._is_processed():
+            return False
+        # Files that were added or exchanged are converted; files that were deleted are not missed.
+        files = [[file.path.name, file.path.stat().st_size] for file in self.raw_files()]
+        converted = [entry[:2] for entry in read_json(self.processed_paths[0])["files"]]
+        return not files or files == converted
 
     @property
-    def _wanted(self) -> str | None:
+    def _folder_split(self) -> str | None:
+        """The split whose folders are read, ``None`` for all."""
         return None if self.by_hash else self.split
 
-    def parts(self) -> list[Part]:
-        """The ``.root`` files of the split that are there."""
-        found = [p for p in root_files(Path(self.raw_dir)) if self._is_asked(p)]
-        paths = [p for p in found if self._wanted in (None, split_of(p, self.raw_dir))]
-        splits = [SPLITS.index(split_of(path, self.raw_dir) or "train") for path in paths]
-        return [Part(*one) for one in zip(paths, numbers(paths, self.raw_dir), splits, strict=True)]
+    def raw_files(self) -> list[RawFile]:
+        """The ``.root`` files of the split in ``raw/``."""
+        wanted = (p for p in root_files(Path(self.raw_dir)) if self._is_named(p))
+        paths = [p for p in wanted if self._folder_split in (None, split_of(p, self.raw_dir))]
+        splits = (SPLITS.index(split_of(path, self.raw_dir) or "train") for path in paths)
+        numbers = file_numbers(paths, self.raw_dir)
+        return [RawFile(*file) for file in zip(paths, numbers, splits, strict=True)]
 
-    def _is_asked(self, path: Path) -> bool:
-        place = below(path, self.raw_dir)
+    def _is_named(self, path: Path) -> bool:
+        place = path.relative_to(self.raw_dir).as_posix()
         return self.files is None or any(
             fnmatch(place if "/" in pattern else path.name, pattern) for pattern in self.files
         )
 
     def _download(self) -> None:
-        if self._note.exists():
+        if self._marker.exists():
             self.fetch()
-        elif self._of_user() is None:
-            self._unpack([path for path in self._known_archives() if path.exists()])
+        elif self._users_file() is None:
+            self._unpack([path for path in self._archives() if path.exists()])
         super()._download()
 
     @property
-    def _note(self) -> Path:
-        """Is there from the begin of a download to the end of the unpacking."""
-        return Path(self.raw_dir) / f".fetching-{self._wanted or 'all'}"
+    def _marker(self) -> Path:
+        """A file that exists from the beginning of a download to the end of the unpacking."""
+        return Path(self.raw_dir) / f".fetching-{self._folder_split or 'all'}"
 
-    def _known_archives(self) -> list[Path]:
-        return [Path(self.raw_dir) / f.name for f in card_files(self.card, split=self._wanted)]
+    def _archives(self) -> list[Path]:
+        return [
+            Path(self.raw_dir) / f.name for f in card_files(self.card, split=self._folder_split)
+        ]
 
-    def _of_user(self) -> Path | None:
-        """A ``.root`` file of the split, or of none, that did not come out of an archive here."""
-        ours = {path.stem for path in self._known_archives()}
+    def _users_file(self) -> Path | None:
+        """A ``.root`` file of the split, or of no split, that was not unpacked from an archive."""
+        unpacked = {path.stem for path in self._archives()}
         for path in root_files(Path(self.raw_dir)):
             split = split_of(path, self.raw_dir)
-            mine = self._wanted is None or split in (None, self._wanted)
-            if mine and path.relative_to(self.raw_dir).parts[0] not in ours:
+            counts = self._folder_split is None or split in (None, self._folder_split)
+            if counts and path.relative_to(self.raw_dir).parts[0] not in unpacked:
                 return path
         return None
 
     def fetch(self) -> None:
-        """Fetch and unpack the archives of the split.
+        """Download and unpack the archives of the split.
 
         Raises:
-            FileNotFoundError: If the files that are there are none of those asked for.
+            MissingFileError: If ``raw/`` has files, but none that ``split`` and ``files`` name.
         """
         raw = Path(self.raw_dir)
-        there = root_files(raw)
-        split = self._wanted or "train, val or test"
-        hides = self._of_user() or (self.files and there)
-        if hides and not self._note.exists():
+        existing = root_files(raw)
+        split = self._folder_split or "train, val or test"
+        of_user = self._users_file() or (self.files and existing)
+        if of_user and not self._marker.exists():
+            names = ", ".join(path.name for path in existing[:3])
             raise MissingFileError(
-                f"{raw} holds {len(there)} .root files ({', '.join(p.name for p in there[:3])}), "
-                f"but none of the split {split} that matches {', '.join(self.files or '*')}: put "
-                "the files into train_100M, val_5M or test_20M there, name others, or use "
-                "splits='hash'."
+                f"{raw} holds {len(existing)} .root files ({names}), but none of the split {split} "
+                f"that matches {', '.join(self.files or '*')}: put the files into train_100M, "
+                "val_5M or test_20M there, name others, or use splits='hash'."
             )
-        self._note.touch()
-        self._unpack(fetch(card_files(self.card, split=self._wanted), raw))
-        self._note.unlink()
+        self._marker.touch()
+        self._unpack(fetch(card_files(self.card, split=self._folder_split), raw))
+        self._marker.unlink()
 
     def _unpack(self, archives: Sequence[Path]) -> None:
         new = [path for path in archives if not path.with_name(path.stem).exists()]
         if not new:
             return
-        # All appear at once: a few of many would pass for a small set that is whole.
+        # All appear at once, since a few of many would be taken for a complete, smaller set.
         with locked(Path(self.raw_dir) / "archives"):
             new = [path for path in new if not path.with_name(path.stem).exists()]
-            aside = [unpack(path, path.with_name(f".{path.stem}"), (".root",)) for path in new]
-            for folder in aside:
+            hidden = [unpack(path, path.with_name(f".{path.stem}"), (".root",)) for path in new]
+            for folder in hidden:
                 os.replace(folder, folder.with_name(folder.name[1:]))
+
+
+def root_files(raw: Path) -> list[Path]:
+    """All ``.root`` files below a folder, sorted, without those in hidden folders."""
+    files = (p for p in raw.rglob("*.root") if p.is_file())
+    return sorted(p for p in files if not any(n[0] == "." for n in p.relative_to(raw).parts))
+
+
+def split_of(path: Path, raw: str | Path) -> str | None:
+    """The split in the name of the innermost folder that has one, or ``None``."""
+    for folder in reversed(path.relative_to(raw).parts[:-1]):
+        match = re.search(rf"(?:^|_)({'|'.join(SPLITS)})(?:_|\d|$)", folder.lower())
+        if match:
+            return match[1]
+    return None
+
+
+def file_numbers(paths: Sequence[Path], raw: str | Path) -> list[int]:
+    """A number for each file, from its name alone for those of the publisher."""
+    numbers: list[int] = []
+    for i, path in enumerate(paths):
+        name, _, count = path.stem.rpartition("_")
+        number = 1_000_000 + i
+        if name in _PROCESSES and count.isdigit() and int(count) < 1000:
+            split = SPLITS.index(split_of(path, raw) or "train")
+            number = (split * len(_PROCESSES) + _PROCESSES.index(name)) * 1000 + int(count)
+        numbers.append(number if number not in numbers else 1_000_000 + i)
+    return numbers

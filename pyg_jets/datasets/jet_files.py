@@ -1,24 +1,25 @@
-"""A user's own files."""
+"""A user's own files of jets, through a map of their columns."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch_geometric.data import Data
+
 from pyg_jets.columns import check_names
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.reading import Part, Reader
-from pyg_jets.datasets.user_reader import UserReader, Where
-from pyg_jets.errors import InputError, MissingFileError
+from pyg_jets.datasets.file_dataset import FileDataset, matching_files
+from pyg_jets.datasets.jet_files_reader import ColumnMapReader, ColumnPlace
+from pyg_jets.datasets.reader import RawFile, Reader
+from pyg_jets.errors import InputError
 from pyg_jets.files import data_path
 from pyg_jets.io.tables import open_table
 
 __all__ = ["JetFiles"]
 
 _LEVELS = ("gen", "reco")
-#: What tells a particle from padding, and one jet from another: the first of which all are there.
+#: Columns that tell one jet from another for splits by hash: the first set that a file has.
 _MOMENTA = (
     ("pt", "eta", "phi"),
     ("pt", "rapidity", "phi"),
@@ -26,12 +27,13 @@ _MOMENTA = (
     ("ptrel", "etarel", "phirel"),
     ("pt", "etarel", "phirel"),
 )
+#: Columns that are zero in padding: the first set that a file has.
 _SIZES = (("pt",), ("e",), ("ptrel",), ("px", "py", "pz"))
-#: Columns of files by `write_parquet`.
+#: Names of the columns in files of `write_parquet`.
 _PARTICLES, _JETS, _LABEL = "particles.", "jets.", "label"
 
 Files = str | Path | Sequence[str | Path]
-Places = Mapping[str, Where]
+ColumnMap = Mapping[str, ColumnPlace]
 
 
 class JetFiles(FileDataset):
@@ -44,30 +46,48 @@ class JetFiles(FileDataset):
     - ``{"pt": ("X", 0)}``: the first column of a padded array ``[J, P, F]``;
     - ``{"pt": ("parts", "pt")}``: a field of a structured array, or of lists of records.
 
-    In arrays a row is padding where ``key`` is zero, or ``mask``; in lists every entry is a
-    particle unless you give one of these. Files that :func:`pyg_jets.io.write_parquet` wrote need
-    no map. A file that changes is converted again.
+    A row of an array is padding if the columns ``key``, or ``mask``, are zero there; every entry of
+    a list is a particle, unless ``key`` or ``mask`` is given. Files of
+    :func:`pyg_jets.io.write_parquet` need no map. A file that has changed is converted again.
 
     Args:
-        root: The folder for what is converted; your files stay where they are.
+        root: The folder for the converted files; your files stay where they are.
         files: Paths or patterns (``"run*.parquet"``), relative to the working folder or else to
             ``root/raw``; or ``{class: paths}``, to label jets by their file.
         columns: Where the particle columns are.
         jets: Where jet columns are: ``pt, eta, phi, mass, e`` are the axis for relative
             coordinates; ``event`` keeps the jets of an event in one split; others are stored.
-        label: Where the label is, a whole number from 0, the place in ``classes``.
-        key: Particle columns that are all zero in padding. Default: ``pt``, or what stands for it.
+        label: Where the label is, an integer from 0, the index into ``classes``.
+        key: Particle columns that are all zero in padding. Default: ``pt``, or else ``e``,
+            ``ptrel``, or ``px, py, pz``.
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the event or jet, or ``None``.
         tree: The tree of ROOT files; needed only if there are several.
-        mask: Where something is that is zero in padding, instead of ``key``.
+        mask: Where a column is that is zero in padding, instead of ``key``.
         classes: Names of the classes, in the order of their labels.
         level: ``"reco"``, or ``"gen"`` for jets before a detector.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes; ``features`` are
-            by default the columns of the map, in its order.
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE` and
+            ``columns``; ``pdgid_onehot`` stands for five. Default: those of ``columns``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a column is not there, or does not fit to the others.
+        MissingFileError: If there is no such file.
+        InputError: If a column does not exist, or has another shape than the others.
 
     Examples:
         >>> import tempfile, numpy as np
@@ -86,24 +106,39 @@ class JetFiles(FileDataset):
         self,
         root: str | Path,
         files: Files | Mapping[str, Files],
-        columns: Places | None = None,
-        jets: Places | None = None,
-        label: Where | None = None,
+        columns: ColumnMap | None = None,
+        jets: ColumnMap | None = None,
+        label: ColumnPlace | None = None,
         key: str | Sequence[str] | None = None,
         split: str | None = None,
         tree: str | None = None,
-        mask: Where | None = None,
+        mask: ColumnPlace | None = None,
         classes: Sequence[str] = (),
         level: str = "reco",
-        **options: Any,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         (self.level,) = check_names((level,), _LEVELS, "level")
         self.root = str(data_path(root))
-        self._files = _found(files, Path(self.root) / "raw")
+        self._files = _labelled_files(files, Path(self.root) / "raw")
         by_file = isinstance(files, Mapping)
         self.classes = tuple(files) if isinstance(files, Mapping) else tuple(classes)
         if columns is None:
-            columns, jets, label = self._own(tree, jets, None if by_file else label)
+            columns, jets, label = self._parquet_map(tree, jets, None if by_file else label)
         if by_file and (label is not None or classes):
             raise InputError("Expected classes by file or by label=, but got both: leave one out.")
         if label is not None and not self.classes:
@@ -111,30 +146,45 @@ class JetFiles(FileDataset):
                 f"Expected classes= with label={label!r}, but got none: name the classes in the "
                 "order of their labels."
             )
-        _check_columns(columns)
-        self._reader = UserReader(
-            _plain(columns),
-            _plain(jets or {}),
-            _place(label),
-            len(self.classes),
-            _padding(key, columns),
-            key is not None,
-            _place(mask),
-            tree,
-            next((m for m in _MOMENTA if set(m) <= set(columns)), tuple(columns)),
+        of_jets = [name for name in columns if name.startswith("jet_")]
+        if of_jets or not columns:
+            raise InputError(
+                "Expected particle columns whose names do not begin with jet_, but got "
+                f"{', '.join(of_jets) or 'none'}: columns of whole jets go into jets=."
+            )
+        if key is None:
+            padding: Sequence[str] = _first_complete(_SIZES, columns) or ()
+        else:
+            padding = check_names([key] if isinstance(key, str) else key, columns, "key column")
+        self._reader = ColumnMapReader(
+            columns=tuple((name, _checked_place(place)) for name, place in columns.items()),
+            jets=tuple((name, _checked_place(place)) for name, place in (jets or {}).items()),
+            label=None if label is None else _checked_place(label),
+            n_classes=len(self.classes),
+            padding=tuple(padding),
+            lists_are_padded=key is not None,
+            mask=None if mask is None else _checked_place(mask),
+            tree=tree,
+            split_columns=_first_complete(_MOMENTA, columns) or tuple(columns),
         )
-        if options.get("features") is None:
-            options["features"] = tuple(columns)
-        super().__init__(root, split, **options)
+        if features is None:
+            features = tuple(columns)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
-    def _own(
-        self, tree: str | None, jets: Places | None, label: Where | None
-    ) -> tuple[dict[str, Where], Places, Where | None]:
-        """The map of a file that `write_parquet` wrote."""
+    def _parquet_map(
+        self, tree: str | None, jets: ColumnMap | None, label: ColumnPlace | None
+    ) -> tuple[dict[str, ColumnPlace], ColumnMap, ColumnPlace | None]:
+        """The maps of particle and jet columns and the label of a file of `write_parquet`."""
         path = self._files[0][0]
         with open_table(path, tree) as table:
             names = table.names
-        columns: dict[str, Where] = {
+        columns: dict[str, ColumnPlace] = {
             name.removeprefix(_PARTICLES): name for name in names if name.startswith(_PARTICLES)
         }
         if not columns:
@@ -143,22 +193,22 @@ class JetFiles(FileDataset):
                 "columns=, as {'pt': the name of its pt, …}."
             )
         if jets is None:
-            start = f"{_JETS}{self.level}_"
-            jets = {n.removeprefix(start): n for n in names if n.startswith(start)}
+            prefix = f"{_JETS}{self.level}_"
+            jets = {n.removeprefix(prefix): n for n in names if n.startswith(prefix)}
             jets |= {"event": f"{_JETS}event"} if f"{_JETS}event" in names else {}
         if label is None and self.classes and _LABEL in names:
             label = _LABEL
         return columns, jets, label
 
     def reader(self) -> Reader:
-        """Reads files of any kind."""
+        """The reader with the map of columns."""
         return self._reader
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """The files, in the order given."""
-        return [Part(path, i, label=label) for i, (path, label) in enumerate(self._files)]
+        return [RawFile(path, i, label=label) for i, (path, label) in enumerate(self._files)]
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """The maps, and name, size and time of each file."""
         return {
             "files": [
@@ -171,56 +221,31 @@ class JetFiles(FileDataset):
         }
 
 
-def _found(files: Files | Mapping[str, Files], raw: Path) -> list[tuple[Path, int | None]]:
-    """Each file once, with the class that it stands for."""
+def _labelled_files(files: Files | Mapping[str, Files], raw: Path) -> list[tuple[Path, int | None]]:
+    """Each file once, with the label of its jets, or ``None`` where files have no classes."""
     labelled = isinstance(files, Mapping)
     groups = list(files.values()) if isinstance(files, Mapping) else [files]
-    found: dict[Path, int | None] = {}
+    labels: dict[Path, int | None] = {}
     for label, group in enumerate(groups):
         for pattern in [group] if isinstance(group, str | Path) else group:
-            for path in _matching(Path(pattern).expanduser(), raw):
-                if found.setdefault(path, label if labelled else None) not in (None, label):
+            for path in matching_files(pattern, raw):
+                if labels.setdefault(path, label if labelled else None) not in (None, label):
                     raise InputError(f"{path} is named for two classes: leave one of them out.")
-    if not found:
+    if not labels:
         raise InputError("Expected at least one file, but got none: name one in files=.")
-    return list(found.items())
+    return list(labels.items())
 
 
-def _matching(path: Path, raw: Path) -> list[Path]:
-    for place in (path, raw / path):
-        if place.is_file():
-            return [place]
-        matching = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]
-        if matching := [match for match in matching if match.is_file()]:
-            return matching
-    raise MissingFileError(
-        f"There is no file {path}, neither here nor in {raw}: give the path of one, or a pattern."
-    )
+def _first_complete(
+    choices: Sequence[tuple[str, ...]], columns: ColumnMap
+) -> tuple[str, ...] | None:
+    """The first of the choices of which all columns exist."""
+    return next((names for names in choices if set(names) <= set(columns)), None)
 
 
-def _check_columns(columns: Places) -> None:
-    wrong = [name for name in columns if name.startswith("jet_")]
-    if wrong or not columns:
-        found = ", ".join(wrong) if wrong else "none"
-        raise InputError(
-            f"Expected particle columns whose names do not begin with jet_, but got {found}: what "
-            "belongs to a whole jet goes into jets=."
-        )
-
-
-def _padding(key: str | Sequence[str] | None, columns: Places) -> tuple[str, ...]:
-    if key is None:
-        return next((names for names in _SIZES if set(names) <= set(columns)), ())
-    return check_names((key,) if isinstance(key, str) else key, columns, "key column")
-
-
-def _plain(places: Places) -> tuple[tuple[str, Where], ...]:
-    return tuple((str(name), _place(place)) for name, place in places.items())
-
-
-def _place(place: Any) -> Any:
+def _checked_place(place: Any) -> ColumnPlace:
     """A place as it is compared and hashed, whether it comes from Python or from YAML."""
-    if place is None or isinstance(place, str):
+    if isinstance(place, str):
         return place
     if isinstance(place, list | tuple) and len(place) == 2:
         name, at = place

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.hdf5_rows import rows_in_step
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import (
+    Chunk,
+    FileColumns,
+    RawFile,
+    Reader,
+    checked_labels,
+    make_jets,
+    rows_in_step,
+)
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5
 
 __all__ = ["JetImages"]
@@ -39,22 +47,24 @@ class JetImagesReader(Reader):
 
     images: bool = False
 
-    key = _COLUMNS
+    split_columns = _COLUMNS
 
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             _arrays(file)
-        return Given(_COLUMNS, tuple(_JETS))
+        return FileColumns(_COLUMNS, tuple(_JETS))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        with open_hdf5(part.path) as file:
+        with open_hdf5(raw_file.path) as file:
             for first, stop, rows in rows_in_step(_arrays(file), start, size):
                 particles, ptr = _pixels(rows["image"].reshape(stop - first, -1), names)
-                labels = checked_labels(part.path, rows["signal"], 2, first)
+                labels = checked_labels(raw_file.path, rows["signal"], 2, first)
                 of_jets = {name: rows[key].astype(np.float32) for name, key in _JETS.items()}
-                jets = make_jets(part.path, particles, names, ptr, first, labels, of_jets, drop)
+                jets = make_jets(
+                    raw_file.path, particles, names, ptr, first, labels, of_jets, drop_bad
+                )
                 extra = {}
                 if self.images:
                     extra["image"] = rows["image"][jets.ids - first].astype(np.float32)
@@ -96,9 +106,25 @@ class JetImages(FileDataset):
         root: The folder; ``raw/`` holds the file, fetched if missing (2.2 GB).
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the image, or ``None`` for all jets.
         images: Whether to store the image besides, as ``image [1, 25, 25]`` of each jet.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass`` (these two
-            cut at the published pT and mass), ``split_fractions``, ``transform`` ….
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Examples:
         >>> dataset = JetImages("data/jet_images", images=True)  # doctest: +SKIP
@@ -110,19 +136,44 @@ class JetImages(FileDataset):
     axis = "origin"
 
     def __init__(
-        self, root: str | Path, split: str | None = None, images: bool = False, **options: Any
+        self,
+        root: str | Path,
+        split: str | None = None,
+        images: bool = False,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         self.images = bool(images)
-        super().__init__(root, split, **options)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads the file."""
         return JetImagesReader(self.images)
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """The one file."""
-        return [Part(Path(self.raw_dir) / _FILE, 0)]
+        return [RawFile(Path(self.raw_dir) / _FILE, 0)]
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """Whether images are stored."""
         return {"images": self.images}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
 from pyg_jets.columns import check_names
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.hdf5_rows import rows_in_step
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, make_jets, rows_in_step
 from pyg_jets.errors import InputError
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5
 from pyg_jets.io.padded import unpad
@@ -35,7 +35,7 @@ class JetNetReader(Reader):
 
     num_particles: int
 
-    key = _PARTICLES
+    split_columns = _PARTICLES
 
     def _arrays(self, file: Any) -> dict[str, Any]:
         return {
@@ -45,25 +45,28 @@ class JetNetReader(Reader):
             "jet_features": dataset_of(file, "jet_features", (None, 4), "f"),
         }
 
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             self._arrays(file)
-        return Given(_PARTICLES, (*_JETS, "multiplicity"))
+        return FileColumns(_PARTICLES, (*_JETS, "multiplicity"))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         take = [_PARTICLES.index(name) for name in names]
-        with open_hdf5(part.path) as file:
+        with open_hdf5(raw_file.path) as file:
             for first, stop, rows in rows_in_step(self._arrays(file), start, size):
                 padded, of_jets = rows["particle_features"], rows["jet_features"]
-                _check_mask(part.path, padded[:, :, _MASK], first)
+                _check_mask(raw_file.path, padded[:, :, _MASK], first)
                 particles, ptr = unpad(padded, take, key=_MASK)
-                _check_counts(part.path, np.diff(ptr), of_jets[:, _COUNT], first)
+                _check_counts(raw_file.path, np.diff(ptr), of_jets[:, _COUNT], first)
                 jets = {name: of_jets[:, i] for i, name in enumerate(_JETS)}
                 jets["multiplicity"] = of_jets[:, _COUNT].astype(np.int64)
                 yield Chunk(
-                    make_jets(part.path, particles, names, ptr, first, jets=jets, drop=drop), stop
+                    make_jets(
+                        raw_file.path, particles, names, ptr, first, jets=jets, drop_bad=drop_bad
+                    ),
+                    stop,
                 )
 
 
@@ -103,9 +106,25 @@ class JetNet(FileDataset):
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all jets.
         jet_types: Which of ``"g", "q", "t", "w", "z"``; the labels count them in this order.
         num_particles: ``30`` or ``150``, the files to read; ``max_particles`` keeps fewer.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass``,
-            ``split_fractions``, ``transform`` ….
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``etarel, phirel, ptrel``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Examples:
         >>> dataset = JetNet("data/jet_net", jet_types=("q", "g"))  # doctest: +SKIP
@@ -124,7 +143,22 @@ class JetNet(FileDataset):
         split: str | None = None,
         jet_types: Sequence[str] = _TYPES,
         num_particles: int = 30,
-        **options: Any,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         jet_types = (jet_types,) if isinstance(jet_types, str) else jet_types
         self.classes = check_names(jet_types, _TYPES, "jet type of JetNet")
@@ -138,20 +172,26 @@ class JetNet(FileDataset):
                 "use max_particles= for fewer of them."
             )
         self.num_particles = int(num_particles)
-        super().__init__(root, split, **options)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads the files of this length."""
         return JetNetReader(self.num_particles)
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """One file a jet type, in the order asked."""
         length = "150" if self.num_particles == 150 else ""
         return [
-            Part(Path(self.raw_dir) / f"{name}{length}.hdf5", _TYPES.index(name), label=label)
+            RawFile(Path(self.raw_dir) / f"{name}{length}.hdf5", _TYPES.index(name), label=label)
             for label, name in enumerate(self.classes)
         ]
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """The types and the length."""
         return {"jet_types": list(self.classes), "num_particles": self.num_particles}

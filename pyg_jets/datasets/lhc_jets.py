@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.hdf5_rows import rows_in_step
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, make_jets, rows_in_step
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError
 from pyg_jets.io.archive import unpack
@@ -44,7 +44,7 @@ class LHCJetsReader(Reader):
 
     num_particles: int
 
-    key = tuple(_PARTICLES)
+    split_columns = tuple(_PARTICLES)
 
     def _arrays(self, file: Any) -> dict[str, Any]:
         return {
@@ -54,17 +54,17 @@ class LHCJetsReader(Reader):
             "jets": dataset_of(file, "jets", (None, None), "fiu"),
         }
 
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             arrays = self._arrays(file)
             _places(file, arrays["particles"], "particleFeatureNames", _PARTICLES.values())
             _places(file, arrays["jets"], "jetFeatureNames", (*_JETS.values(), *_FLAGS))
-        return Given(tuple(_PARTICLES), tuple(_JETS))
+        return FileColumns(tuple(_PARTICLES), tuple(_JETS))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        with open_hdf5(part.path) as file:
+        with open_hdf5(raw_file.path) as file:
             arrays = self._arrays(file)
             wanted = [_PARTICLES[name] for name in (*names, "e")]
             *take, energy = _places(file, arrays["particles"], "particleFeatureNames", wanted)
@@ -72,11 +72,12 @@ class LHCJetsReader(Reader):
             flags = _places(file, arrays["jets"], "jetFeatureNames", _FLAGS)
             for first, stop, rows in rows_in_step(arrays, start, size):
                 particles, ptr = unpad(rows["particles"], take, key=energy)
-                labels = _labels(part.path, rows["jets"][:, flags], first)
+                labels = _labels(raw_file.path, rows["jets"][:, flags], first)
                 values = rows["jets"][:, columns].astype(np.float32)
                 jets = dict(zip(_JETS, values.T, strict=True))
                 yield Chunk(
-                    make_jets(part.path, particles, names, ptr, first, labels, jets, drop), stop
+                    make_jets(raw_file.path, particles, names, ptr, first, labels, jets, drop_bad),
+                    stop,
                 )
 
 
@@ -121,9 +122,25 @@ class LHCJets(FileDataset):
         split: ``"train"`` (620,000 jets) or ``"val"`` (260,000), or ``None`` for both. With
             ``splits="hash"`` there is also ``"test"``.
         num_particles: ``30``, ``50``, ``100`` or ``150``, the files to read.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass``,
-            ``splits``, ``transform`` ….
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Examples:
         >>> dataset = LHCJets("data/lhc_jets", split="train", num_particles=50)  # doctest: +SKIP
@@ -134,7 +151,26 @@ class LHCJets(FileDataset):
     published_splits = SPLITS[:2]
 
     def __init__(
-        self, root: str | Path, split: str | None = None, num_particles: int = 30, **options: Any
+        self,
+        root: str | Path,
+        split: str | None = None,
+        num_particles: int = 30,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         if num_particles not in _LENGTHS:
             raise InputError(
@@ -142,21 +178,27 @@ class LHCJets(FileDataset):
                 f"{num_particles!r}: use max_particles= for fewer of them."
             )
         self.num_particles = int(num_particles)
-        super().__init__(root, split, **options)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads the files of this length."""
         return LHCJetsReader(self.num_particles)
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """The unpacked files; one that is not there for a split that is still to be unpacked."""
         return [
-            Part(path, _THOUSAND * split + i, split)
+            RawFile(path, _THOUSAND * split + i, split)
             for split, name in self._wanted()
             for i, path in enumerate(self._unpacked(name) or [self._folder(name) / "*.h5"])
         ]
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """The length."""
         return {"num_particles": self.num_particles}
 

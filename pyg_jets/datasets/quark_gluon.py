@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
 from pyg_jets.columns import check_names
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, checked_labels, make_jets
 from pyg_jets.errors import InputError
 from pyg_jets.files import require
 from pyg_jets.io.cards import card_files
@@ -43,23 +44,25 @@ def _properties(pdgid: int) -> tuple[float, float]:
 class QuarkGluonReader(Reader):
     """Reads ``X [N, M, 4]`` and ``y [N]``; mass and charge follow from the PDG id."""
 
-    key = _STORED[:3]
+    split_columns = _STORED[:3]
 
-    def given(self, path: Path) -> Given:
-        return Given((*_STORED, *_FROM_ID))
+    def file_columns(self, path: Path) -> FileColumns:
+        return FileColumns((*_STORED, *_FROM_ID))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         take = [_STORED.index("pdgid" if name in _FROM_ID else name) for name in names]
-        with NpzReader(part.path) as file:
-            _check(file, part.path)
+        with NpzReader(raw_file.path) as file:
+            _check(file, raw_file.path)
             for first, arrays in enumerate(file.chunks(("X", "y"), size, start)):
                 first = start + first * size
                 particles, ptr = unpad(arrays["X"], take, key=0)
-                labels = checked_labels(part.path, arrays["y"], 2, first)
-                particles = _add_properties(part.path, particles, names)
-                jets = make_jets(part.path, particles, names, ptr, first, labels, drop=drop)
+                labels = checked_labels(raw_file.path, arrays["y"], 2, first)
+                particles = _add_properties(raw_file.path, particles, names)
+                jets = make_jets(
+                    raw_file.path, particles, names, ptr, first, labels, drop_bad=drop_bad
+                )
                 yield Chunk(jets, first + len(labels))
 
 
@@ -122,7 +125,26 @@ class QuarkGluon(FileDataset):
         generator: ``"pythia"`` or ``"herwig"``.
         heavy: Whether charm and bottom jets are among the quark jets (the files ``withbc``).
         n_files: The first so many of the published files. Default: all.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes.
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass,
+            charge, pdgid``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Examples:
         >>> dataset = QuarkGluon("data/quark_gluon", n_files=1)  # doctest: +SKIP
@@ -140,7 +162,22 @@ class QuarkGluon(FileDataset):
         generator: str = "pythia",
         heavy: bool = False,
         n_files: int | None = None,
-        **options: Any,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        max_particles: int | None = None,
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         check_names((generator,), _GENERATORS, "generator")
         self.files = [
@@ -151,16 +188,22 @@ class QuarkGluon(FileDataset):
             raise InputError(f"Expected n_files from 1 to {len(self.files)}, but got {n_files}.")
         self.generator, self.heavy = generator, bool(heavy)
         self.files = self.files[:n_files]
-        super().__init__(root, split, **options)
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads ``X`` and ``y``."""
         return QuarkGluonReader()
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """Which files are read."""
         return {"files": self.files}
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """The published files, in order."""
-        return [Part(Path(self.raw_dir) / name, i) for i, name in enumerate(self.files)]
+        return [RawFile(Path(self.raw_dir) / name, i) for i, name in enumerate(self.files)]

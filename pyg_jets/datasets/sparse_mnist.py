@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch_geometric.data import Data
 
 from pyg_jets.columns import check_names
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, checked_labels, make_jets
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError
 from pyg_jets.io.cards import sample_path
@@ -36,26 +37,28 @@ class SparseMNISTReader(Reader):
     """Reads images, all their pixels above zero in the order of the image, row by row."""
 
     digit: int | None = None
-    key = _COLUMNS  # of the whole image, so that a digit's split depends neither on n nor on x
+    split_columns = (
+        _COLUMNS  # of the whole image, so that a digit's split depends neither on n nor on x
+    )
 
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         with _pairs(path, 0, 1):
-            return Given(_COLUMNS)
+            return FileColumns(_COLUMNS)
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        with _pairs(part.path, start, size) as pairs:
+        with _pairs(raw_file.path, start, size) as pairs:
             first = start
             for images, digits in pairs:
-                labels = checked_labels(part.path, digits, 10, first)
+                labels = checked_labels(raw_file.path, digits, 10, first)
                 ids = np.arange(first, first + len(labels))
                 first += len(labels)
                 if self.digit is not None:
                     wanted = labels == self.digit
                     images, labels, ids = images[wanted], labels[wanted], ids[wanted]
                 particles, ptr = _points(images, names)
-                jets = make_jets(part.path, particles, names, ptr, start, labels, ids=ids)
+                jets = make_jets(raw_file.path, particles, names, ptr, start, labels, ids=ids)
                 yield Chunk(jets, first)
 
 
@@ -133,8 +136,25 @@ class SparseMNIST(FileDataset):
             digits can be joined.
         source: ``"sample"``, the 10,000 real digits that come with the package, or ``"full"``, all
             of MNIST.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``min_pt``, ``order``, ``splits``, ``transform`` ….
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``eta, phi, pt``, or
+            ``eta, phi`` without ``intensity``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
 
     Raises:
         ValueError: For no digit, no source, no number of pixels.
@@ -158,7 +178,21 @@ class SparseMNIST(FileDataset):
         intensity: bool = True,
         digit: int | None = None,
         source: str = "sample",
-        **options: Any,
+        *,
+        features: Sequence[str] | None = None,
+        coordinates: Sequence[str] = ("etarel", "phirel"),
+        min_pt: float = 0.0,
+        order: str | None = None,
+        pt: tuple[float, float] | None = None,
+        mass: tuple[float, float] | None = None,
+        splits: str | None = None,
+        split_fractions: Sequence[float] = (0.7, 0.15, 0.15),
+        bad_jets: str = "raise",
+        workers: int | None = None,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        force_reload: bool = False,
     ):
         (self.source,) = check_names((source,), _SOURCES, "source of SparseMNIST")
         if digit is not None and (isinstance(digit, bool) or digit not in range(10)):
@@ -167,30 +201,36 @@ class SparseMNIST(FileDataset):
             raise InputError(f"Expected n_pixels of at least 1, or None, but got {n_pixels!r}.")
         self.digit = None if digit is None else int(digit)
         self.published_splits = () if source == "sample" else tuple(_NAMES)
-        if options.get("features") is None:
-            options["features"] = _COLUMNS if intensity else _COLUMNS[:2]
-        super().__init__(root, split, max_particles=n_pixels, **options)
+        if features is None:
+            features = _COLUMNS if intensity else _COLUMNS[:2]
+        super().__init__(
+            root, split, features=features, coordinates=coordinates, max_particles=n_pixels,
+            min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
+            split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
+            transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,
+            force_reload=force_reload,
+        )  # fmt: skip
 
     def reader(self) -> Reader:
         """Reads images."""
         return SparseMNISTReader(self.digit)
 
-    def parts(self) -> list[Part]:
+    def raw_files(self) -> list[RawFile]:
         """The sample, or one file of images a split."""
         if self.source == "sample":
-            return [Part(sample_path(_CARD), 0)]
+            return [RawFile(sample_path(_CARD), 0)]
         wanted = _NAMES if self.split is None or self.by_hash else (self.split,)
         return [
-            Part(_there(Path(self.raw_dir) / name), i, SPLITS.index(split))
+            RawFile(_there(Path(self.raw_dir) / name), i, SPLITS.index(split))
             for i, (split, name) in enumerate(_NAMES.items())
             if split in wanted
         ]
 
-    def needed(self) -> list[Path]:
+    def required_files(self) -> list[Path]:
         """The images, and the digits beside them."""
-        images = super().needed()
+        images = super().required_files()
         return images if self.source == "sample" else [*images, *map(_labels_of, images)]
 
-    def shaping(self) -> dict[str, Any]:
+    def content_arguments(self) -> dict[str, Any]:
         """The digit and the source."""
         return {"digit": self.digit, "source": self.source}

@@ -1,4 +1,4 @@
-"""Splits by a hash, of the event's number or of the jet itself, so that they are stable."""
+"""Stable splits: a hash of the event, or of the particles of a jet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pyg_jets.errors import InputError
 from pyg_jets.ops.kernel import kernel
 
-__all__ = ["SPLITS", "assign_splits", "jet_keys"]
+__all__ = ["SPLITS", "assign_splits", "event_numbers", "jet_keys"]
 
 SPLITS = ("train", "val", "test")
 
@@ -23,7 +23,7 @@ _TWICE = 2 * _GOLDEN & _ALL
 def assign_splits(events: np.ndarray, fractions: Sequence[float]) -> np.ndarray:
     """A split 0, 1, 2 for each event number, by a hash of the number alone.
 
-    So an event stays in its split when more are generated, and its jets never part.
+    An event stays in its split when more events are added, and its jets share one split.
 
     Args:
         events: Event numbers ``[J]`` int64.
@@ -43,7 +43,7 @@ def assign_splits(events: np.ndarray, fractions: Sequence[float]) -> np.ndarray:
 
 
 def _mix(words: np.ndarray) -> np.ndarray:
-    """splitmix64, which counts on the wrap."""
+    """The mixing function of splitmix64; products wrap around modulo 2^64."""
     with np.errstate(over="ignore"):
         for shift, factor in ((30, _FIRST), (27, _SECOND)):
             words = (words ^ (words >> np.uint64(shift))) * np.uint64(factor)
@@ -51,17 +51,18 @@ def _mix(words: np.ndarray) -> np.ndarray:
 
 
 def jet_keys(particles: np.ndarray, ptr: np.ndarray, columns: Sequence[int]) -> np.ndarray:
-    """A number for each jet that depends on its particles alone, not on their order, ``[J]`` int64.
+    """A hash of the particles of each jet, whatever their order, ``[J]`` int64.
 
     Args:
-        particles: Particles ``[N, F]`` float32, as they are in the file.
+        particles: Particles ``[N, F]`` float32, as in the file.
         ptr: Ragged pointer ``[J + 1]``.
-        columns: The columns that count, in order.
+        columns: The columns to hash, in order.
 
     Examples:
         >>> rows = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
-        >>> one, other = (jet_keys(rows[o], np.array([0, 2]), (0, 1)) for o in ([0, 1], [1, 0]))
-        >>> one == other, one == jet_keys(rows, np.array([0, 2]), (1, 0))
+        >>> key = jet_keys(rows, np.array([0, 2]), (0, 1))
+        >>> of_reversed = jet_keys(rows[::-1], np.array([0, 2]), (0, 1))
+        >>> key == of_reversed, key == jet_keys(rows, np.array([0, 2]), (1, 0))
         (array([ True]), array([False]))
     """
     words = np.ascontiguousarray(particles, np.float32).view(np.uint32)
@@ -70,6 +71,22 @@ def jet_keys(particles: np.ndarray, ptr: np.ndarray, columns: Sequence[int]) -> 
     keys = np.empty(len(ptr) - 1, np.uint64)
     keys_kernel(words, np.asarray(ptr), np.array(columns, np.int64), keys)
     return keys.view(np.int64)
+
+
+def event_numbers(info: np.ndarray) -> np.ndarray:
+    """A hash of run, luminosity block and event for each jet, ``[N]`` int64 of at least 0.
+
+    Args:
+        info: Run, luminosity block and event of each jet, ``[N, 3]`` integers.
+
+    Examples:
+        >>> same, again, other = event_numbers(np.array([[1, 2, 3], [1, 2, 3], [2, 1, 3]]))
+        >>> same == again, same == other
+        (np.True_, np.False_)
+    """
+    words = np.ascontiguousarray(info, np.int64).view(np.float32)  # only the bits matter
+    keys = jet_keys(words, np.arange(len(info) + 1), range(words.shape[1]))
+    return keys & np.iinfo(np.int64).max
 
 
 def _keys_reference(words: np.ndarray, ptr: np.ndarray) -> np.ndarray:
@@ -83,10 +100,10 @@ def _keys_reference(words: np.ndarray, ptr: np.ndarray) -> np.ndarray:
 
 @kernel
 def keys_kernel(words, ptr, columns, keys):
-    """Add up a mixed word of each particle; all of it counts on the wrap."""
+    """Sum of a mixed word of each particle; sums and products wrap around modulo 2^64."""
     combined = np.zeros(ptr[-1], np.uint64)
     factor = np.uint64(_GOLDEN)
-    for i in columns:  # column by column, so that the compiler takes several rows at once
+    for i in columns:  # column by column, so that the compiler vectorizes over rows
         for row in range(len(combined)):
             combined[row] += np.uint64(words[row, i]) * factor
         factor += np.uint64(_TWICE)

@@ -1,26 +1,32 @@
-"""The top-tagging reference set: top against QCD jets after Delphes."""
+"""The Top Quark Tagging Reference Dataset: top against QCD jets after a fast detector simulation.
+
+A published file is an HDF5 table with a row a jet. A row holds the four-momenta of up to 200
+constituents, ``E_0, PX_0, PY_0, PZ_0, E_1, … PZ_199``, by falling pT and padded with zeros, and the
+label ``is_signal_new``. :class:`TopTaggingReader` reads rows and drops the padding;
+:class:`TopTagging` says which files there are. What both inherit turns four-momenta into the
+features that were asked for and stores them as PyG graphs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pyg_jets.datasets.from_files import FileDataset
-from pyg_jets.datasets.reading import Chunk, Given, Part, Reader, checked_labels, make_jets
+from pyg_jets.datasets.file_dataset import FileDataset
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, checked_labels, make_jets
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.io.hdf5 import open_hdf5, pandas_table, read_rows
 from pyg_jets.io.padded import unpad
 
-__all__ = ["TopTagging"]
+__all__ = ["TopTagging", "TopTaggingReader"]
 
-_N_PARTICLES = 200
-_COLUMNS = ("e", "px", "py", "pz")  # of each particle, in the published order
-#: The published order of the columns, by the blocks in which pandas stores them.
+_N_CONSTITUENTS = 200
+_MOMENTUM = ("e", "px", "py", "pz")  # of a constituent (GeV), in the published order
+#: pandas stores columns of one dtype as one array, a block; these are the blocks and their columns.
 _BLOCKS = {
     "values_block_0": (
-        *(f"{name.upper()}_{i}" for i in range(_N_PARTICLES) for name in _COLUMNS),
+        *(f"{name.upper()}_{i}" for i in range(_N_CONSTITUENTS) for name in _MOMENTUM),
         *("truthE", "truthPX", "truthPY", "truthPZ"),
     ),
     "values_block_1": ("ttv", "is_signal_new"),
@@ -29,26 +35,39 @@ _BLOCKS = {
 
 @dataclass(frozen=True)
 class TopTaggingReader(Reader):
-    """Reads the pandas tables."""
+    """Reads the published tables in chunks of jets.
 
-    key = ("px", "py", "pz", "e")
+    Examples:
+        >>> TopTaggingReader().file_columns(Path("train.h5")).particles
+        ('px', 'py', 'pz', 'e')
+    """
 
-    def given(self, path: Path) -> Given:
-        return Given(self.key)
+    #: A split by hash depends on these alone, so that it is the same whatever the features are.
+    split_columns = ("px", "py", "pz", "e")
+
+    def file_columns(self, path: Path) -> FileColumns:
+        """Four-momenta; the published files have no columns of whole jets but the label."""
+        return FileColumns(particles=("px", "py", "pz", "e"))
 
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        take = [_COLUMNS.index(name) for name in names]
-        with open_hdf5(part.path) as file:
+        """The jets from row ``start`` on, ``size`` at a time, with the columns ``names``."""
+        path = raw_file.path
+        with open_hdf5(path) as file:
             table = pandas_table(file, "table", _BLOCKS)
             for first in range(start, len(table), size):
                 stop = min(first + size, len(table))
                 rows = read_rows(table, first, stop)
-                momenta = rows["values_block_0"][:, : 4 * _N_PARTICLES]
-                particles, ptr = unpad(momenta.reshape(-1, _N_PARTICLES, 4), take, key=0)
-                labels = checked_labels(part.path, rows["values_block_1"][:, 1], 2, first)
-                jets = make_jets(part.path, particles, names, ptr, first, labels, drop=drop)
+
+                # [J, 4 · 200 + 4] to [J, 200, 4], and from there to x [N, F] and ptr [J + 1]: a
+                # constituent is padding where its energy, column 0, is zero.
+                momenta = rows["values_block_0"][:, : 4 * _N_CONSTITUENTS]
+                padded = momenta.reshape(-1, _N_CONSTITUENTS, 4)
+                x, ptr = unpad(padded, [_MOMENTUM.index(name) for name in names], key=0)
+
+                labels = checked_labels(path, rows["values_block_1"][:, 1], 2, first)
+                jets = make_jets(path, x, names, ptr, first, labels, drop_bad=drop_bad)
                 yield Chunk(jets, stop)
 
 
@@ -61,29 +80,56 @@ class TopTagging(FileDataset):
     Args:
         root: The folder; ``raw/`` holds ``train.h5``, ``val.h5``, ``test.h5``, fetched if missing.
         split: ``"train"`` (1.2 million jets), ``"val"``, ``"test"`` (400,000 each), or ``None``.
-        **options: What :class:`~pyg_jets.datasets.from_files.FileDataset` takes: ``features``,
-            ``coordinates``, ``max_particles``, ``min_pt``, ``order``, ``pt``, ``mass``,
-            ``splits``, ``transform`` ….
+        features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
+            ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
+        coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        max_particles: Keep this many particles of highest pT in each jet. Default: all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT. Default: the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV).
+        mass: Keep jets with a mass in this window ``(low, high)`` (GeV).
+        splits: ``"publisher"`` for the published split, ``"hash"`` for a split by a stable hash of
+            the event, or of the jet without events. Default: the publisher's, if there is one.
+        split_fractions: Shares of train, val and test in a split by hash.
+        bad_jets: ``"raise"`` to refuse files with a NaN or a negative energy, ``"drop"`` to leave
+            such jets out.
+        workers: Processes that convert files. Default: the number of cores for several files of
+            more than 1 GB in total, else one.
+        transform: Applied to each graph when it is read.
+        pre_transform: Applied to each graph before it is stored.
+        pre_filter: Only graphs for which it is true are stored.
+        force_reload: Process again even if the processed files exist.
+
+    Shapes:
+        - ``x``: ``[n, F]`` float32, the ``F`` features of the ``n`` constituents of a jet
+        - ``pos``: ``[n, 2]`` float32, (η, φ) relative to the axis of the jet (``coordinates``)
+        - ``y``: ``[1]`` int64, the class
+        - ``jet``: ``[1, 4]`` float32, pT, η, φ and mass (GeV, radians) of the summed constituents
+
+    Raises:
+        InputError: For a feature that does not follow from four-momenta, an empty window, or a file
+            of another layout.
 
     Examples:
         >>> dataset = TopTagging("data/top_tagging", split="train")  # doctest: +SKIP
+        >>> dataset[0]  # doctest: +SKIP
+        Data(x=[51, 4], pos=[51, 2], y=[1], jet=[1, 4], reco_multiplicity=[1], jet_id=[1],
+             split=[1])
     """
 
     card = "top_tagging"
     classes = ("qcd", "top")
     published_splits = SPLITS
 
-    def __init__(self, root: str | Path, split: str | None = None, **options: Any):
-        super().__init__(root, split, **options)
-
     def reader(self) -> Reader:
-        """Reads the pandas tables."""
+        """The reader of the published tables."""
         return TopTaggingReader()
 
-    def parts(self) -> list[Part]:
-        """One file a split."""
+    def raw_files(self) -> list[RawFile]:
+        """The published file of the wanted split; all three for all jets or a split by hash."""
         wanted = SPLITS if self.split is None or self.by_hash else (self.split,)
         return [
-            Part(Path(self.raw_dir) / f"{name}.h5", SPLITS.index(name), SPLITS.index(name))
-            for name in wanted
+            RawFile(Path(self.raw_dir) / f"{name}.h5", number=i, split=i)
+            for i, name in enumerate(SPLITS)
+            if name in wanted
         ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pyg_jets.datasets import DATASETS, JetFiles, PFNano
-from pyg_jets.datasets.from_files import FileDataset
+from pyg_jets.datasets.file_dataset import FileDataset
 from pyg_jets.io.cards import read_card
 from pyg_jets.transforms.derive import derivable
 from tests.datasets.layouts.all import LAYOUTS
@@ -59,7 +59,7 @@ def test_agrees_with_an_independent_reading(layout, written):
 def test_the_card_lists_what_the_class_gives(layout, written):
     dataset = make(layout, written(layout))
     columns = read_card(dataset.card)["columns"]
-    given = dataset.conversion.reader.given(dataset.parts()[0].path)
+    given = dataset.conversion.reader.file_columns(dataset.raw_files()[0].path)
     of_jets = [f"jet_{name}" for name in given.jets]
     optional = _OF_SOME_FILES.get(layout.kind, ())
     for one in columns["particles"]:

@@ -221,11 +221,11 @@ def test_an_interrupted_conversion_continues(fresh, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", 4)
     convert = Conversion.convert
 
-    def stop_at_the_fourth(self, chunk, part):
+    def stop_at_the_fourth(self, chunk, raw_file):
         seen.append(int(chunk.jets.ids[0]))
         if len(seen) == 4:
             raise KeyboardInterrupt
-        return convert(self, chunk, part)
+        return convert(self, chunk, raw_file)
 
     monkeypatch.setattr(Conversion, "convert", stop_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
@@ -255,9 +255,9 @@ from pyg_jets.datasets import QuarkGluon, conversion
 from pyg_jets.io import flat
 conversion._CHUNK, flat._PAUSE = 1, 0
 convert = conversion.Conversion.convert
-def slow(self, chunk, part):
+def slow(self, chunk, raw_file):
     time.sleep(0.05)
-    return convert(self, chunk, part)
+    return convert(self, chunk, raw_file)
 conversion.Conversion.convert = slow
 QuarkGluon(sys.argv[1], n_files=2)
 """

@@ -9,6 +9,7 @@ import uproot
 
 from pyg_jets.datasets import jet_class
 from pyg_jets.datasets.jet_class import JetClass
+from pyg_jets.datasets.reader import RawFile
 from tests.datasets.layouts import jet_class as layout
 
 
@@ -104,7 +105,7 @@ def test_more_files_are_noticed_and_none_is_no_harm(root, layout_jets):
 
 def test_chunks_resume_exactly(root):
     path = root / "raw" / layout.FILES[0]
-    reader, part = jet_class.JetClassReader(), jet_class.Part(path, 3)
+    reader, part = jet_class.JetClassReader(), RawFile(path, 3)
     whole = list(reader.chunks(part, ("px", "d0"), 0, 3, False))
     again = list(reader.chunks(part, ("px", "d0"), whole[1].stop, 3, False))
     assert [c.stop for c in again] == [c.stop for c in whole[2:]]

@@ -180,7 +180,7 @@ def test_small_chunks_give_the_same(tmp_path, jets, kind, monkeypatch):
 @pytest.mark.parametrize("start", [0, 7, 17, 18])
 def test_reading_goes_on_from_any_row(tmp_path, jets, kind, start):
     dataset = make(tmp_path, kind, jets)
-    part, reader = dataset.parts()[0], dataset.reader()
+    part, reader = dataset.raw_files()[0], dataset.reader()
     chunks = list(reader.chunks(part, NAMES, start, 5, False))
     assert [i for chunk in chunks for i in chunk.jets.ids] == list(range(start, 18))
     assert not chunks or chunks[-1].stop == 18
@@ -249,7 +249,7 @@ def test_a_changed_file_is_converted_again(tmp_path, jets):
 
 
 def make_again(dataset):
-    files = [part.path for part in dataset.parts()]
+    files = [file.path for file in dataset.raw_files()]
     return JetFiles(dataset.root, files, CUBE, **SHARED)
 
 
@@ -268,7 +268,7 @@ def test_relative_paths_and_patterns(tmp_path, jets, monkeypatch):
     monkeypatch.chdir(tmp_path / "raw")
     here = JetFiles("../elsewhere", ["jets_1.npz", "jets_*.npz"], layout.COLUMNS)
     assert len(in_raw) == len(here) == len(jets)
-    assert [part.path.name for part in here.parts()] == ["jets_1.npz", "jets_0.npz"]
+    assert [file.path.name for file in here.raw_files()] == ["jets_1.npz", "jets_0.npz"]
 
 
 def test_names_of_your_own(tmp_path, jets):

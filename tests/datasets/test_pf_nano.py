@@ -11,9 +11,8 @@ from torch_geometric.loader import DataLoader
 
 from pyg_jets import JetArray, JetLoader
 from pyg_jets.columns import CANONICAL
-from pyg_jets.datasets.pf_nano import PFNano
-from pyg_jets.datasets.pf_nano_reader import PFNanoReader
-from pyg_jets.datasets.reading import Part
+from pyg_jets.datasets.pf_nano import PFNano, PFNanoReader
+from pyg_jets.datasets.reader import RawFile
 from tests.datasets.layouts import pf_nano as layout
 
 
@@ -145,7 +144,7 @@ def test_jets_of_an_event_never_part(write):
 def test_chunks_do_not_matter_and_resume_exactly(write, pairs):
     path = write() / "raw" / "nano.root"
     reader = PFNanoReader("AK8", pairs).like(path)
-    read = lambda start, size: list(reader.chunks(Part(path, 0), CANONICAL, start, size, False))  # noqa: E731
+    read = lambda start, size: list(reader.chunks(RawFile(path, 0), CANONICAL, start, size, False))  # noqa: E731
     joined = [
         np.concatenate([c.jets.particles for c in chunks]) for chunks in (read(0, 8), read(0, 4096))
     ]

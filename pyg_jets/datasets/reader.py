@@ -1,4 +1,4 @@
-"""What is read of a raw file: parts, chunks of jets, and the checks that every chunk passes."""
+"""`Reader`: reads raw files in chunks of jets, with the checks that every chunk passes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pyg_jets.errors import InputError
+from pyg_jets.io.hdf5 import read_rows
 from pyg_jets.jets import JetArray
 from pyg_jets.jets.checks import are_fine, describe_row, wrong_particles
 
-__all__ = ["Chunk", "Given", "Part", "Reader", "checked_labels", "make_jets"]
+__all__ = [
+    "Chunk",
+    "FileColumns",
+    "RawFile",
+    "Reader",
+    "checked_labels",
+    "make_jets",
+    "rows_in_step",
+]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A raw file.
+class RawFile:
+    """A raw file of a data set.
 
     Args:
         path: Where it is.
         number: Its number in the publisher's list, which goes into ``jet_id``.
-        split: The publisher's split, 0, 1, 2, or ``None``.
-        label: The class of all its jets, or ``None`` if they have labels of their own.
+        split: The publisher's split, the index into ``SPLITS``, or ``None``.
+        label: The class of all its jets, or ``None`` if the file has labels or there are none.
     """
 
     path: Path
@@ -34,14 +44,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Given:
+class FileColumns:
     """The columns that a file has.
 
     Args:
         particles: Particle columns, of those in :data:`pyg_jets.columns.PARTICLE` or the user's.
         jets: Jet columns, without ``gen_`` or ``reco_``: ``pt, eta, phi, mass, e`` are the axis.
-        target: Particle columns of the second set, where there is one.
-        target_jets: Its jet columns.
+        target: Particle columns of the second set of pairs; empty without pairs.
+        target_jets: Jet columns of the second set.
     """
 
     particles: tuple[str, ...]
@@ -52,7 +62,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some jets of a raw file, in its order.
+    """Consecutive jets of a raw file.
 
     Args:
         jets: The jets; their ids are row numbers of the file.
@@ -70,25 +80,25 @@ class Chunk:
 class Reader(ABC):
     """Reads raw files of one layout in chunks; small, and pickled to other processes."""
 
-    #: Particle columns that are always read: a split by hash depends on them alone.
-    key: tuple[str, ...] = ()
+    #: Particle columns that are always read: a split by hash depends on these alone.
+    split_columns: tuple[str, ...] = ()
 
     @abstractmethod
-    def given(self, path: Path) -> Given:
+    def file_columns(self, path: Path) -> FileColumns:
         """The columns of a file."""
 
     @abstractmethod
     def chunks(
-        self, part: Part, names: Sequence[str], start: int, size: int, drop: bool
+        self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         """The jets from row ``start`` on.
 
         Args:
-            part: The file.
-            names: Particle columns to read, of those given.
+            raw_file: The file.
+            names: Particle columns to read, out of those of :meth:`file_columns`.
             start: The first row.
-            size: Jets in a chunk, at most.
-            drop: Whether to leave out jets with bad values, instead of refusing the file.
+            size: Largest number of jets in a chunk.
+            drop_bad: Leave out jets with bad values, instead of refusing the file.
         """
 
 
@@ -100,7 +110,7 @@ def make_jets(
     start: int,
     labels: np.ndarray | None = None,
     jets: Mapping[str, np.ndarray] | None = None,
-    drop: bool = False,
+    drop_bad: bool = False,
     ids: np.ndarray | None = None,
 ) -> JetArray:
     """A `JetArray` of rows of a file, whose errors name the file and the row.
@@ -113,32 +123,37 @@ def make_jets(
         start: The row of the first jet.
         labels: A class for each jet, or ``None``.
         jets: Jet columns ``{name: [J]}``; the float ones must be finite.
-        drop: Leave out jets with a NaN, an infinite or a negative value instead of refusing them.
-        ids: The row of each jet, where not every row is one.
+        drop_bad: Leave out jets with a NaN, an infinite or a negative value instead of refusing
+            them.
+        ids: The row of each jet, where not every row is a jet.
 
     Raises:
-        ValueError: For a bad value.
+        InputError: For a bad value.
     """
     ids = np.arange(start, start + len(ptr) - 1) if ids is None else ids
     columns = {name: np.asarray(value) for name, value in (jets or {}).items()}
     bad = np.zeros(len(ids), bool)
-    wrong = np.zeros(0, bool)
+    bad_particles = np.zeros(0, bool)
     if not are_fine(particles, names):
-        wrong = wrong_particles(particles, names)
-        rows = np.flatnonzero(wrong)
-        bad[np.searchsorted(ptr, rows, side="right") - 1] = True
-    wrong_jets = {n: ~np.isfinite(v) for n, v in columns.items() if v.dtype.kind == "f"}
-    for name in {"pt", "e"}.intersection(wrong_jets):
-        wrong_jets[name] |= columns[name] < 0
-    for flags in wrong_jets.values():
+        bad_particles = wrong_particles(particles, names)
+        bad[np.searchsorted(ptr, np.flatnonzero(bad_particles), side="right") - 1] = True
+    bad_values = {n: ~np.isfinite(v) for n, v in columns.items() if v.dtype.kind == "f"}
+    for name in {"pt", "e"}.intersection(bad_values):
+        bad_values[name] |= columns[name] < 0
+    for flags in bad_values.values():
         bad |= flags
     if not bad.any():
         return JetArray(particles, tuple(names), ptr, labels, columns, ids)
-    if not drop:
+    if not drop_bad:
         j = int(np.flatnonzero(bad)[0])
+        if (rows := np.flatnonzero(bad_particles[ptr[j] : ptr[j + 1]])).size:
+            row = int(rows[0])
+            where = f"particle {row}: {describe_row(names, particles[ptr[j] + row])}"
+        else:
+            name = next(name for name, flags in bad_values.items() if flags[j])
+            where = f"jet {name} = {columns[name][j]:g}"
         raise InputError(
-            f"{path}: jet {ids[j]} has a NaN, an infinite or a negative energy "
-            f"({_what(j, particles, names, ptr, wrong, columns, wrong_jets)}): use "
+            f"{path}: jet {ids[j]} has a NaN, an infinite or a negative energy ({where}): use "
             "bad_jets='drop' to leave such jets out, or mend the file."
         )
     particles, counts = particles[np.repeat(~bad, np.diff(ptr))], np.diff(ptr)[~bad]
@@ -152,29 +167,11 @@ def make_jets(
     )
 
 
-def _what(
-    jet: int,
-    particles: np.ndarray,
-    names: Sequence[str],
-    ptr: np.ndarray,
-    wrong: np.ndarray,
-    columns: Mapping[str, np.ndarray],
-    wrong_jets: Mapping[str, np.ndarray],
-) -> str:
-    """Where a jet is bad: its first bad particle, or its first bad column."""
-    rows = np.flatnonzero(wrong[ptr[jet] : ptr[jet + 1]])
-    if len(rows):
-        row = int(rows[0])
-        return f"particle {row}: {describe_row(names, particles[ptr[jet] + row])}"
-    name = next(name for name, flags in wrong_jets.items() if flags[jet])
-    return f"jet {name} = {columns[name][jet]:g}"
-
-
 def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -> np.ndarray:
     """Labels as int64, each from 0 to ``n_classes - 1``.
 
     Raises:
-        ValueError: If one is not.
+        InputError: For another label.
     """
     whole = labels.astype(np.int64) if np.isfinite(labels).all() else np.full(len(labels), -1)
     wrong = (whole != labels) | (whole < 0) | (whole >= n_classes)
@@ -186,3 +183,37 @@ def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -
             "again."
         )
     return whole
+
+
+def rows_in_step(
+    datasets: Mapping[str, Any], start: int, size: int
+) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
+    """``first, stop`` and the rows between them, of several HDF5 datasets with a row a jet each.
+
+    Args:
+        datasets: Datasets of one file.
+        start: The first row.
+        size: Largest number of rows in a chunk.
+
+    Raises:
+        InputError: If they have different numbers of rows.
+
+    Examples:
+        >>> import tempfile, pathlib, h5py
+        >>> with h5py.File(pathlib.Path(tempfile.mkdtemp()) / "jets.h5", "w") as file:
+        ...     file["pt"] = [500.0, 510.0, 520.0]
+        ...     [(i, k, rows["pt"]) for i, k, rows in rows_in_step({"pt": file["pt"]}, 1, 9)]
+        [(1, 3, array([510., 520.]))]
+    """
+    counts = {name: dataset.shape[0] for name, dataset in datasets.items()}
+    if len(set(counts.values())) > 1:
+        file = next(iter(datasets.values())).file.filename
+        lengths = ", ".join(f"{name!r} {count}" for name, count in counts.items())
+        raise InputError(
+            f"{file} has different numbers of rows ({lengths}), expected one row a jet in each: "
+            "delete the file and fetch it again."
+        )
+    total = next(iter(counts.values()))
+    for first in range(start, total, size):
+        stop = min(first + size, total)
+        yield first, stop, {name: read_rows(d, first, stop) for name, d in datasets.items()}

@@ -1,20 +1,23 @@
-"""Where the versions of CMS PFNano keep the particles of jets, and how these are put together."""
+"""In which branches the versions of CMS PFNano keep jets and their particles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.io.root import FlatBranches, TreeReader
+from pyg_jets.io.root import FlatBranches, TreeReader, open_tree
 
-__all__ = ["COLUMNS", "MATCHES", "Source", "find_source", "link", "missing"]
+__all__ = ["EVENT", "TREE", "Source", "Sources", "find_sources", "particles_of_jets"]
 
-#: Our names of the particle columns, and theirs.
-COLUMNS = {
+#: The tree of events, and the branches that identify an event.
+TREE, EVENT = "Events", ("run", "luminosityBlock", "event")
+#: Our names of the particle columns, and those of NanoAOD.
+_COLUMNS = {
     "pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass", "charge": "charge", "pdgid": "pdgId",
     "puppiweight": "puppiWeight", "d0": "d0", "d0err": "d0Err", "dz": "dz", "dzerr": "dzErr",
 }  # fmt: skip
@@ -41,8 +44,8 @@ _TABLES = {
                                 ("GenJetCandsAK4", "GenJetCands"))),
 }  # fmt: skip
 
-#: The branch that says which generator jet belongs to a jet.
-MATCHES = {"AK8": "FatJet_genJetAK8Idx", "AK4": "Jet_genJetIdx"}
+#: The branch with the generator jet of each reconstructed jet.
+_MATCHES = {"AK8": "FatJet_genJetAK8Idx", "AK4": "Jet_genJetIdx"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class Source:
         return (*columns, *self.jets.values(), self.owner, *index)
 
 
-def find_source(tree: TreeReader, kind: str, level: str) -> Source | None:
-    """Where the jets and their particles are, or ``None`` if the tree does not have them.
+def _find_source(tree: TreeReader, kind: str, level: str) -> Source | None:
+    """The branches of the jets and their particles, or ``None`` if the tree does not have them.
 
     Args:
         tree: The tree ``Events``.
@@ -84,25 +87,25 @@ def find_source(tree: TreeReader, kind: str, level: str) -> Source | None:
     for links, table in versions:
         owner = f"{links}_jetIdx"
         index = next((i for n in _INDICES if tree.has(i := f"{links}_{n}")), None)
-        particles = _present(tree, links if index is None else table, COLUMNS)
+        particles = _present(tree, links if index is None else table, _COLUMNS)
         if tree.has(owner) and set(_NEEDED) <= set(particles):
             return Source(particles, of_jets, owner, index)
     return None
 
 
-def missing(path: Path, tree: TreeReader, kind: str, level: str) -> ValueError:
-    """The error for a tree in which :func:`find_source` finds nothing."""
+def _missing(path: Path, tree: TreeReader, kind: str, level: str) -> ValueError:
+    """The error for a tree without the branches of a level."""
     jets, versions = _TABLES[kind, level]
     links, table = versions[0]
     needed = [f"{t}_{n}" for t in (jets, table) for n in _NEEDED]
     needed += [f"{links}_jetIdx", f"{links}_pFCandsIdx"]
-    lost = [name for name in needed if not tree.has(name)]
+    lacking = [name for name in needed if not tree.has(name)]
     others = sorted(
         {name.rpartition("_")[0] for name in tree.names if name.lower().endswith("idx")}
     )
     return InputError(
         f"{path}: tree 'Events' has no {level} {kind} jets with particles: there is no "
-        f"{', '.join(lost)}, nor what other versions have instead; its tables with indices are "
+        f"{', '.join(lacking)}, nor what other versions have instead; its tables with indices are "
         f"{', '.join(others[:20]) or 'none'}. Give a PFNano file, or choose other jets= or pairs=."
     )
 
@@ -111,12 +114,72 @@ def _present(tree: TreeReader, table: str, names: dict[str, str]) -> dict[str, s
     return {n: b for n, their in names.items() if tree.has(b := f"{table}_{their}")}
 
 
-def link(
+@dataclass(frozen=True)
+class Sources:
+    """The branches of a file, of both levels.
+
+    Args:
+        reco: Those of the reconstructed jets.
+        gen: Those of the generator's jets, or ``None``.
+        match: The branch with the generator jet of each reconstructed jet, or ``None``.
+        event: The branches that identify the event.
+    """
+
+    reco: Source
+    gen: Source | None
+    match: str | None
+    event: tuple[str, ...]
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there are generator particles of the jets."""
+        return self.gen is not None and self.match is not None
+
+
+def find_sources(path: Path, jets: str, pairs: bool | None = None) -> Sources:
+    """Find the branches of a file, of whichever version.
+
+    Args:
+        path: The file.
+        jets: ``"AK8"`` or ``"AK4"``.
+        pairs: Whether generator jets must be there.
+
+    Raises:
+        ValueError: If it lacks jets with particles.
+    """
+    try:
+        version = path.stat().st_size, path.stat().st_mtime_ns
+    except FileNotFoundError:
+        version = (0, 0)  # open_tree raises an error with the remedy
+    sources = _cached_sources(path, version, jets)
+    if pairs and sources.gen is None:
+        with open_tree(path, TREE) as tree:
+            raise _missing(path, tree, jets, "gen")
+    if pairs and sources.match is None:
+        raise InputError(
+            f"{path}: tree 'Events' has no branch {_MATCHES[jets]!r}, expected it for GEN/RECO "
+            "pairs: use pairs=False."
+        )
+    return sources
+
+
+@lru_cache(maxsize=4096)
+def _cached_sources(path: Path, version: tuple[int, int], jets: str) -> Sources:
+    # Opening a file takes a good part of a second, since it has thousands of branches.
+    with open_tree(path, TREE) as tree:
+        reco, gen = (_find_source(tree, jets, level) for level in ("reco", "gen"))
+        if reco is None:
+            raise _missing(path, tree, jets, "reco")
+        match = _MATCHES[jets] if tree.has(_MATCHES[jets]) else None
+        return Sources(reco, gen, match, tuple(name for name in EVENT if tree.has(name)))
+
+
+def particles_of_jets(
     block: FlatBranches,
     source: Source,
     names: Sequence[str],
     name_of: Callable[[int], str],
-    drop: bool,
+    drop_bad: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The particles of each jet of some events, in the order of the link table.
 
@@ -127,15 +190,16 @@ def link(
         block: The events.
         source: The branches.
         names: Particle columns.
-        name_of: Says in words which event one of the block is.
-        drop: Whether to mark jets with a link beyond the last particle, instead of refusing them.
+        name_of: The name of an event of the block, for the message.
+        drop_bad: Whether to mark jets with a link beyond the last particle, instead of refusing
+            them.
 
     Returns:
         Particles ``[N, F]`` float32, their ``ptr [J + 1]`` over all jets of all events, and which
         jets have a link beyond the last particle ``[J]``.
 
     Raises:
-        ValueError: For such a jet.
+        InputError: For such a jet.
     """
     n_jets, _ = block.lists(source.jets["pt"])
     n_links, owner = block.lists(source.owner)
@@ -150,7 +214,7 @@ def link(
     event, owner, index = event[real], owner[real], index[real]
     jet = _starts(n_jets)[event] + owner
     beyond = index >= n_particles[event]
-    if beyond.any() and not drop:
+    if beyond.any() and not drop_bad:
         i = int(np.flatnonzero(beyond)[0])
         raise InputError(
             f"{block.path}: {name_of(event[i])}, jet {owner[i]}: {source.index} is {index[i]}, but "
