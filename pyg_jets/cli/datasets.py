@@ -1,4 +1,4 @@
-"""`pyg-jets datasets`: what there is, what is on disk, bring it, verify it."""
+"""`pyg-jets datasets`: list, show, fetch and verify public data sets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
     listed.add_argument("--root", type=Path, default=Path("data"), metavar="DIR",
                         help="folder that holds a folder for each (data)")  # fmt: skip
     show = actions.add_parser("show", help="what one holds, its columns, known problems, citation")
-    show.add_argument("name", metavar="NAME", help="its name, as in the list")
+    show.add_argument("name", metavar="NAME", help="its name or class, as in the list")
     fetch = actions.add_parser(
         "fetch",
         help="download what is missing",
@@ -49,7 +49,7 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
         "Where no hash is published, that of the first download counts.",
     )
     for action in (fetch, verify):
-        action.add_argument("name", metavar="NAME", help="its name, as in the list")
+        action.add_argument("name", metavar="NAME", help="its name or class, as in the list")
         action.add_argument("--root", type=Path, metavar="DIR", help="its folder (data/NAME)")
         action.add_argument("--only", nargs="+", metavar="FILE", help="only these files")
         action.add_argument("--split", nargs="+", help="only the files of these splits")
@@ -57,7 +57,7 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
 
 
 def datasets(args: argparse.Namespace) -> int:
-    """Do what the command says, and return its exit code."""
+    """Run the action of the command, and return its exit code."""
     if args.action != "list":
         args.name = card_name(args.name)
     actions = {"list": _list, "show": _show, "fetch": _fetch, "verify": _verify}
@@ -65,7 +65,7 @@ def datasets(args: argparse.Namespace) -> int:
 
 
 def readable(size: int) -> str:
-    """A number of bytes for a person.
+    """A number of bytes with a unit.
 
     Examples:
         >>> readable(436_490_240), readable(900), readable(999_999_999)
@@ -79,7 +79,7 @@ def readable(size: int) -> str:
 
 
 def count(jets: Any) -> str:
-    """The number of jets of a card, or the words that stand for it."""
+    """The number of jets of a card with separators, or the text that the card has instead."""
     return f"{jets:,}" if isinstance(jets, int) else str(jets)
 
 
@@ -96,7 +96,7 @@ def published_size(files: Sequence[RemoteFile]) -> int:
 
 
 def size(head: dict[str, Any], files: Sequence[RemoteFile]) -> str:
-    """How much there is to download."""
+    """The size of the download, or the number of files where no sizes are published."""
     if files and all(file.bytes for file in files):
         return readable(published_size(files))
     return str(head.get("size", _files(len(files)) if files else "–"))
@@ -110,9 +110,9 @@ def _list(args: argparse.Namespace) -> int:
     rows = [("name", "class", "jets", "size", "licence", f"on disk, in {data_path(args.root)}")]
     for name in card_names():
         head, files = read_card(name), card_files(name)
-        there = on_disk(files, data_path(args.root) / name)
+        local = on_disk(files, data_path(args.root) / name)
         rows.append(
-            (name, head["class"], count(head["jets"]), size(head, files), licence(head), there)
+            (name, head["class"], count(head["jets"]), size(head, files), licence(head), local)
         )
     print("\n".join(_table(rows)))
     print("\npyg-jets datasets show NAME prints what a data set holds, and how to cite it.")
@@ -120,19 +120,19 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def on_disk(files: Sequence[RemoteFile], root: Path) -> str:
-    """What of a data set is in its folder."""
+    """The files of a data set in its folder, in words."""
     raw = root / "raw"
-    there = [raw / file.name for file in files if (raw / file.name).is_file()]
-    words = []
-    if there:
-        words.append(f"{len(there)} of {_files(len(files))}, {readable(_bytes(there))}")
-    elif not files and (found := _bytes(raw.rglob("*"))):
-        words.append(f"raw {readable(found)}")
-    if parts := list(raw.glob("*.part")):
-        words.append(f"{len(parts)} broken off")
+    existing = [raw / file.name for file in files if (raw / file.name).is_file()]
+    parts = []
+    if existing:
+        parts.append(f"{len(existing)} of {_files(len(files))}, {readable(_bytes(existing))}")
+    elif not files and (size_of_raw := _bytes(raw.rglob("*"))):
+        parts.append(f"raw {readable(size_of_raw)}")
+    if incomplete := list(raw.glob("*.part")):
+        parts.append(f"{len(incomplete)} broken off")
     if processed := _bytes((root / "processed").rglob("*")):
-        words.append(f"processed {readable(processed)}")
-    return "; ".join(words) or "–"
+        parts.append(f"processed {readable(processed)}")
+    return "; ".join(parts) or "–"
 
 
 def _bytes(paths: Iterable[Path]) -> int:
@@ -140,7 +140,7 @@ def _bytes(paths: Iterable[Path]) -> int:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns of one width, and a rule below the first."""
+    """Lines of a table with aligned columns, and a rule below the first."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("─" * width for width in widths))
@@ -149,7 +149,9 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _show(args: argparse.Namespace) -> int:
     head, files = read_card(args.name), card_files(args.name)
-    cited = head["citation"]
+    cited, classes = head["citation"], head["classes"]
+    if isinstance(classes, dict):
+        classes = ", ".join(f"{label} {name}" for label, name in classes.items()) or "none"
     facts = [
         ("class", head["class"]),
         ("jets", count(head["jets"])),
@@ -157,7 +159,7 @@ def _show(args: argparse.Namespace) -> int:
         ("licence", " ".join(filter(None, (licence(head), head.get("license_link"))))),
         ("homepage", head["homepage"]),
         ("splits", head["splits"]),
-        ("classes", _classes(head["classes"])),
+        ("classes", str(classes)),
         *(("cite", text) for text in ([cited] if isinstance(cited, str) else cited)),
         *(("files", line) for line in _groups(args.name)),
     ]
@@ -172,14 +174,8 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _classes(classes: Any) -> str:
-    if isinstance(classes, dict):
-        return ", ".join(f"{label} {name}" for label, name in classes.items()) or "none"
-    return str(classes)
-
-
 def _groups(name: str) -> list[str]:
-    """The files of a card, counted by what `fetch` selects by."""
+    """Lines with the number of files for each choice of ``fetch``, such as ``--split train``."""
     groups: Counter[str] = Counter()
     for entry in read_card(name)["files"]:
         chosen = " ".join(f"--{key} {entry[key]}" for key in _KEYS if key in entry)
@@ -210,10 +206,10 @@ def _fetch(args: argparse.Namespace) -> int:
 
     files, folder = _chosen(args), _folder(args)
     missing = [file for file in files if not (folder / file.name).exists()]
-    known = published_size(missing)
+    least = published_size(missing)
     print(
         f"{args.name}: {_files(len(files))} wanted in {folder}, {len(missing)} missing"
-        + (f", {readable(known)} at least" if known else ""),
+        + (f", {readable(least)} at least" if least else ""),
         flush=True,
     )
     fetch(files, folder, progress=not args.quiet)
@@ -225,11 +221,11 @@ def _verify(args: argparse.Namespace) -> int:
     from pyg_jets.io.download import verify
 
     files, folder = _chosen(args), _folder(args)
-    named = args.only or any(getattr(args, key) for key in _KEYS)
+    chosen = args.only or any(getattr(args, key) for key in _KEYS)
     checks = verify(files, folder)
     counts = Counter(check.status for check in checks)
     for check in checks:
-        if check.status != "missing" or named:
+        if check.status != "missing" or chosen:
             print(f"{check.status:<11} {check.file.name}")
         if check.status.startswith("wrong"):
             print(f"            expected {check.expected}\n            found    {check.found}")
@@ -237,4 +233,4 @@ def _verify(args: argparse.Namespace) -> int:
     if any(check.status.startswith("wrong") for check in checks):
         print("Remove what is wrong, and fetch it again.")
         return 1
-    return int(bool(counts["missing"]) and (bool(named) or counts["missing"] == len(files)))
+    return int(bool(counts["missing"]) and (bool(chosen) or counts["missing"] == len(files)))

@@ -29,7 +29,7 @@ _TAGGING = ("tau1", "tau2", "tau3", "tau4")  # after the number of constituents
 
 @dataclass(frozen=True)
 class AspenOpenJetsReader(Reader):
-    """Reads the files."""
+    """Reads the published files."""
 
     def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
@@ -40,18 +40,15 @@ class AspenOpenJetsReader(Reader):
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         take = [_PARTICLES.index(name) for name in names]
-        with open_hdf5(raw_file.path) as file:
+        path = raw_file.path
+        with open_hdf5(path) as file:
             for first, stop, rows in rows_in_step(_arrays(file), start, size):
-                particles, ptr = unpad(rows["PFCands"], take, key=_ENERGY)
-                jets = dict(zip(_KINEMATICS, rows["jet_kinematics"].T, strict=True))
-                jets |= dict(zip(_TAGGING, rows["jet_tagging"][:, 1:5].T, strict=True))
-                jets["event"] = event_numbers(rows["event_info"])
-                yield Chunk(
-                    make_jets(
-                        raw_file.path, particles, names, ptr, first, jets=jets, drop_bad=drop_bad
-                    ),
-                    stop,
-                )
+                x, ptr = unpad(rows["PFCands"], take, key=_ENERGY)
+                columns = dict(zip(_KINEMATICS, rows["jet_kinematics"].T, strict=True))
+                columns |= dict(zip(_TAGGING, rows["jet_tagging"][:, 1:5].T, strict=True))
+                columns["event"] = event_numbers(rows["event_info"])
+                jets = make_jets(path, x, names, ptr, first, jets=columns, drop_bad=drop_bad)
+                yield Chunk(jets, stop)
 
 
 def _arrays(file: Any) -> dict[str, Any]:
@@ -76,8 +73,8 @@ class AspenOpenJets(FileDataset):
     Args:
         root: The folder; ``raw/`` holds ``RunG_batch0.h5`` …, 2.4 GB each.
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the event, or ``None`` for all jets.
-        files: Names of files in ``raw/``, fetched if missing. Default: all ``*.h5`` that are there,
-            and where there is none, all 80 of the publisher (207 GB).
+        files: Names of files in ``raw/``, fetched if missing. Default: all ``*.h5`` in ``raw/``, or
+            all 80 of the publisher (207 GB) if there is none.
         features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
             ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
@@ -141,7 +138,7 @@ class AspenOpenJets(FileDataset):
         )  # fmt: skip
 
     def reader(self) -> Reader:
-        """Reads the files."""
+        """The reader of the published files."""
         return AspenOpenJetsReader()
 
     def raw_files(self) -> list[RawFile]:
@@ -154,5 +151,5 @@ class AspenOpenJets(FileDataset):
         return [RawFile(path, numbers.setdefault(path.name, len(numbers))) for path in paths]
 
     def content_arguments(self) -> dict[str, Any]:
-        """The names of the files, also of those that were found."""
+        """The names of the files, whether they were given or listed in ``raw/``."""
         return {"files": [file.path.name for file in self.raw_files()]}

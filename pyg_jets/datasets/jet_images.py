@@ -31,9 +31,9 @@ _JETS = {"pt": "jet_pt", "eta": "jet_eta", "phi": "jet_phi", "mass": "jet_mass",
          "tau1": "tau_1", "tau2": "tau_2", "tau3": "tau_3",
          "subjet_delta_r": "jet_delta_R"}  # fmt: skip
 _CENTRES = np.linspace(-1.2, 1.2, _PIXELS).astype(np.float32)
-#: Columns of an image run along η; its rows along φ, from the top: the authors turned it upside up.
-_PLACES = {"eta": np.tile(_CENTRES, _PIXELS), "phi": np.repeat(_CENTRES[::-1], _PIXELS)}
-#: The authors' interpolation rounds: what is this little below zero (GeV) is an empty pixel.
+#: Columns of an image run along η, and its rows along φ from the top, as the authors turned it.
+_COORDINATES = {"eta": np.tile(_CENTRES, _PIXELS), "phi": np.repeat(_CENTRES[::-1], _PIXELS)}
+#: The authors' interpolation rounds: a pixel this little below zero (GeV) is empty.
 _ROUNDING = 1e-3
 
 
@@ -42,7 +42,7 @@ class JetImagesReader(Reader):
     """Reads the file.
 
     Args:
-        images: Whether to hand on the images too.
+        images: Whether to give the images too.
     """
 
     images: bool = False
@@ -57,14 +57,13 @@ class JetImagesReader(Reader):
     def chunks(
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        with open_hdf5(raw_file.path) as file:
+        path = raw_file.path
+        with open_hdf5(path) as file:
             for first, stop, rows in rows_in_step(_arrays(file), start, size):
-                particles, ptr = _pixels(rows["image"].reshape(stop - first, -1), names)
-                labels = checked_labels(raw_file.path, rows["signal"], 2, first)
-                of_jets = {name: rows[key].astype(np.float32) for name, key in _JETS.items()}
-                jets = make_jets(
-                    raw_file.path, particles, names, ptr, first, labels, of_jets, drop_bad
-                )
+                x, ptr = _pixels(rows["image"].reshape(stop - first, -1), names)
+                labels = checked_labels(path, rows["signal"], 2, first)
+                columns = {name: rows[key].astype(np.float32) for name, key in _JETS.items()}
+                jets = make_jets(path, x, names, ptr, first, labels, columns, drop_bad)
                 extra = {}
                 if self.images:
                     extra["image"] = rows["image"][jets.ids - first].astype(np.float32)
@@ -79,15 +78,16 @@ def _arrays(file: Any) -> dict[str, Any]:
 
 
 def _pixels(images: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels above zero, row after row; a NaN or a negative one is kept, to be refused."""
+    """The pixels above zero, row by row; a NaN or a negative pixel is kept, and refused later."""
     filled = ~((images <= 0) & (images >= -_ROUNDING))
     ptr = np.concatenate(([0], np.cumsum(filled.sum(1))))
-    places = np.flatnonzero(filled)
-    out = np.empty((len(places), len(names)), np.float32)
+    pixels = np.flatnonzero(filled)
+    x = np.empty((len(pixels), len(names)), np.float32)
     for i, name in enumerate(names):
-        values = images.ravel()[places] if name == "pt" else _PLACES[name][places % images.shape[1]]
-        out[:, i] = values
-    return out, ptr
+        x[:, i] = (
+            images.ravel()[pixels] if name == "pt" else _COORDINATES[name][pixels % images.shape[1]]
+        )
+    return x, ptr
 
 
 class JetImages(FileDataset):
@@ -105,7 +105,7 @@ class JetImages(FileDataset):
     Args:
         root: The folder; ``raw/`` holds the file, fetched if missing (2.2 GB).
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the image, or ``None`` for all jets.
-        images: Whether to store the image besides, as ``image [1, 25, 25]`` of each jet.
+        images: Whether to store the image too, as ``image [1, 25, 25]`` of each jet.
         features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
             ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
@@ -167,7 +167,7 @@ class JetImages(FileDataset):
         )  # fmt: skip
 
     def reader(self) -> Reader:
-        """Reads the file."""
+        """The reader of the file."""
         return JetImagesReader(self.images)
 
     def raw_files(self) -> list[RawFile]:

@@ -22,12 +22,12 @@ __all__ = ["JetNet"]
 _TYPES = ("g", "q", "t", "w", "z")
 _PARTICLES = ("etarel", "phirel", "ptrel")
 _JETS = ("pt", "eta", "mass")
-_MASK, _COUNT = 3, 3  # the columns that follow those
+_MASK, _COUNT = 3, 3  # the columns that follow these
 
 
 @dataclass(frozen=True)
 class JetNetReader(Reader):
-    """Reads the files of one length.
+    """Reads files with one number of particles a jet.
 
     Args:
         num_particles: Particles of each jet, padding included.
@@ -54,20 +54,17 @@ class JetNetReader(Reader):
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
         take = [_PARTICLES.index(name) for name in names]
-        with open_hdf5(raw_file.path) as file:
+        path = raw_file.path
+        with open_hdf5(path) as file:
             for first, stop, rows in rows_in_step(self._arrays(file), start, size):
-                padded, of_jets = rows["particle_features"], rows["jet_features"]
-                _check_mask(raw_file.path, padded[:, :, _MASK], first)
-                particles, ptr = unpad(padded, take, key=_MASK)
-                _check_counts(raw_file.path, np.diff(ptr), of_jets[:, _COUNT], first)
-                jets = {name: of_jets[:, i] for i, name in enumerate(_JETS)}
-                jets["multiplicity"] = of_jets[:, _COUNT].astype(np.int64)
-                yield Chunk(
-                    make_jets(
-                        raw_file.path, particles, names, ptr, first, jets=jets, drop_bad=drop_bad
-                    ),
-                    stop,
-                )
+                padded, features = rows["particle_features"], rows["jet_features"]
+                _check_mask(path, padded[:, :, _MASK], first)
+                x, ptr = unpad(padded, take, key=_MASK)
+                _check_counts(path, np.diff(ptr), features[:, _COUNT], first)
+                columns = {name: features[:, i] for i, name in enumerate(_JETS)}
+                columns["multiplicity"] = features[:, _COUNT].astype(np.int64)
+                jets = make_jets(path, x, names, ptr, first, jets=columns, drop_bad=drop_bad)
+                yield Chunk(jets, stop)
 
 
 def _check_mask(path: Path, mask: np.ndarray, start: int) -> None:
@@ -98,8 +95,8 @@ class JetNet(FileDataset):
     and mass, such as ``pt`` (GeV), ``eta``, ``deltar``, ``logpt``, ``erel`` (massless particles).
     The azimuth of the jet is not published: ``phi``, ``px``, ``py``, ``mass`` are refused by name.
 
-    The publisher made no splits: they go by a hash of the jet. Those of the ``jetnet`` library are
-    others: it cuts its own shuffled order at 70 and 85 %.
+    The publisher made no splits, so that they go by a hash of the jet. They differ from those of
+    the ``jetnet`` library, which cuts a shuffled order at 70 and 85 %.
 
     Args:
         root: The folder; ``raw/`` holds ``g.hdf5`` … (or ``g150.hdf5`` …), fetched if missing.
@@ -181,11 +178,11 @@ class JetNet(FileDataset):
         )  # fmt: skip
 
     def reader(self) -> Reader:
-        """Reads the files of this length."""
+        """The reader of files with ``num_particles``."""
         return JetNetReader(self.num_particles)
 
     def raw_files(self) -> list[RawFile]:
-        """One file a jet type, in the order asked."""
+        """One file a jet type, in the order of ``jet_types``."""
         length = "150" if self.num_particles == 150 else ""
         return [
             RawFile(Path(self.raw_dir) / f"{name}{length}.hdf5", _TYPES.index(name), label=label)
@@ -193,5 +190,5 @@ class JetNet(FileDataset):
         ]
 
     def content_arguments(self) -> dict[str, Any]:
-        """The types and the length."""
+        """Jet types and number of particles."""
         return {"jet_types": list(self.classes), "num_particles": self.num_particles}

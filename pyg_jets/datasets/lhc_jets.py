@@ -30,13 +30,13 @@ _JETS = {"pt": "j_pt", "eta": "j_eta", "mass": "j_mass",
 _CLASSES = ("g", "q", "w", "z", "t")
 _FLAGS = tuple(f"j_{name}" for name in _CLASSES)
 _GZIP = (b"\x1f\x8b",)
-#: Files of a split are numbered from its own thousand on, however many the other one has.
-_THOUSAND = 1000
+#: Numbers that are reserved for the files of a split, so that those of another do not change them.
+_FILES_PER_SPLIT = 1000
 
 
 @dataclass(frozen=True)
 class LHCJetsReader(Reader):
-    """Reads the files of one length.
+    """Reads files with one number of particles a jet.
 
     Args:
         num_particles: Particles of each jet, padding included.
@@ -57,50 +57,50 @@ class LHCJetsReader(Reader):
     def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             arrays = self._arrays(file)
-            _places(file, arrays["particles"], "particleFeatureNames", _PARTICLES.values())
-            _places(file, arrays["jets"], "jetFeatureNames", (*_JETS.values(), *_FLAGS))
+            _column_index(file, arrays["particles"], "particleFeatureNames", _PARTICLES.values())
+            _column_index(file, arrays["jets"], "jetFeatureNames", (*_JETS.values(), *_FLAGS))
         return FileColumns(tuple(_PARTICLES), tuple(_JETS))
 
     def chunks(
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        with open_hdf5(raw_file.path) as file:
+        path = raw_file.path
+        with open_hdf5(path) as file:
             arrays = self._arrays(file)
             wanted = [_PARTICLES[name] for name in (*names, "e")]
-            *take, energy = _places(file, arrays["particles"], "particleFeatureNames", wanted)
-            columns = _places(file, arrays["jets"], "jetFeatureNames", _JETS.values())
-            flags = _places(file, arrays["jets"], "jetFeatureNames", _FLAGS)
+            *take, energy = _column_index(file, arrays["particles"], "particleFeatureNames", wanted)
+            columns = _column_index(file, arrays["jets"], "jetFeatureNames", _JETS.values())
+            flags = _column_index(file, arrays["jets"], "jetFeatureNames", _FLAGS)
             for first, stop, rows in rows_in_step(arrays, start, size):
-                particles, ptr = unpad(rows["particles"], take, key=energy)
-                labels = _labels(raw_file.path, rows["jets"][:, flags], first)
+                x, ptr = unpad(rows["particles"], take, key=energy)
+                labels = _labels(path, rows["jets"][:, flags], first)
                 values = rows["jets"][:, columns].astype(np.float32)
-                jets = dict(zip(_JETS, values.T, strict=True))
-                yield Chunk(
-                    make_jets(raw_file.path, particles, names, ptr, first, labels, jets, drop_bad),
-                    stop,
-                )
+                jet_columns = dict(zip(_JETS, values.T, strict=True))
+                jets = make_jets(path, x, names, ptr, first, labels, jet_columns, drop_bad)
+                yield Chunk(jets, stop)
 
 
-def _places(file: Any, dataset: Any, key: str, wanted: Any) -> list[int]:
-    """The columns of ``dataset`` with the wanted names; there may be more names than columns."""
-    known = [name.lower() for name in names_of(file, key)][: dataset.shape[-1]]
-    missing = [name for name in wanted if name not in known]
+def _column_index(file: Any, dataset: Any, key: str, wanted: Any) -> list[int]:
+    """The columns of ``dataset`` with the wanted names; the list ``key`` may have more names."""
+    columns = [name.lower() for name in names_of(file, key)][: dataset.shape[-1]]
+    missing = [name for name in wanted if name not in columns]
     if missing:
         raise InputError(
             f"{file.filename}: {key} has no {', '.join(missing)} among the names of the "
-            f"{dataset.shape[-1]} columns of {dataset.name.strip('/')}, but {', '.join(known)}: "
+            f"{dataset.shape[-1]} columns of {dataset.name.strip('/')}, but {', '.join(columns)}: "
             "the file is none of the hls4ml jets; delete it and fetch it again."
         )
-    return [known.index(name) for name in wanted]
+    return [columns.index(name) for name in wanted]
 
 
 def _labels(path: Path, flags: np.ndarray, start: int) -> np.ndarray:
+    """The class of each jet, from one flag a class ``[J, 5]``."""
     wrong = ((flags != 0) & (flags != 1)).any(1) | (flags.sum(1) != 1)
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
-        found = ", ".join(f"{n} = {v:g}" for n, v in zip(_FLAGS, flags[j], strict=True))
+        values = ", ".join(f"{n} = {v:g}" for n, v in zip(_FLAGS, flags[j], strict=True))
         raise InputError(
-            f"{path}: the class flags of jet {start + j} are {found}, expected a single 1 among "
+            f"{path}: the class flags of jet {start + j} are {values}, expected a single 1 among "
             "them: the file is none of the hls4ml jets, or is broken; delete it and fetch it again."
         )
     return flags.argmax(1)
@@ -187,29 +187,29 @@ class LHCJets(FileDataset):
         )  # fmt: skip
 
     def reader(self) -> Reader:
-        """Reads the files of this length."""
+        """The reader of files with ``num_particles``."""
         return LHCJetsReader(self.num_particles)
 
     def raw_files(self) -> list[RawFile]:
-        """The unpacked files; one that is not there for a split that is still to be unpacked."""
+        """The unpacked files; a name that does not exist for a split that is not unpacked yet."""
         return [
-            RawFile(path, _THOUSAND * split + i, split)
+            RawFile(path, _FILES_PER_SPLIT * split + i, split)
             for split, name in self._wanted()
             for i, path in enumerate(self._unpacked(name) or [self._folder(name) / "*.h5"])
         ]
 
     def content_arguments(self) -> dict[str, Any]:
-        """The length."""
+        """Number of particles."""
         return {"num_particles": self.num_particles}
 
     def fetch(self) -> None:
-        """Bring the archives that are missing, and unpack them."""
-        known = {file.name: file for file in card_files(self.card)}
+        """Download the archives that are missing, and unpack them."""
+        published = {file.name: file for file in card_files(self.card)}
         for _, name in self._wanted():
             if self._unpacked(name):
                 continue
             archive = self._folder(name).with_name(f"{self._folder(name).name}.tar.gz")
-            fetch([known[archive.name]] * (not archive.exists()), self.raw_dir)
+            fetch([published[archive.name]] * (not archive.exists()), self.raw_dir)
             check_file(archive, "a tar.gz archive", _GZIP)
             unpack(archive, self._folder(name), (".h5",))
             if not self._unpacked(name):
@@ -227,6 +227,6 @@ class LHCJets(FileDataset):
 
     def _unpacked(self, split: str) -> list[Path]:
         for folder in (self._folder(split), Path(self.raw_dir) / split):
-            if found := sorted(folder.rglob(f"*_{self.num_particles}p_*.h5")):
-                return found
+            if files := sorted(folder.rglob(f"*_{self.num_particles}p_*.h5")):
+                return files
         return []

@@ -23,52 +23,51 @@ from pyg_jets.io.padded import unpad
 __all__ = ["QuarkGluon"]
 
 _GENERATORS = ("pythia", "herwig")
-_STORED = ("pt", "rapidity", "phi", "pdgid")
-_FROM_ID = ("mass", "charge")
-#: Up to here ids are looked up in a table as long as their range.
-_LONG = 1 << 16
+_COLUMNS = ("pt", "rapidity", "phi", "pdgid")  # of a particle, as published
+_FROM_ID = ("mass", "charge")  # follow from the PDG id
+#: Largest range of PDG ids for which properties are looked up in a table as long as the range.
+_LONGEST_TABLE = 1 << 16
 
 
 @cache
 def _properties(pdgid: int) -> tuple[float, float]:
-    """Mass (GeV) and charge (e) of a particle."""
+    """Mass (GeV) and charge (e) of a particle, from the tables of the Particle Data Group."""
     particle = require("particle", "data")
     try:
-        found = particle.Particle.from_pdgid(pdgid)
+        entry = particle.Particle.from_pdgid(pdgid)
     except (particle.ParticleNotFound, particle.InvalidParticle):
         raise InputError(f"{pdgid} is no PDG id of a known particle") from None
-    return float(found.mass or 0.0) / 1000, float(found.charge or 0.0)
+    return float(entry.mass or 0.0) / 1000, float(entry.charge or 0.0)
 
 
 @dataclass(frozen=True)
 class QuarkGluonReader(Reader):
     """Reads ``X [N, M, 4]`` and ``y [N]``; mass and charge follow from the PDG id."""
 
-    split_columns = _STORED[:3]
+    split_columns = _COLUMNS[:3]
 
     def file_columns(self, path: Path) -> FileColumns:
-        return FileColumns((*_STORED, *_FROM_ID))
+        return FileColumns((*_COLUMNS, *_FROM_ID))
 
     def chunks(
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        take = [_STORED.index("pdgid" if name in _FROM_ID else name) for name in names]
-        with NpzReader(raw_file.path) as file:
-            _check(file, raw_file.path)
+        path = raw_file.path
+        take = [_COLUMNS.index("pdgid" if name in _FROM_ID else name) for name in names]
+        with NpzReader(path) as file:
+            _check_layout(file, path)
             for first, arrays in enumerate(file.chunks(("X", "y"), size, start)):
                 first = start + first * size
                 particles, ptr = unpad(arrays["X"], take, key=0)
-                labels = checked_labels(raw_file.path, arrays["y"], 2, first)
-                particles = _add_properties(raw_file.path, particles, names)
-                jets = make_jets(
-                    raw_file.path, particles, names, ptr, first, labels, drop_bad=drop_bad
-                )
+                labels = checked_labels(path, arrays["y"], 2, first)
+                particles = _add_properties(path, particles, names)
+                jets = make_jets(path, particles, names, ptr, first, labels, drop_bad=drop_bad)
                 yield Chunk(jets, first + len(labels))
 
 
-def _check(file: NpzReader, path: Path) -> None:
+def _check_layout(file: NpzReader, path: Path) -> None:
     shape, kind = file.shape("X"), file.dtype("X").kind
-    if len(shape) != 3 or shape[2] != len(_STORED) or kind not in "fiu":
+    if len(shape) != 3 or shape[2] != len(_COLUMNS) or kind not in "fiu":
         raise InputError(
             f"{path}: X has shape {shape} and dtype {file.dtype('X')}, expected numbers "
             "[N, M, 4] = (pt, rapidity, phi, pdgid): delete the file and fetch it again."
@@ -81,30 +80,30 @@ def _check(file: NpzReader, path: Path) -> None:
 
 
 def _add_properties(path: Path, particles: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Put mass and charge where the PDG id stands for them."""
-    places = {name: i for i, name in enumerate(names) if name in _FROM_ID}
-    if not places:
+    """Replace the PDG ids in the columns ``mass`` and ``charge`` by the property."""
+    columns = {name: i for i, name in enumerate(names) if name in _FROM_ID}
+    if not columns:
         return particles
     try:
-        table, which = _table(particles[:, next(iter(places.values()))].astype(np.int64))
+        table, row = _property_table(particles[:, next(iter(columns.values()))].astype(np.int64))
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"{path}: {error}: the file is broken, fetch it again; or ask for features that "
             "need neither mass nor charge."
         ) from None
-    for name, i in places.items():
-        particles[:, i] = table[name][which]
+    for name, i in columns.items():
+        particles[:, i] = table[name][row]
     return particles
 
 
-def _table(ids: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Mass and charge of each kind, and the kind of each id; there are few among many particles."""
+def _property_table(ids: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A table of mass and charge, and the row of each id: few kinds among many particles."""
     lowest = int(ids.min(initial=0))
     span = int(ids.max(initial=0)) - lowest + 1
-    if span > _LONG:
-        known, which = np.unique(ids, return_inverse=True)
-        found = np.array([_properties(int(i)) for i in known], np.float32)
-        return dict(zip(_FROM_ID, found.T, strict=True)), which
+    if span > _LONGEST_TABLE:
+        kinds, row = np.unique(ids, return_inverse=True)
+        properties = np.array([_properties(int(i)) for i in kinds], np.float32)
+        return dict(zip(_FROM_ID, properties.T, strict=True)), row
     rows = ids - lowest
     table = {name: np.zeros(span, np.float32) for name in _FROM_ID}
     for i in np.flatnonzero(np.bincount(rows, minlength=span)):

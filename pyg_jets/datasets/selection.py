@@ -1,4 +1,4 @@
-"""`Selection`: which jets and which of their particles are kept, and in which order."""
+"""`Selection`: cuts on jets and particles, and the order of particles."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Selection:
     """Cuts on jets and on their particles.
 
     Args:
-        max_particles: The hardest so many particles of each jet are kept, ``None`` for all.
-        min_pt: Particles below are dropped (GeV).
-        order: ``"pt"``, hardest first, or ``None`` as in the file.
-        pt: Window of jet pT, ``(low, high)`` (GeV), or ``None``.
-        mass: Window of jet mass (GeV), or ``None``.
+        max_particles: Keep this many particles of highest pT in each jet, ``None`` for all.
+        min_pt: Drop particles of lower pT (GeV).
+        order: ``"pt"`` for descending pT, ``None`` for the order of the file.
+        pt: Keep jets with pT in this window ``(low, high)`` (GeV), ``None`` for all.
+        mass: Keep jets with a mass in this window (GeV), ``None`` for all.
 
     Raises:
-        ValueError: For an empty window, or a number that is none.
+        InputError: For an empty window, or a number outside its range.
     """
 
     max_particles: int | None = None
@@ -53,33 +53,33 @@ class Selection:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The columns that the cuts look at."""
+        """The columns that the cuts and the order need."""
         particles = bool(self.max_particles or self.min_pt or self.order)
         jets = [f"jet_{name}" for name in ("pt", "mass") if getattr(self, name) is not None]
         return ("pt",) * particles + tuple(jets)
 
     def jets(self, columns: Any) -> np.ndarray | None:
-        """Which jets are inside the windows, ``[J]`` bool; ``None`` for all.
+        """Which jets lie in the windows, ``[J]`` bool; ``None`` if all do.
 
         Args:
-            columns: Gives ``jet_pt`` and ``jet_mass``.
+            columns: Maps ``jet_pt`` and ``jet_mass`` to their values ``[J]``.
         """
-        inside = None
+        inside: np.ndarray | None = None
         for name in ("pt", "mass"):
             window = getattr(self, name)
             if window is not None:
                 value = columns[f"jet_{name}"]
-                here = (value >= window[0]) & (value < window[1])
-                inside = here if inside is None else inside & here
+                passes = (value >= window[0]) & (value < window[1])
+                inside = passes if inside is None else inside & passes
         return None if inside is None or inside.all() else inside
 
     def particles(
         self, columns: Any, ptr: np.ndarray, jets: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Rows of the particles that are kept, in their new order (``None``: all), and their ptr.
+        """Rows of the kept particles, in their new order (``None`` for all), and their ptr.
 
         Args:
-            columns: Gives ``pt``.
+            columns: Maps ``pt`` to its values ``[N]``.
             ptr: Ragged pointer ``[J + 1]``.
             jets: Which jets are kept, or ``None`` for all.
         """
@@ -93,26 +93,27 @@ class Selection:
         owner = None
         if self.order or (self.max_particles and counts.max(initial=0) > self.max_particles):
             owner = np.repeat(np.arange(len(counts)), counts)
-            rows = self._hardest(columns["pt"], owner, rows)
+            rows = self._ordered(columns["pt"], owner, rows)
         if rows is None:
             return None, ptr
         if owner is None:
             owner = np.repeat(np.arange(len(counts)), counts)
-        left = np.bincount(owner[rows], minlength=len(counts))
-        left = left if jets is None else left[jets]
-        return rows, np.concatenate(([0], np.cumsum(left)))
+        kept = np.bincount(owner[rows], minlength=len(counts))
+        kept = kept if jets is None else kept[jets]
+        return rows, np.concatenate(([0], np.cumsum(kept)))
 
-    def _hardest(
+    def _ordered(
         self, pt: np.ndarray, owner: np.ndarray, rows: np.ndarray | None
     ) -> np.ndarray | None:
+        """The rows after ``max_particles`` and ``order``; ``owner`` is the jet of each particle."""
         if rows is not None:
             pt, owner = pt[rows], owner[rows]
         order = None
         rising = (pt[1:] > pt[:-1]) & (owner[1:] == owner[:-1])
         if rising.any():
-            order = np.lexsort((-pt, owner))  # stable, and jets stay where they are
+            order = np.lexsort((-pt, owner))  # stable, and jets keep their order
         if self.max_particles:
-            first = np.searchsorted(owner, owner)  # owner never falls
+            first = np.searchsorted(owner, owner)  # owner is sorted
             best = np.arange(len(owner)) - first < self.max_particles
             order = np.flatnonzero(best) if order is None else order[best]
             if not self.order:

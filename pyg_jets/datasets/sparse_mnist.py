@@ -34,35 +34,39 @@ _NAMES = {"train": f"train-{_IMAGES}-ubyte.gz", "test": f"t10k-{_IMAGES}-ubyte.g
 
 @dataclass(frozen=True)
 class SparseMNISTReader(Reader):
-    """Reads images, all their pixels above zero in the order of the image, row by row."""
+    """Reads images: all their pixels above zero, row by row.
+
+    Args:
+        digit: Only images of this digit, or ``None`` for all.
+    """
 
     digit: int | None = None
-    split_columns = (
-        _COLUMNS  # of the whole image, so that a digit's split depends neither on n nor on x
-    )
+    #: Of the whole image: the split of a digit depends neither on ``n_pixels`` nor on ``x``.
+    split_columns = _COLUMNS
 
     def file_columns(self, path: Path) -> FileColumns:
-        with _pairs(path, 0, 1):
+        with _images_and_digits(path, 0, 1):
             return FileColumns(_COLUMNS)
 
     def chunks(
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool
     ) -> Iterator[Chunk]:
-        with _pairs(raw_file.path, start, size) as pairs:
+        with _images_and_digits(raw_file.path, start, size) as chunks:
             first = start
-            for images, digits in pairs:
+            for images, digits in chunks:
                 labels = checked_labels(raw_file.path, digits, 10, first)
                 ids = np.arange(first, first + len(labels))
                 first += len(labels)
                 if self.digit is not None:
-                    wanted = labels == self.digit
-                    images, labels, ids = images[wanted], labels[wanted], ids[wanted]
-                particles, ptr = _points(images, names)
+                    chosen = labels == self.digit
+                    images, labels, ids = images[chosen], labels[chosen], ids[chosen]
+                particles, ptr = _pixels(images, names)
                 jets = make_jets(raw_file.path, particles, names, ptr, start, labels, ids=ids)
                 yield Chunk(jets, first)
 
 
-def _points(images: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _pixels(images: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels above zero as particles ``[N, F]``, and their ``ptr [J + 1]``."""
     image, row, column = np.nonzero(images)
     values = {
         "eta": _CENTRES[column],
@@ -74,20 +78,22 @@ def _points(images: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.nd
 
 
 @contextmanager
-def _pairs(path: Path, start: int, size: int) -> Iterator[Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Images and their digits, chunk by chunk, out of the sample or of the two files of MNIST."""
+def _images_and_digits(
+    path: Path, start: int, size: int
+) -> Iterator[Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """Images and their digits, chunk by chunk, from the sample or from the two files of MNIST."""
     if path.suffix == ".npz":
         with NpzReader(path) as sample:
             _check_side(path, sample.shape("images"))
             chunks = sample.chunks(("images", "labels"), size, start)
             yield ((chunk["images"], chunk["labels"]) for chunk in chunks)
         return
-    beside = _labels_of(path)
-    with IdxReader(path, 3) as images, IdxReader(beside, 1) as labels:
+    labels_path = _labels_of(path)
+    with IdxReader(path, 3) as images, IdxReader(labels_path, 1) as labels:
         _check_side(path, images.shape)
         if images.shape[0] != labels.shape[0]:
             raise InputError(
-                f"{beside} has {labels.shape[0]:,} labels, but {path.name} has "
+                f"{labels_path} has {labels.shape[0]:,} labels, but {path.name} has "
                 f"{images.shape[0]:,} images, expected one each: delete both and fetch them again."
             )
         yield zip(images.chunks(size, start), labels.chunks(size, start), strict=True)
@@ -102,12 +108,12 @@ def _check_side(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _labels_of(images: Path) -> Path:
-    """The file of the digits, packed or not."""
-    return _there(images.with_name(images.name.replace(_IMAGES, _LABELS)))
+    """The file of the digits that belongs to a file of images."""
+    return _packed_or_not(images.with_name(images.name.replace(_IMAGES, _LABELS)))
 
 
-def _there(path: Path) -> Path:
-    """A file, or the same with the other of ``.gz`` and nothing, where only that one is there."""
+def _packed_or_not(path: Path) -> Path:
+    """The file with ``.gz`` or without, whichever exists; ``path`` if none or both do."""
     other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(f"{path.name}.gz")
     return other if other.exists() and not path.exists() else path
 
@@ -117,9 +123,9 @@ class SparseMNIST(FileDataset):
 
     A pixel is a particle: eta = x to the right, phi = y upwards, the centres of the 28 × 28 pixels
     from -1 to 1 on both axes, and pt = brightness / 255, above 0 and at most 1. A digit with fewer
-    than n pixels above zero has as many points as it has of these: nothing is padded. Of equally
-    bright pixels those further up in the image are taken first, and in a row those further left.
-    Points come in the order of the image; ``order="pt"`` puts the brightest first, ties as above.
+    than n pixels above zero has fewer points: nothing is padded. Of equally bright pixels the upper
+    ones are taken first, and in a row the left ones. Points come in the order of the image;
+    ``order="pt"`` puts the brightest first, ties in the same way.
 
     Source: MNIST, Proc. IEEE 86 (1998) 2278. Features that the set can give: eta, phi, pt and what
     follows from them on a plane (``ptrel``, ``deltar`` …); classes are the digits.
@@ -221,7 +227,7 @@ class SparseMNIST(FileDataset):
             return [RawFile(sample_path(_CARD), 0)]
         wanted = _NAMES if self.split is None or self.by_hash else (self.split,)
         return [
-            RawFile(_there(Path(self.raw_dir) / name), i, SPLITS.index(split))
+            RawFile(_packed_or_not(Path(self.raw_dir) / name), i, SPLITS.index(split))
             for i, (split, name) in enumerate(_NAMES.items())
             if split in wanted
         ]
