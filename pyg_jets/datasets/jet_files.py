@@ -150,7 +150,7 @@ class JetFiles(FileDataset):
         if of_jets or not columns:
             raise InputError(
                 "Expected particle columns whose names do not begin with jet_, but got "
-                f"{', '.join(of_jets) or 'none'}: columns of whole jets go into jets=."
+                f"{', '.join(of_jets) or 'none'}: what belongs to a whole jet goes into jets=."
             )
         if key is None:
             padding: Sequence[str] = _first_complete(_SIZES, columns) or ()

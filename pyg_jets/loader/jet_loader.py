@@ -70,10 +70,20 @@ class JetLoader(DataLoader):
         batch_transform: Callable[..., Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        _check(dataset, batch_transform)
-        # Every argument is kept, and collate_fn dropped: Lightning makes the loader anew from them.
+        if isinstance(dataset, IterableDataset):
+            raise InputTypeError(
+                f"Expected a data set with a length and an index, but got the IterableDataset "
+                f"{type(dataset).__name__}: use torch_geometric.loader.DataLoader for it."
+            )
+        if batch_transform is not None and not callable(batch_transform):
+            raise InputTypeError(
+                f"Expected batch_transform as a function of a batch, "
+                f"but got {type(batch_transform).__name__}: give a callable, or None."
+            )
+        # Lightning makes the loader anew from its attributes, and adds a collate_fn.
         kwargs.pop("collate_fn", None)
-        follow_batch = _followed(dataset) if follow_batch is None else follow_batch
+        if follow_batch is None:
+            follow_batch = getattr(_innermost(dataset), "follow_batch", None)
         self.follow_batch, self.exclude_keys = follow_batch, exclude_keys
         self.batch_transform = batch_transform
         self._epoch: int | None = None
@@ -164,10 +174,11 @@ class _Batches:
             self._assembler, self.reason = Assembler(storage, *options), None
         except NotGatherable as error:
             if self.reason != str(error):
+                base = _innermost(self.dataset)
                 # Python shows the same text from the same line once.
                 warnings.warn(
-                    f"JetLoader leaves {_name(self.dataset)} to PyG's collate, which joins graphs "
-                    f"one by one and takes longer: {error}.",
+                    f"JetLoader leaves {type(base).__name__}({len(base)}) to PyG's collate, which "
+                    f"joins graphs one by one and takes longer: {error}.",
                     UserWarning,
                     stacklevel=1,
                 )
@@ -205,28 +216,8 @@ def _identity(batch: Any) -> Any:
     return batch
 
 
-def _name(dataset: Any) -> str:
-    """Class and length of a data set without its subsets, as PyG's data sets print themselves."""
+def _innermost(dataset: Any) -> Any:
+    """The data set inside of subsets."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
-    return f"{type(dataset).__name__}({len(dataset)})"
-
-
-def _followed(dataset: Any) -> Sequence[str] | None:
-    """What the data set itself, which may be inside of subsets, wants followed."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    return getattr(dataset, "follow_batch", None)
-
-
-def _check(dataset: Any, batch_transform: Any) -> None:
-    if isinstance(dataset, IterableDataset):
-        raise InputTypeError(
-            f"Expected a data set with a length and an index, but got the IterableDataset "
-            f"{type(dataset).__name__}: use torch_geometric.loader.DataLoader for it."
-        )
-    if batch_transform is not None and not callable(batch_transform):
-        raise InputTypeError(
-            f"Expected batch_transform as a function of a batch, "
-            f"but got {type(batch_transform).__name__}: give a callable, or None."
-        )
+    return dataset

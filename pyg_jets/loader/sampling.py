@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import count, islice, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,11 +95,11 @@ def epoch_of(*samplers: Any) -> int | None:
 
 
 class EpochBatches:
-    """What a sampler gives, each with the epoch; sampled again at every iteration.
+    """The batches of a sampler with the epoch; sampled again at every iteration.
 
     Args:
         sampler: A batch sampler, or a sampler where batching is off.
-        epoch: Tells the epoch when an iteration begins.
+        epoch: Gives the epoch when an iteration begins.
         as_arrays: Whether plain batches may be drawn straight into arrays.
     """
 
@@ -117,22 +117,17 @@ class EpochBatches:
 
 
 def _arrays(sampler: BatchSampler) -> Iterator[np.ndarray]:
-    # As BatchSampler has it, without a list for each batch; nothing is drawn before the first.
+    """The batches of a ``BatchSampler`` as arrays; nothing is drawn before the first of them."""
     size, samples = sampler.batch_size, sampler.sampler
+    batches: Iterable[np.ndarray]
     if isinstance(samples, _Ordered):
-        parts = _parts(samples.order(), size)
+        order = samples.order()
+        batches = (order[start : start + size] for start in range(0, len(order), size))
     else:
-        parts = _drawn(map(operator.index, samples), size)
-    yield from (part for part in parts if len(part) == size or not sampler.drop_last)
-
-
-def _parts(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    return (order[start : start + size] for start in range(0, len(order), size))
-
-
-def _drawn(samples: Iterator[int], size: int) -> Iterator[np.ndarray]:
-    while len(part := np.fromiter(islice(samples, size), np.int64)):
-        yield part
+        indices = map(operator.index, samples)
+        arrays = (np.fromiter(islice(indices, size), np.int64) for _ in count())
+        batches = takewhile(len, arrays)
+    yield from (batch for batch in batches if len(batch) == size or not sampler.drop_last)
 
 
 def as_index(batch: Any) -> np.ndarray:
