@@ -47,31 +47,21 @@ def _lib(value: Any) -> Any:
 def _safe_sqrt(square: Array) -> Array:
     """Square root with gradient zero, not infinite, where ``square`` is not above zero."""
     if isinstance(square, np.ndarray):
-        positive = np.maximum(square, 0)
-        plain = isinstance(positive, np.ndarray) and positive.dtype.kind == "f"
-        return np.sqrt(positive, out=positive if plain else None)
+        clipped = np.maximum(square, 0)
+        is_float_array = isinstance(clipped, np.ndarray) and clipped.dtype.kind == "f"
+        return np.sqrt(clipped, out=clipped if is_float_array else None)
     lib = _lib(square)
     positive = square > 0
     return lib.where(positive, lib.sqrt(lib.where(positive, square, 1.0)), 0.0 * square)
 
 
-def _safe_divide(above: Array, below: Array) -> Array:
-    """``above / below`` where ``below`` is not zero, else zero, with finite gradients."""
-    lib = _lib(below)
-    fine = below > _TINY
-    if isinstance(fine, np.ndarray) and fine.all():
-        return above / below
-    return lib.where(fine, above / lib.where(fine, below, 1.0), 0.0 * above)
-
-
-def _cos_sin(phi: Array) -> tuple[Array, Array]:
-    if isinstance(phi, Tensor):
-        return phi.cos(), phi.sin()
-    # numpy computes tangents eight at a time, but sines and cosines of float64 one by one.
-    half = np.tan(0.5 * phi)
-    square = half * half
-    below = 1 / (1 + square)
-    return (1 - square) * below, 2 * half * below
+def _safe_divide(numerator: Array, denominator: Array) -> Array:
+    """The quotient where the denominator is above zero, else zero, with finite gradients."""
+    lib = _lib(denominator)
+    positive = denominator > _TINY
+    if isinstance(positive, np.ndarray) and positive.all():
+        return numerator / denominator
+    return lib.where(positive, numerator / lib.where(positive, denominator, 1.0), 0.0 * numerator)
 
 
 def delta_phi(phi: Array, other: Array) -> Array:
@@ -90,7 +80,14 @@ def delta_phi(phi: Array, other: Array) -> Array:
 
 
 def delta_r(eta: Array, phi: Array, other_eta: Array, other_phi: Array) -> Array:
-    """Distance √(Δη² + Δφ²); with rapidities in place of η, the distance that anti-kt uses."""
+    """Distance √(Δη² + Δφ²); with rapidities in place of η, the distance of the anti-kt algorithm.
+
+    Args:
+        eta: Pseudorapidities or rapidities.
+        phi: Azimuths (rad).
+        other_eta: Pseudorapidities or rapidities of the other directions.
+        other_phi: Azimuths of the other directions (rad).
+    """
     return _safe_sqrt((eta - other_eta) ** 2 + delta_phi(phi, other_phi) ** 2)
 
 
@@ -110,6 +107,11 @@ def rapidity(pt: Array, eta: Array, mass: Array) -> Array:
     r"""Rapidity :math:`y = \operatorname{arsinh}(p_T \sinh\eta / \sqrt{p_T^2 + m^2})`.
 
     A particle at rest has rapidity 0; a massless one has y = η.
+
+    Args:
+        pt: Transverse momenta (GeV).
+        eta: Pseudorapidities.
+        mass: Masses (GeV).
     """
     lib = _lib(pt)
     transverse_mass = _safe_sqrt(pt**2 + mass**2)
@@ -131,15 +133,33 @@ def longitudinal(pt: Array, y: Array, mass: Array) -> tuple[Array, Array, Array]
 
 
 def transverse(pt: Array, phi: Array) -> tuple[Array, Array]:
-    """(pt, φ) → (px, py)."""
-    cosine, sine = _cos_sin(phi)
+    """(pt, φ) → (px, py).
+
+    Args:
+        pt: Transverse momenta (GeV).
+        phi: Azimuths (rad).
+    """
+    if isinstance(phi, Tensor):
+        return pt * phi.cos(), pt * phi.sin()
+    # numpy computes tangents eight at a time, but sines and cosines of float64 one by one.
+    half_tangent = np.tan(0.5 * phi)
+    square = half_tangent * half_tangent
+    inverse = 1 / (1 + square)
+    cosine, sine = (1 - square) * inverse, 2 * half_tangent * inverse
     return pt * cosine, pt * sine
 
 
 def to_cartesian(
     pt: Array, eta: Array, phi: Array, mass: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """(pt, η, φ, m) → (px, py, pz, E), all in GeV."""
+    """(pt, η, φ, m) → (px, py, pz, E), all in GeV.
+
+    Args:
+        pt: Transverse momenta (GeV).
+        eta: Pseudorapidities.
+        phi: Azimuths (rad).
+        mass: Masses (GeV).
+    """
     pz = pt * _lib(pt).sinh(eta)
     energy = _safe_sqrt(pt * pt + pz * pz + mass * mass)
     px, py = transverse(pt, phi)
@@ -149,7 +169,14 @@ def to_cartesian(
 def to_cylindrical(
     px: Array, py: Array, pz: Array, energy: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """(px, py, pz, E) → (pt, η, φ, m); E < \\|p\\| within rounding gives m = 0, never NaN."""
+    """(px, py, pz, E) → (pt, η, φ, m); E < \\|p\\| within rounding gives m = 0, never NaN.
+
+    Args:
+        px: Momenta along x (GeV).
+        py: Momenta along y (GeV).
+        pz: Momenta along the beam (GeV).
+        energy: Energies (GeV).
+    """
     lib = _lib(px)
     square = px * px + py * py
     pt = _safe_sqrt(square)
@@ -176,11 +203,11 @@ def jet_sum(values: Array, ptr: Array) -> Array:
         jet = torch.repeat_interleave(torch.arange(len(counts), device=ptr.device), counts)
         total = values.new_zeros((len(counts), *values.shape[1:]), dtype=torch.float64)
         return total.index_add(0, jet, values.double())
-    full = np.flatnonzero(np.diff(ptr))
-    total_np = np.zeros((len(ptr) - 1, *values.shape[1:]))
-    if len(full):
-        total_np[full] = np.add.reduceat(values.astype(np.float64, copy=False), ptr[full], axis=0)
-    return total_np
+    filled = np.flatnonzero(np.diff(ptr))  # reduceat has no empty ranges
+    sums = np.zeros((len(ptr) - 1, *values.shape[1:]))
+    if len(filled):
+        sums[filled] = np.add.reduceat(values.astype(np.float64, copy=False), ptr[filled], axis=0)
+    return sums
 
 
 def jet_momentum(

@@ -1,0 +1,39 @@
+"""How jets are split over threads."""
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from pyg_jets.ops import kernel
+
+
+def test_the_first_call_ends_before_threads_start(monkeypatch):
+    # numba cannot compile in two threads at the same time
+    monkeypatch.setattr(kernel, "_called", set())
+    monkeypatch.setattr(kernel, "_default_threads", lambda: 3)
+    events = []
+
+    def run(start, stop):
+        events.append(("begins", start))
+        events.append(("ends", start))
+
+    kernel.over_jets(run, np.arange(0, 401, 100), threads=4)
+    assert events[:2] == [("begins", 0), ("ends", 0)]
+    assert sorted(start for _, start in events) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+    def square(item):
+        return item * item, threading.current_thread() is threading.main_thread()
+
+    squares = kernel.in_threads(square, range(9))
+    assert [value for value, _ in squares] == [item * item for item in range(9)]
+    assert [in_main for _, in_main in squares] == [True] + [False] * 8
+
+
+def test_ranges_of_jets_cover_all_jets():
+    ptr = torch.tensor([0, 5, 5, 6, 30, 31, 32, 32])
+    for n_particles in (1, 4, 100):
+        ranges = kernel.split_jets(ptr, n_particles)
+        assert [ranges[0][0], ranges[-1][1]] == [0, 7]
+        assert all(before[1] == after[0] for before, after in pairwise(ranges))
