@@ -37,7 +37,8 @@ def add_study(verbs: argparse._SubParsersAction) -> None:
                      help="folder of the run and its page (runs/studies/STUDY)")  # fmt: skip
     page.add_argument("--run", type=Path, metavar="DIR", help="folder of the run")
     page.add_argument("--points", type=Path, nargs="+", metavar="FILE",
-                      help="archives of points (STUDY-points.tar.gz) instead of a run")  # fmt: skip
+                      help="archives of points and measurements (STUDY-points.tar.gz, "
+                      "STUDY-measures.tar.gz) instead of a run")  # fmt: skip
     page.add_argument("--out", type=Path, metavar="DIR", help="folder of the page")
 
 

@@ -18,18 +18,18 @@ from pyg_jets.runs import Run
 __all__ = ["ClassComparison", "ClassDifference", "Classifier", "class_comparisons"]
 
 
-class _Question(NamedTuple):
-    """Signal against background, as one number for each jet tells them apart.
+class _BinaryTask(NamedTuple):
+    """Signal against background, and one number for each jet that tells them apart.
 
     Args:
         score: ``[J]``, larger for signal.
         signal: ``[J]`` bool.
-        asked: The jets of either, ``[J]`` bool.
+        jets: The jets of either, ``[J]`` bool.
     """
 
     score: np.ndarray
     signal: np.ndarray
-    asked: np.ndarray
+    jets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,20 @@ class Classifier:
         return list(combinations(range(self.n_classes), 2))
 
     @cached_property
-    def _questions(self) -> list[_Question]:
+    def _tasks(self) -> list[_BinaryTask]:
         """Each class against the rest, then each pair of classes."""
-        found = []
+        tasks = []
         for signal in range(self.n_classes):
             score, hit = metrics.one_vs_rest(self.scores, self.labels, signal)
-            found.append(_Question(score, hit == 1, np.ones(len(hit), bool)))
+            tasks.append(_BinaryTask(score, hit == 1, np.ones(len(hit), bool)))
         for background, signal in self._pairs:
-            asked = np.isin(self.labels, (background, signal))
-            score = np.full(len(asked), np.nan)
-            if asked.any():
+            either = np.isin(self.labels, (background, signal))
+            score = np.full(len(either), np.nan)
+            if either.any():
                 chosen = (self.scores, self.labels, signal, background)
-                score[asked] = metrics.one_vs_one(*chosen)[0]
-            found.append(_Question(score, self.labels == signal, asked))
-        return found
+                score[either] = metrics.one_vs_one(*chosen)[0]
+            tasks.append(_BinaryTask(score, self.labels == signal, either))
+        return tasks
 
     @cached_property
     def measured(self) -> np.ndarray:
@@ -94,16 +94,16 @@ class Classifier:
     def _measure(self, jets: np.ndarray) -> np.ndarray:
         right = self.scores.argmax(1) == self.labels
         weights = None if self.weights is None else self.weights[jets]
-        areas = [self._area(question, jets) for question in self._questions]
+        areas = [self._area(task, jets) for task in self._tasks]
         return np.array([np.average(right[jets], weights=weights), *areas])
 
-    def _area(self, question: _Question, jets: np.ndarray) -> float:
-        jets = jets[question.asked[jets]]
-        signal = question.signal[jets]
+    def _area(self, task: _BinaryTask, jets: np.ndarray) -> float:
+        jets = jets[task.jets[jets]]
+        signal = task.signal[jets]
         if signal.all() or not signal.any():
             return float("nan")
         weights = None if self.weights is None else self.weights[jets]
-        return metrics.auc(question.score[jets], signal, weights)
+        return metrics.auc(task.score[jets], signal, weights)
 
     def _estimate(self, which: int) -> Estimate:
         return Estimate(float(self.measured[which]), float(self.draws[:, which].std(ddof=1)))
@@ -135,8 +135,8 @@ class ClassDifference:
     """First minus second network, with errors of the paired bootstrap.
 
     Args:
-        first: The one.
-        second: The other.
+        first: The first.
+        second: The second.
         accuracy: Difference of the accuracies.
         against_rest: Differences of the AUCs of each class against the rest.
     """
@@ -188,6 +188,6 @@ def class_comparisons(runs: Sequence[Run]) -> list[ClassComparison]:
     groups: dict[str, list[Classifier]] = {}
     for colour, (run, title) in enumerate(titled(runs)):
         if (tested := run.predictions) is not None and tested.n_classes > 2:
-            seen = (tested.scores, tested.labels, run, colour, tested.weights)
-            groups.setdefault(run.test_set, []).append(Classifier(title, *seen))
+            network = Classifier(title, tested.scores, tested.labels, run, colour, tested.weights)
+            groups.setdefault(run.test_set, []).append(network)
     return [ClassComparison(group[0].run, tuple(group)) for group in groups.values()]

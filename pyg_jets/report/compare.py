@@ -12,7 +12,7 @@ import numpy as np
 
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
-from pyg_jets.report.baselines import baseline
+from pyg_jets.report.numbers import listed
 from pyg_jets.runs import Run
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "TaggerResult",
+    "baseline",
     "beyond_two_errors",
     "comparisons",
     "paired",
@@ -33,6 +34,16 @@ DRAWS, SEED = 200, 0
 GRID = np.arange(1, 101) / 100
 
 Network = TypeVar("Network")
+
+#: Observables as pages write them.
+_OBSERVABLES = {
+    "mass": "mass",
+    "softdrop_mass": "soft-drop mass",
+    "tau21": "τ₂₁",
+    "tau32": "τ₃₂",
+    "multiplicity": "multiplicity",
+}
+_SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 
 #: With more networks than this, each is compared with the first only.
 _ALL_PAIRS = 4
@@ -110,8 +121,8 @@ class Difference:
     """First minus second tagger, with errors of the paired bootstrap.
 
     Args:
-        first: The one.
-        second: The other.
+        first: The first.
+        second: The second.
         auc: Difference of the areas.
         accuracy: Difference of the accuracies.
         passing: Difference of the background efficiencies at a signal efficiency of one half.
@@ -132,9 +143,9 @@ class Difference:
         return cls(first, second, *chosen)
 
 
-def beyond_two_errors(found: Estimate) -> bool:
+def beyond_two_errors(difference: Estimate) -> bool:
     """Whether a difference is more than two of its standard errors away from zero."""
-    return abs(found.value) > 2 * found.error
+    return abs(difference.value) > 2 * difference.error
 
 
 @dataclass(frozen=True)
@@ -174,8 +185,8 @@ class Comparison:
     @cached_property
     def against_tree(self) -> tuple[Difference, ...]:
         """Of each network to the tree, if there is one."""
-        trees = [one for one in self.baselines if one.is_logit]
-        return tuple(Difference.of(one, tree) for one in self.networks for tree in trees)
+        trees = [baseline for baseline in self.baselines if baseline.is_logit]
+        return tuple(Difference.of(network, tree) for network in self.networks for tree in trees)
 
 
 def paired(networks: Sequence[Network]) -> list[tuple[Network, Network]]:
@@ -197,48 +208,91 @@ def comparisons(
     groups: dict[str, list[TaggerResult]] = {}
     for colour, (run, title) in enumerate(titled(runs)):
         if (tested := run.predictions) is not None and tested.n_classes == 2:
-            seen = (tested.scores, tested.labels, run)
-            one = TaggerResult(title, *seen, colour=colour, weights=tested.weights)
-            groups.setdefault(run.test_set, []).append(one)
-    return [_comparison(group, baselines) for group in groups.values()]
-
-
-def _comparison(group: Sequence[TaggerResult], baselines: Sequence[str]) -> Comparison:
-    runs = [one.run for one in group if one.run is not None]
-    return Comparison(runs[0], tuple(group), _baselines(runs, baselines))
+            result = TaggerResult(title, tested.scores, tested.labels, run, colour=colour,
+                                  weights=tested.weights)  # fmt: skip
+            groups.setdefault(run.test_set, []).append(result)
+    compared = []
+    for group in groups.values():
+        of_group = [result.run for result in group if result.run is not None]
+        compared.append(Comparison(of_group[0], tuple(group), _baselines(of_group, baselines)))
+    return compared
 
 
 def titled(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """The finished runs, each with a title that tells it from the others."""
+    """The finished runs, each with a title that tells it from the others.
+
+    Runs of one title are told apart by their folder, by as many of its parts as that takes.
+    """
     finished = [run for run in runs if run.predictions]
-    return list(zip(finished, _titles(finished), strict=True))
-
-
-def _titles(runs: Sequence[Run]) -> list[str]:
-    """Titles that tell the runs apart, by as much of the folder as that takes."""
-    titles = [run.title for run in runs]
-    folders = [run.folder.resolve() for run in runs]
+    titles = [run.title for run in finished]
+    unique = titles
     for depth in (1, 2, 3):
-        names = ["/".join(folder.parts[-depth:]) for folder in folders]
-        told = [
-            f"{run.title} ({name})" if titles.count(title) > 1 else title
-            for run, title, name in zip(runs, titles, names, strict=True)
+        names = ["/".join(run.folder.resolve().parts[-depth:]) for run in finished]
+        unique = [
+            f"{title} ({name})" if titles.count(title) > 1 else title
+            for title, name in zip(titles, names, strict=True)
         ]
-        if len(set(told)) == len(told):
+        if len(set(unique)) == len(unique):
             break
-    return told
+    return list(zip(finished, unique, strict=True))
 
 
 def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[TaggerResult, ...]:
     """Single observables and the tree: from the first run whose predictions have them."""
     tested = [run.predictions for run in runs if run.predictions is not None]
     labels, weights = tested[0].labels, tested[0].weights
-    found = []
+    results = []
     for name in names:
-        held = (one.observables[name] for one in tested if name in one.observables)
-        values = next(held, np.array(np.nan)).astype(np.float64)
+        columns = (each.observables[name] for each in tested if name in each.observables)
+        values = next(columns, np.array(np.nan)).astype(np.float64)
         if np.isfinite(values).any():
             title, score, note = baseline(name, values, labels, runs[0].provenance.get("tree"))
             is_logit = name == "tree"
-            found.append(TaggerResult(title, score, labels, None, is_logit, note, weights=weights))
-    return tuple(found)
+            results.append(
+                TaggerResult(title, score, labels, None, is_logit, note, weights=weights)
+            )
+    return tuple(results)
+
+
+def baseline(
+    name: str, values: np.ndarray, labels: np.ndarray, read: Sequence[str] | None = None
+) -> tuple[str, np.ndarray, str]:
+    """Title of a baseline, its score ``[J]`` and how that is defined.
+
+    A mass counts by its distance to the median mass of the signal jets, any other observable by
+    its value, small or large, whichever is better. Jets without the observable rank last.
+
+    Args:
+        name: The observable, or ``"tree"`` for a score of several.
+        values: Its values, NaN where a jet has none, ``[J]``.
+        labels: 1 for signal, ``[J]``.
+        read: What the tree reads.
+
+    Examples:
+        >>> title, score, note = baseline("mass", np.array([80.0, 10.0]), np.array([1, 0]))
+        >>> title, score.tolist()
+        ('mass alone', [-0.0, -70.0])
+    """
+    title, score = f"{_OBSERVABLES.get(name, name)} alone", values
+    if name == "tree":
+        names = [_OBSERVABLES.get(each, each) for each in read or ("mass", "multiplicity")]
+        title = f"tree on {', '.join(names)}"
+        note = f"a gradient-boosted tree on {listed(names)}, grown on the training jets"
+    elif name.endswith("mass"):
+        signal = values[(labels == 1) & np.isfinite(values)]
+        peak = float(np.median(signal)) if len(signal) else 0.0
+        score = -np.abs(values - peak)
+        note = f"−|m − {peak:.0f} GeV|, where {peak:.0f} GeV is the median mass of the signal jets"
+    else:
+        small, large = (metrics.auc(_with_all_jets(v), labels) for v in (-values, values))
+        score = -values if small >= large else values
+        observable = _OBSERVABLES.get(name, name)
+        if name.startswith("tau"):
+            observable = "τ{}/τ{}".format(*(_SUBSCRIPTS[int(digit)] for digit in name[-2:]))
+        note = f"{observable}, {'small' if small >= large else 'large'} values counted as signal"
+    return title, _with_all_jets(score), note
+
+
+def _with_all_jets(score: np.ndarray) -> np.ndarray:
+    """The score, with jets that have none ranked below all others."""
+    return np.where(np.isnan(score), np.nanmin(score) - 1, score)

@@ -1,4 +1,4 @@
-"""What was trained on what, in words and as the page's provenance."""
+"""What was trained on what: titles, leads, and the provenance of a page."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def physics(run: Run) -> dict[str, Any]:
     """How the jets were made and chosen, as far as the run says; what it does not say is empty."""
     facts, level = run.facts, run.facts.get("level") or run.provenance.get("level")
     toy = is_toy(run)
-    told = {
+    shown = {
         "pythia": str(run.provenance.get("dataset", "")).startswith("Pythia"),
         "radius": None if toy else facts.get("radius"),
         "pt": facts["pt"] if _is_pair(facts.get("pt")) else None,
@@ -75,7 +75,7 @@ def physics(run: Run) -> dict[str, Any]:
         "eta_max": facts.get("eta_max"),
         "detector": facts.get("detector"),
     }
-    return {k: v if not isinstance(v, Mapping) else None for k, v in told.items()}
+    return {k: v if not isinstance(v, Mapping) else None for k, v in shown.items()}
 
 
 def _is_pair(value: Any) -> bool:
@@ -88,29 +88,29 @@ def _is_pair(value: Any) -> bool:
 
 def provenance(run: Run) -> list[tuple[str, str]]:
     """Names and values of a run's provenance, in the order a reader asks for them."""
-    known, machine = run.provenance, run.provenance.get("machine") or {}
-    sizes = [known.get(f"n_{split}") for split in ("train", "val", "test")]
-    given = {
+    recorded, machine = run.provenance, run.provenance.get("machine") or {}
+    sizes = [recorded.get(f"n_{split}") for split in ("train", "val", "test")]
+    entries = {
         "folder": run.name,
-        "network": known.get("network"),
-        "loss": known.get("loss"),
-        "parameters": None if known.get("parameters") is None else count(known["parameters"]),
-        "data set": known.get("dataset"),
+        "network": recorded.get("network"),
+        "loss": recorded.get("loss"),
+        "parameters": None if recorded.get("parameters") is None else count(recorded["parameters"]),
+        "data set": recorded.get("dataset"),
         "jets (train, validation, test)": None if None in sizes else ", ".join(map(count, sizes)),
-        "training transform": known.get("train_transform"),
-        "features": ", ".join(known.get("features") or []),
-        "data hash": known.get("data_hash"),
-        "epochs": known.get("epochs"),
+        "training transform": recorded.get("train_transform"),
+        "features": ", ".join(recorded.get("features") or []),
+        "data hash": recorded.get("data_hash"),
+        "epochs": recorded.get("epochs"),
         "training time": None
-        if known.get("wall_time_s") is None
-        else duration(known["wall_time_s"]),
-        "seed": known.get("seed"),
-        "date": known.get("date"),
-        "command": known.get("command"),
+        if recorded.get("wall_time_s") is None
+        else duration(recorded["wall_time_s"]),
+        "seed": recorded.get("seed"),
+        "date": recorded.get("date"),
+        "command": recorded.get("command"),
         "machine": _machine(machine),
-        "versions": ", ".join(f"{k} {v}" for k, v in (known.get("versions") or {}).items()),
+        "versions": ", ".join(f"{k} {v}" for k, v in (recorded.get("versions") or {}).items()),
     }
-    return [(name, str(value)) for name, value in given.items() if value not in (None, "")]
+    return [(name, str(value)) for name, value in entries.items() if value not in (None, "")]
 
 
 def details(run: Run) -> dict[str, Any]:
@@ -127,25 +127,25 @@ def details(run: Run) -> dict[str, Any]:
 
 
 def _machine(machine: dict[str, Any]) -> str:
-    words = {"cpu": "{}", "cores": "{} cores", "memory_gib": "{} GiB", "platform": "{}"}
-    return ", ".join(text.format(machine[k]) for k, text in words.items() if machine.get(k))
+    texts = {"cpu": "{}", "cores": "{} cores", "memory_gib": "{} GiB", "platform": "{}"}
+    return ", ".join(text.format(machine[k]) for k, text in texts.items() if machine.get(k))
 
 
 def inconsistencies(
-    what: str, found: Iterable[tuple[TaggerResult | Classifier, float]]
+    what: str, measured: Iterable[tuple[TaggerResult | Classifier, float]]
 ) -> list[str]:
     """Numbers of a run's metrics that the predictions do not bear out.
 
     Args:
         what: The metric, ``"AUC"`` or ``"accuracy"``.
-        found: Networks, and the metric of their predictions.
+        measured: Networks, and the metric of their predictions.
     """
-    told = []
-    for one, value in found:
-        said = one.run.metrics.get(f"test/{what.lower()}") if one.run else None
-        if said is not None and abs(said - value) > 1e-3:
-            told.append(
-                f"{one.title}: {METRICS} says {what} {said:.4f}, the predictions "
+    sentences = []
+    for network, value in measured:
+        recorded = network.run.metrics.get(f"test/{what.lower()}") if network.run else None
+        if recorded is not None and abs(recorded - value) > 1e-3:
+            sentences.append(
+                f"{network.title}: {METRICS} says {what} {recorded:.4f}, the predictions "
                 f"{value:.4f}; this page uses the predictions."
             )
-    return told
+    return sentences

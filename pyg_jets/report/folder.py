@@ -60,12 +60,12 @@ def write_page(out: Path, contents: Mapping[str, bytes]) -> Path:
         contents: Each file's bytes by its name, :data:`PAGE` the last of them.
     """
     earlier = read_json(out / MARKER) if (out / MARKER).exists() else {}
-    known = earlier.get("files", []) if isinstance(earlier, dict) else []
+    stale = earlier.get("files", []) if isinstance(earlier, dict) else []
     write_json(out / MARKER, {"version": __version__, "files": sorted(contents)})
     for name, content in contents.items():
         with write_aside(out / name) as part:
             part.write_bytes(content)
-    for name in known:
+    for name in stale:
         if isinstance(name, str) and name == Path(name).name and name not in contents:
             (out / name).unlink(missing_ok=True)
     return out / PAGE

@@ -63,11 +63,11 @@ class Generated:
     @cached_property
     def features(self) -> dict[str, dict[str, np.ndarray]]:
         """Of each stage, the features of its jets and of its particles."""
-        found = {}
+        features = {}
         for stage in self.stages:
             x, ptr = self.stages[stage].particles, self.stages[stage].ptr
-            found[stage] = {**jet_features(x, ptr, self.physical), **particle_features(x)}
-        return found
+            features[stage] = {**jet_features(x, ptr, self.physical), **particle_features(x)}
+        return features
 
     @cached_property
     def distances(self) -> dict[str, float]:

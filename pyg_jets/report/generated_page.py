@@ -96,11 +96,11 @@ def _number(value: float | None) -> str:
 
 
 def _costs(one: Generated) -> list[str]:
-    known = one.run.provenance
+    provenance = one.run.provenance
     return [
-        count(known.get("parameters")),
-        count(known.get("epochs")),
-        duration(known.get("wall_time_s")),
+        count(provenance.get("parameters")),
+        count(provenance.get("epochs")),
+        duration(provenance.get("wall_time_s")),
     ]
 
 
@@ -114,11 +114,12 @@ def _title(one: Generated) -> str:
 
 
 def _lead(one: Generated) -> str:
-    known, n = one.run.provenance, len(one.stages["target"])
-    trained = known.get("n_train")
-    after = f"trained on {count(trained)} of {known.get('dataset')}, " if trained else ""
+    provenance, n = one.run.provenance, len(one.stages["target"])
+    trained = provenance.get("n_train")
+    after = f"trained on {count(trained)} of {provenance.get('dataset')}, " if trained else ""
     what = "jets" if one.physical else "digits"
-    return f"{known.get('network_name', 'A network')}, {after}compared on {count(n)} other {what}."
+    network = provenance.get("network_name", "A network")
+    return f"{network}, {after}compared on {count(n)} other {what}."
 
 
 def _empty(one: Generated) -> str:

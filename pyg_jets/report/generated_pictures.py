@@ -40,11 +40,11 @@ def stage_names(one: Generated) -> dict[str, str]:
 
 def generated_pictures(one: Generated) -> dict[str, Picture]:
     """All figures that a run has the files for."""
-    found = [_features(one), *_progress(one), *_clouds(one)]
+    pictures = [_features(one), *_progress(one), *_clouds(one)]
     if one.physical:
-        found += [_soft(one), _resolution(one)]
-    found += [*_latent(one), *_nearest(one)]
-    return {each.kind: each for each in found}
+        pictures += [_soft(one), _resolution(one)]
+    pictures += [*_latent(one), *_nearest(one)]
+    return {each.kind: each for each in pictures}
 
 
 def _samples(one: Generated, name: str) -> dict[str, np.ndarray]:
@@ -53,8 +53,8 @@ def _samples(one: Generated, name: str) -> dict[str, np.ndarray]:
 
 def _axis(name: str, physical: bool) -> str:
     of = "particle " if name.startswith("particle_") else ""
-    known = _UNITS.get(name.removeprefix("particle_"), name.removeprefix("particle_"))
-    return f"{of}{known}" if physical else name.replace("_", " column ")
+    text = _UNITS.get(name.removeprefix("particle_"), name.removeprefix("particle_"))
+    return f"{of}{text}" if physical else name.replace("_", " column ")
 
 
 def _features(one: Generated) -> Picture:
@@ -63,8 +63,8 @@ def _features(one: Generated) -> Picture:
         for name in one.distances  # without those in which targets do not differ
     ]
     draw = partial(draw_features, features=shown, names=stage_names(one))
-    told = "; ".join(f"{name} {value:.3f}" for name, value in one.distances.items())
-    alt = f"Histograms of each feature with the ratio to the target below. EMD: {told}."
+    distances = "; ".join(f"{name} {value:.3f}" for name, value in one.distances.items())
+    alt = f"Histograms of each feature with the ratio to the target below. EMD: {distances}."
     return picture("features", draw, features_size(len(shown)), alt)
 
 
@@ -81,11 +81,11 @@ def _soft(one: Generated) -> Picture:
 def _resolution(one: Generated) -> Picture:
     made = "made" if one.pairs else "reconstructed"
     shifts: dict[str, Mapping[str, np.ndarray]] = {}
-    for name, words in (("pt", "jet $p_T$"), ("mass", "jet mass")):
-        given = one.features["input"][name]
-        fine = given > 0
-        shifts[words] = {
-            stage: (one.features[stage][name][fine] - given[fine]) / given[fine]
+    for name, title in (("pt", "jet $p_T$"), ("mass", "jet mass")):
+        inputs = one.features["input"][name]
+        fine = inputs > 0
+        shifts[title] = {
+            stage: (one.features[stage][name][fine] - inputs[fine]) / inputs[fine]
             for stage in ("target", made)
             if stage == made or one.pairs
         }
@@ -152,14 +152,14 @@ def _nearest(one: Generated) -> Iterator[Picture]:
     if not len(others):
         return
     unit = [_unit(made[i].particles) for i in others]
-    found, words = [], []
+    nearest, titles = [], []
     for i in at:
         mine = _unit(real[int(i)].particles)
         apart = np.array([energy_movers_distance(mine, other) for other in unit])
-        found.append(others[apart.argmin()])
-        words.append(f"EMD/$p_T$ = {apart.min():.3f}")
-    rows = [("real", real[at]), ("nearest generated", made[np.array(found)])]
-    draw = partial(draw_clouds, rows=rows, physical=one.physical, words=words)
+        nearest.append(others[apart.argmin()])
+        titles.append(f"EMD/$p_T$ = {apart.min():.3f}")
+    rows = [("real", real[at]), ("nearest generated", made[np.array(nearest)])]
+    draw = partial(draw_clouds, rows=rows, physical=one.physical, titles=titles)
     alt = f"{len(at)} random real jets above, the nearest of {len(others)} generated ones below."
     yield picture("nearest", draw, clouds_size(2, len(at)), alt, candidates=len(others))
 

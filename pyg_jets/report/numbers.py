@@ -22,7 +22,7 @@ __all__ = [
 _CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
 
 
-def estimate(found: Estimate, signed: bool = False) -> str:
+def estimate(number: Estimate, signed: bool = False) -> str:
     """A number and its standard error, to two digits of the error up to 35, else to one.
 
     Of a number that is none (NaN), an en dash.
@@ -37,7 +37,7 @@ def estimate(found: Estimate, signed: bool = False) -> str:
         >>> estimate(Estimate(float("nan"), float("nan")))
         '–'
     """
-    value, error = found
+    value, error = number
     if math.isnan(value):
         return "–"
     sign = "+" if signed else ""
@@ -124,14 +124,14 @@ def class_name(name: str) -> str:
     return _CLASSES.get(name, name)
 
 
-def listed(words: Sequence[str]) -> str:
-    """Words as a list in a sentence.
+def listed(items: Sequence[str]) -> str:
+    """Items as a list in a sentence.
 
     Examples:
         >>> listed(["QCD", "W", "top"]), listed(["W"])
         ('QCD, W and top', 'W')
     """
-    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+    return " and ".join([", ".join(items[:-1]), items[-1]] if items[1:] else items)
 
 
 def columns_text(above: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from pyg_jets import __version__
 from pyg_jets.metrics import Estimate
 from pyg_jets.report import describe
-from pyg_jets.report.class_table import area_range, class_rows, class_verdicts, held, matrix
 from pyg_jets.report.classes import ClassComparison, ClassDifference, class_comparisons
 from pyg_jets.report.compare import (
     DRAWS,
@@ -25,8 +24,18 @@ from pyg_jets.report.figures.style import network_colour
 from pyg_jets.report.folder import MARKER, PAGE, claim, render, write_page
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import Picture, pictures
-from pyg_jets.report.rows import Row
-from pyg_jets.report.table import EFFICIENCIES, csv_text, rows, verdicts
+from pyg_jets.report.table import (
+    EFFICIENCIES,
+    Row,
+    area_range,
+    class_rows,
+    class_verdicts,
+    csv_text,
+    jets_of_classes,
+    matrix,
+    rows,
+    verdicts,
+)
 from pyg_jets.runs import Run, load_runs
 
 __all__ = ["MARKER", "PAGE", "make_report"]
@@ -128,11 +137,13 @@ def _of_two(compared: Comparison) -> dict[str, Any]:
         "n_signal": count(compared.n_signal),
         "n_background": count(compared.n_background),
         "rows": [_row(row) for row in rows(compared)],
-        "differences": [_difference(one, (one.auc, one.accuracy, one.passing)) for one in pairs],
-        "baselines": [{"title": one.title, "note": one.note} for one in compared.baselines],
+        "differences": [
+            _difference(pair, (pair.auc, pair.accuracy, pair.passing)) for pair in pairs
+        ],
+        "baselines": [{"title": b.title, "note": b.note} for b in compared.baselines],
         "verdicts": verdicts(compared),
         "notes": describe.inconsistencies(
-            "AUC", [(one, one.auc.value) for one in compared.networks]
+            "AUC", [(network, network.auc.value) for network in compared.networks]
         ),
     }
 
@@ -141,32 +152,32 @@ def _of_several(compared: ClassComparison) -> dict[str, Any]:
     networks = compared.networks
     return {
         "classes": [class_name(name) for name in compared.run.classes],
-        "held": held(compared),
+        "jets_of_classes": jets_of_classes(compared),
         "weighted": networks[0].weights is not None,
         "rows": [
-            {**_row(row), "matrix": matrix(one), "range": area_range(one)}
-            for row, one in zip(class_rows(compared), networks, strict=True)
+            {**_row(row), "matrix": matrix(network), "range": area_range(network)}
+            for row, network in zip(class_rows(compared), networks, strict=True)
         ],
         "differences": [
-            _difference(one, (one.accuracy, *one.against_rest)) for one in compared.differences
+            _difference(pair, (pair.accuracy, *pair.against_rest)) for pair in compared.differences
         ],
         "verdicts": class_verdicts(compared),
         "notes": describe.inconsistencies(
-            "accuracy", [(one, one.accuracy.value) for one in networks]
+            "accuracy", [(network, network.accuracy.value) for network in networks]
         ),
     }
 
 
 def _row(row: Row) -> dict[str, Any]:
-    colour = network_colour(row.one.colour) if row.one.run else None
-    return {"title": row.one.title, "texts": row.texts, "colour": colour}
+    colour = network_colour(row.tagger.colour) if row.tagger.run else None
+    return {"title": row.tagger.title, "texts": row.texts, "colour": colour}
 
 
 def _difference(pair: Difference | ClassDifference, measured: Iterable[Estimate]) -> dict[str, Any]:
     return {
         "title": f"{pair.first.title} − {pair.second.title}",
         "numbers": [
-            {"text": estimate(found, signed=True), "apart": beyond_two_errors(found)}
-            for found in measured
+            {"text": estimate(value, signed=True), "apart": beyond_two_errors(value)}
+            for value in measured
         ],
     }

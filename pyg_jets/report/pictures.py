@@ -88,17 +88,17 @@ def picture(
 def pictures(compared: Comparison | ClassComparison) -> dict[str, Picture]:
     """All figures that the runs have the files for."""
     if isinstance(compared, ClassComparison):
-        found = [_confusion(compared)]
+        drawn = [_confusion(compared)]
     else:
-        found = [_roc(compared), _scores(compared), *_dependence(compared)]
-    found += [*_training(compared.networks), *_of_jets(compared.networks)]
-    return {one.kind: one for one in found}
+        drawn = [_roc(compared), _scores(compared), *_dependence(compared)]
+    drawn += [*_training(compared.networks), *_of_jets(compared.networks)]
+    return {each.kind: each for each in drawn}
 
 
 def _roc(compared: Comparison) -> Picture:
-    known = "; ".join(f"{one.title}: AUC {estimate(one.auc)}" for one in compared.networks)
+    areas = "; ".join(f"{n.title}: AUC {estimate(n.auc)}" for n in compared.networks)
     names = ", ".join(one.title for one in compared.baselines) or "no baselines"
-    alt = f"Background rejection against signal efficiency. {known}. In grey: {names}."
+    alt = f"Background rejection against signal efficiency. {areas}. In grey: {names}."
     return picture("roc", partial(draw_roc, compared=compared), (7.2, 5.2), alt)
 
 
@@ -129,18 +129,18 @@ def _dependence(compared: Comparison) -> Iterator[Picture]:
 def _confusion(compared: ClassComparison) -> Picture:
     names = [class_name(name) for name in compared.run.classes]
     draw = partial(draw_confusion, networks=compared.networks, names=names)
-    known = "; ".join(
+    accuracies = "; ".join(
         f"{one.title}: accuracy {estimate(one.accuracy)}" for one in compared.networks
     )
-    alt = f"Share of the jets of each class that is taken for each class. {known}."
+    alt = f"Share of the jets of each class that is taken for each class. {accuracies}."
     return picture("confusion", draw, confusion_size(len(compared.networks), names), alt)
 
 
 def _training(networks: Sequence[Network]) -> Iterator[Picture]:
-    if told := with_history(networks):
-        auc = have_auc(told)
+    if trained := with_history(networks):
+        auc = have_auc(trained)
         alt = "Training and validation loss over the epochs for each network"
-        yield picture("training", partial(draw_training, networks=told), training_size(told),
+        yield picture("training", partial(draw_training, networks=trained), training_size(trained),
                       f"{alt}, and validation AUC." if auc else f"{alt}.", auc=auc)  # fmt: skip
 
 
@@ -168,16 +168,16 @@ def _average(run: Run, samples: JetArray) -> Iterator[Picture]:
 
 
 def _single(run: Run, samples: JetArray) -> Iterator[Picture]:
-    found = variants(samples)
+    rotated = variants(samples)
     look: dict[str, Any] = {"radius": radius(run), "toy": is_toy(run)}
     names = [class_name(name) for name in run.classes]
-    if (after := _chosen(samples, found)) is not None:
+    if (after := _chosen(samples, rotated)) is not None:
         before, _ = pairs(samples)
         yield from _one(before[before.ids == after.ids[0]], after, names[label_of(after)], look)
-    if found is not None:
-        draw = partial(draw_variants, found=found, **look)
-        alt = f"The same {names[found.label]} jet at {len(found.after)} angles, as detected."
-        yield picture("variants", draw, (9.6, 5.3), alt, count=len(found.after))
+    if rotated is not None:
+        draw = partial(draw_variants, rotated=rotated, **look)
+        alt = f"The same {names[rotated.label]} jet at {len(rotated.after)} angles, as detected."
+        yield picture("variants", draw, (9.6, 5.3), alt, count=len(rotated.after))
 
 
 def _one(before: JetArray, after: JetArray, name: str, look: dict[str, Any]) -> Iterator[Picture]:
@@ -196,15 +196,15 @@ def _one(before: JetArray, after: JetArray, name: str, look: dict[str, Any]) -> 
         yield picture("graph", draw, (9.6, 5.4), alt, **facts)
 
 
-def _chosen(samples: JetArray, found: Variants | None) -> JetArray | None:
+def _chosen(samples: JetArray, rotated: Variants | None) -> JetArray | None:
     """The jet that is drawn alone, as detected: that with variants, else the showpiece of all."""
     _, after = pairs(samples)
     if len(after) == 0:
         after = detected(samples)
     if len(after) == 0:
         return None
-    if found is not None and found.after.ids[0] in after.ids:
-        at = int((after.ids == found.after.ids[0]).argmax())
+    if rotated is not None and rotated.after.ids[0] in after.ids:
+        at = int((after.ids == rotated.after.ids[0]).argmax())
     else:
         at = showpiece(after, np.ones(len(after), bool))
     return after[at]

@@ -138,6 +138,6 @@ def of_hardest(jets: JetArray, values: np.ndarray) -> np.ndarray:
     """The value of each jet's constituent of largest pT; 0 for an empty jet."""
     jet = np.repeat(np.arange(len(jets)), jets.counts)
     order = np.lexsort((jets.column("pt"), jet))
-    found = np.zeros(len(jets))
-    found[jet[order]] = values[order]  # the last one written is the hardest
-    return found
+    hardest = np.zeros(len(jets))
+    hardest[jet[order]] = values[order]  # the last one written is the hardest
+    return hardest

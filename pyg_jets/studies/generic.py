@@ -204,10 +204,10 @@ def _add_grid(page: Page, grid: Grid, layout: Layout, numbered: bool) -> None:
 
 def _add_reference(page: Page, cells: Sequence[Cell]) -> None:
     """Our cells minus the published ones, a column for each title and place that has some."""
-    known = [cell for cell in cells if cell.difference]
-    if not known:
+    sourced = [cell for cell in cells if cell.difference]
+    if not sourced:
         return
-    layout = known[0].layout
+    layout = sourced[0].layout
     table = "Against the source"
     page.heading(table)
     metric = captions.metric_name(layout.metric)
@@ -216,9 +216,9 @@ def _add_reference(page: Page, cells: Sequence[Cell]) -> None:
         f"{layout.source or 'the source'}, with both errors in quadrature, and in brackets the "
         f"source’s. {layout.source_text} {captions.agreement(cells)}"
     )
-    columns = list(dict.fromkeys((cell.panel[:1], cell.column) for cell in known))
+    columns = list(dict.fromkeys((cell.panel[:1], cell.column) for cell in sourced))
     lines: dict[tuple[str, ...], dict[Any, str]] = {}
-    for cell in known:
+    for cell in sourced:
         ours, theirs = cell.difference, cell.source
         assert ours is not None  # as chosen
         assert theirs is not None
@@ -226,7 +226,7 @@ def _add_reference(page: Page, cells: Sequence[Cell]) -> None:
         lines.setdefault((*cell.panel[1:], cell.line), {})[cell.panel[:1], cell.column] = text
         page.number(table, row_name(cell), f"difference_{_column(layout.metric)}", *ours)
         page.number(table, row_name(cell), f"source_{_column(layout.metric)}", *theirs)
-    differences = [cell.difference.value for cell in known if cell.difference]
+    differences = [cell.difference.value for cell in sourced if cell.difference]
     page.number(table, "all", f"mean_difference_{metric.lower()}",
                 sum(differences) / len(differences), n=len(differences))  # fmt: skip
     heads = [", ".join([*title, column_name(layout, column)]) for title, column in columns]

@@ -257,10 +257,10 @@ class StudyRun:
             MissingFileError: If it has not been made, and the run only reads.
         """
         path = self.folder / "measures" / f"{name}.json"
-        given = _plain(inputs)
+        plain_inputs = _plain(inputs)
         if path.is_file():
             record = read_json(path)
-            if record.get("inputs") == given or self.only_read:
+            if record.get("inputs") == plain_inputs or self.only_read:
                 return record["value"]
         if self.only_read:
             raise MissingFileError(
@@ -270,7 +270,7 @@ class StudyRun:
         value = _plain(make(**inputs))
         record = {
             "name": name,
-            "inputs": given,
+            "inputs": plain_inputs,
             "version": __version__,
             "date": timestamp(),
             "command": self.command,

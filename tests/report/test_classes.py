@@ -17,13 +17,13 @@ from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
 from pyg_jets import metrics
 from pyg_jets.report import make_report, summary_table
-from pyg_jets.report.class_table import class_rows, class_verdicts, matrix
 from pyg_jets.report.classes import class_comparisons
 from pyg_jets.report.compare import DRAWS, SEED, comparisons
 from pyg_jets.report.describe import default_title
 from pyg_jets.report.figures.confusion import confusion_size, draw_confusion
 from pyg_jets.report.figures.style import style
 from pyg_jets.report.page import csv_text
+from pyg_jets.report.table import class_rows, class_verdicts, matrix
 from pyg_jets.runs import load_run, load_runs
 from tests.report.conftest import CLASSES, write_class_run
 from tests.report.test_page import Page

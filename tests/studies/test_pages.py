@@ -13,7 +13,7 @@ from pyg_jets.report import pictures
 from pyg_jets.report.scan.captions import axes
 from pyg_jets.runs import load_scan
 from pyg_jets.studies import Page, Study, StudyRun, write_pages
-from pyg_jets.studies.archive import archive, unpacked
+from pyg_jets.studies.archive import archive, archive_measures, unpacked
 from pyg_jets.studies.generic import add_cells, points_of, read_reference
 from tests.report.scans import (
     LAYOUT,
@@ -135,6 +135,17 @@ def test_the_archive_holds_what_a_page_is_made_of(undrawn, tmp_path):
         assert [p.name for p in again.points] == [p.name for p in load_scan(scan).finished]
 
 
+def test_measurements_are_archived_with_their_files(tmp_path):
+    run = StudyRun(own_study(tmp_path / "archived_study"), tmp_path / "run")
+    run.measure("size", lambda: (run.files("size") / "a.txt").write_text("ab"))
+    packed = tmp_path / "x-measures.tar.gz"
+    packed.write_bytes(archive_measures(run))
+    with unpacked(run.study, [packed]) as folder:
+        again = StudyRun(run.study, folder, only_read=True)
+        assert again.measured("size") == 2
+        assert (again.files("size") / "a.txt").read_text() == "ab"
+
+
 def test_names_of_an_archive_s_folders(tmp_path):
     packed = tmp_path / "points.tar.gz"
     with tarfile.open(packed, "w:gz") as tar:
@@ -150,7 +161,7 @@ def test_what_is_no_archive_is_named(tmp_path):
     (tmp_path / "x.tar.gz").write_text("nothing")
     study = Study.load("broken_symmetry")
     with (
-        pytest.raises(ValueError, match=r"x\.tar\.gz is no archive of points"),
+        pytest.raises(ValueError, match=r"x\.tar\.gz is no archive"),
         unpacked(study, [tmp_path / "x.tar.gz"]),
     ):
         pass

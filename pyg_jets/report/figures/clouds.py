@@ -28,7 +28,7 @@ def draw_clouds(
     figure: Figure,
     rows: Sequence[tuple[str, JetArray]],
     physical: bool,
-    words: Sequence[str] = (),
+    titles: Sequence[str] = (),
 ) -> None:
     """A row of panels for each sample, in each column the jets that belong together.
 
@@ -36,7 +36,7 @@ def draw_clouds(
         figure: The figure.
         rows: A name and jets with the columns (pT, η, φ), as many in each row.
         physical: Whether particles are those of jets; else they are pixels.
-        words: What stands above the panels of the last row.
+        titles: What stands above the panels of the last row.
     """
     columns = len(rows[0][1])
     axes = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
@@ -44,8 +44,8 @@ def draw_clouds(
     for line, (name, jets) in enumerate(rows):
         for i, ax in enumerate(axes[line]):
             _draw_cloud(ax, jets[i], physical, network_colour(line), half)
-            if words and line == len(rows) - 1:
-                ax.set_title(words[i], fontsize=8.5)
+            if titles and line == len(rows) - 1:
+                ax.set_title(titles[i], fontsize=8.5)
         axes[line, 0].set_ylabel(f"{name}: {LABELS[1]}" if physical else name, loc="center")
     for ax in axes[-1] if physical else ():
         ax.set_xlabel(LABELS[0])

@@ -65,9 +65,9 @@ def _draw_matrix(ax: Any, shares: np.ndarray, names: Sequence[str]) -> None:
     for (row, column), share in np.ndenumerate(shares):
         ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9,
                 color="white" if share > _DARK else "black")  # fmt: skip
-    places, words = range(len(names)), [label(name) for name in names]
+    places, labels = range(len(names)), [label(name) for name in names]
     turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    ax.set_xticks(places, words, **(turned if _crowded(names) else {}))
-    ax.set_yticks(places, words)
+    ax.set_xticks(places, labels, **(turned if _crowded(names) else {}))
+    ax.set_yticks(places, labels)
     ax.tick_params(which="both", length=0)
     ax.minorticks_off()

@@ -63,20 +63,20 @@ def bins_of(observables: Mapping[str, np.ndarray], labels: np.ndarray) -> list[B
         observables: ``{name: [J]}``.
         labels: 1 for signal, ``[J]``.
     """
-    found = (
+    candidates = (
         _bins(name, observables[name], labels == 0) for name in OBSERVABLES if name in observables
     )
-    return [bins for bins in found if bins is not None]
+    return [bins for bins in candidates if bins is not None]
 
 
 def _bins(name: str, values: np.ndarray, background: np.ndarray) -> Bins | None:
     values, whole = values.astype(np.float64), values.dtype.kind in "iu"
-    known = values[background & np.isfinite(values)]
-    if not len(known):
+    finite = values[background & np.isfinite(values)]
+    if not len(finite):
         return None
-    count = min(_BINS, max(2, len(known) // _FEWEST))
-    inner = np.quantile(known, np.arange(1, count) / count)
-    low, high = np.quantile(known, _OUTERMOST)
+    count = min(_BINS, max(2, len(finite) // _FEWEST))
+    inner = np.quantile(finite, np.arange(1, count) / count)
+    low, high = np.quantile(finite, _OUTERMOST)
     if whole:  # between two numbers, so that it is seen to which bin each belongs
         inner, low, high = np.ceil(inner) - 0.5, np.floor(low) - 0.5, np.ceil(high) + 0.5
     inner = np.unique(inner[(inner > low) & (inner < high)])
@@ -148,9 +148,9 @@ def draw_dependence(figure: Figure, networks: Sequence[TaggerResult], bins: Sequ
     for column, one in zip(axes.T, bins, strict=True):
         for number, network in enumerate(networks):
             at = _middles(one, number, len(networks))
-            found = measure(network, one)
-            _draw(column[0], one, at, found.rejection, network)
-            _draw(column[1], one, at, found.efficiency, network)
+            measured = measure(network, one)
+            _draw(column[0], one, at, measured.rejection, network)
+            _draw(column[1], one, at, measured.efficiency, network)
         column[1].axhline(EFFICIENCY, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
         column[1].set_xlabel(OBSERVABLES[one.name])
         for ax in column:
@@ -169,9 +169,11 @@ def draw_dependence(figure: Figure, networks: Sequence[TaggerResult], bins: Sequ
 
 def _highest(networks: Sequence[TaggerResult], bins: Sequence[Bins]) -> float | None:
     """The end of the axis: some way above all points, wherever an error bar may end."""
-    found = [i for one in bins for network in networks for i in measure(network, one).rejection]
-    seen = [i.value if np.isfinite(i.value) else i.low for i in found if not np.isnan(i.value)]
-    return 4 * max(seen) if seen else None
+    intervals = [i for one in bins for network in networks for i in measure(network, one).rejection]
+    largest = [
+        i.value if np.isfinite(i.value) else i.low for i in intervals if not np.isnan(i.value)
+    ]
+    return 4 * max(largest) if largest else None
 
 
 def _middles(bins: Bins, number: int, count: int) -> np.ndarray:
@@ -181,11 +183,11 @@ def _middles(bins: Bins, number: int, count: int) -> np.ndarray:
 
 
 def _draw(
-    ax: Any, bins: Bins, at: np.ndarray, found: Sequence[Interval], network: TaggerResult
+    ax: Any, bins: Bins, at: np.ndarray, intervals: Sequence[Interval], network: TaggerResult
 ) -> None:
     """Steps with error bars; arrows up from the lower limits."""
     colour = network_colour(network.colour)
-    value, low, high = np.array(found).T
+    value, low, high = np.array(intervals).T
     there, limit = np.isfinite(value), np.isinf(value)
     steps = np.where(there, value, np.nan)
     ax.stairs(steps, bins.edges, baseline=None, color=colour, linewidth=1.2, alpha=0.55)

@@ -78,8 +78,8 @@ def draw_features(figure: Figure, features: Sequence[Feature], names: Mapping[st
         if column == 0:
             above.set_ylabel("share / bin")
             below.set_ylabel("ratio")
-    handles, words = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside upper center", ncols=len(words))
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
 
 
 def _draw_feature(above: Any, below: Any, feature: Feature, names: Mapping[str, str]) -> None:
@@ -119,17 +119,17 @@ def draw_resolution(
         names: What the legend calls each stage.
     """
     axes = figure.subplots(1, len(shifts), squeeze=False)[0]
-    for ax, (name, found) in zip(axes, shifts.items(), strict=True):
-        low, high = np.quantile(np.concatenate(list(found.values())), (0.005, 0.995))
+    for ax, (name, by_stage) in zip(axes, shifts.items(), strict=True):
+        low, high = np.quantile(np.concatenate(list(by_stage.values())), (0.005, 0.995))
         low, high = (low, high) if high > low else (low - 1, low + 1)
         edges = np.linspace(low, high, _BINS + 1)
-        for stage, values in found.items():
+        for stage, values in by_stage.items():
             height = np.histogram(np.clip(values, low, high), edges)[0] / max(len(values), 1)
-            words = f"{names[stage]}: {values.mean():+.3f} ± {values.std():.3f}".replace("-", "−")
+            text = f"{names[stage]}: {values.mean():+.3f} ± {values.std():.3f}".replace("-", "−")
             if stage == "target":
-                ax.stairs(height, edges, fill=True, color=BACKGROUND, alpha=0.55, label=words)
+                ax.stairs(height, edges, fill=True, color=BACKGROUND, alpha=0.55, label=text)
             else:
-                ax.stairs(height, edges, label=words, **_LOOKS[stage])
+                ax.stairs(height, edges, label=text, **_LOOKS[stage])
         ax.axvline(0, color="black", linewidth=0.7, linestyle=":")
         ax.set(xlabel=f"relative change of {name}", xlim=(edges[0], edges[-1]))
         ax.set_ylim(0, 1.35 * ax.get_ylim()[1])

@@ -49,8 +49,8 @@ def jet_graph(jet: JetArray, toy: bool) -> nx.DiGraph:
     graph = nx.DiGraph()
     for i, (at, pt) in enumerate(zip(positions.tolist(), jet.column("pt").tolist(), strict=True)):
         graph.add_node(i, pos=tuple(at), pt=pt, kind=int(kinds[i]))
-    found = knn_graph(torch.from_numpy(positions), NEIGHBOURS)
-    graph.add_edges_from(found.T.tolist())
+    edges = knn_graph(torch.from_numpy(positions), NEIGHBOURS)
+    graph.add_edges_from(edges.T.tolist())
     return graph
 
 

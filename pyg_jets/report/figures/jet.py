@@ -64,22 +64,22 @@ def draw_jet(figure: Figure, before: JetArray, after: JetArray, radius: float, t
     draw_legend(figure, (before, after), scale, toy)
 
 
-def draw_variants(figure: Figure, found: Variants, radius: float, toy: bool) -> None:
+def draw_variants(figure: Figure, rotated: Variants, radius: float, toy: bool) -> None:
     """The variants of a jet after the detector, over their outlines before it."""
-    count = min(len(found.after), 8)
+    count = min(len(rotated.after), 8)
     axes = figure.subplots(-(-count // 4), min(count, 4), sharex=True, sharey=True, squeeze=False)
-    scale = scale_of(found.after, 160)
+    scale = scale_of(rotated.after, 160)
     for i, ax in enumerate(axes.flat):
         if i >= count:
             ax.set_axis_off()
             continue
-        same = np.isclose(found.before.jets["angle"], found.angles[i], atol=1e-4)
+        same = np.isclose(rotated.before.jets["angle"], rotated.angles[i], atol=1e-4)
         if same.any():
-            _draw_particles(ax, found.before[np.flatnonzero(same)[:1]], scale, toy, outline=True)
-        jet = found.after[i]
+            _draw_particles(ax, rotated.before[np.flatnonzero(same)[:1]], scale, toy, outline=True)
+        jet = rotated.after[i]
         _draw_particles(ax, jet, scale, toy)
         draw_frame(ax, radius, toy)
-        ax.set_title(_summary(jet, found.angles[i], toy), loc="left", fontsize=9)
+        ax.set_title(_summary(jet, rotated.angles[i], toy), loc="left", fontsize=9)
         ax.tick_params(labelsize=8)
         ax.minorticks_off()
 
@@ -154,16 +154,16 @@ def draw_legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: b
         Line2D([], [], linestyle="", marker="o", markersize=8, alpha=0.6, color=KINDS[names[i]])
         for i in present
     ]
-    words = ["deposit" if toy else "constituent"]
+    labels = ["deposit" if toy else "constituent"]
     if _told_apart(jets[0], toy):
-        words = [names[i] for i in present]
+        labels = [names[i] for i in present]
     sizes = () if toy else (5, 50)
     handles += [
         Line2D([], [], linestyle="", marker="o", markersize=np.sqrt(scale * pt), color=GREY,
                fillstyle="none")
         for pt in sizes
     ]  # fmt: skip
-    words += [f"{pt} GeV" for pt in sizes]
+    labels += [f"{pt} GeV" for pt in sizes]
     largest = max(np.sqrt(scale * pt) for pt in (0, *sizes))
-    figure.legend(handles, words, loc="outside lower center", ncols=len(words),
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels),
                   handleheight=max(0.7, largest / 9))  # fmt: skip

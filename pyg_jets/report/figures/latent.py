@@ -31,9 +31,9 @@ def draw_latent(figure: Figure, latent: np.ndarray, colour: np.ndarray, name: st
     place = few @ directions[:2].T
     place = np.pad(place, ((0, 0), (0, 2 - place.shape[1])))
     low, high = np.quantile(colour[:_MOST], (0.01, 0.99))
-    found = left.scatter(*place.T, c=colour[:_MOST], s=6, cmap="viridis", vmin=low, vmax=high,
+    points = left.scatter(*place.T, c=colour[:_MOST], s=6, cmap="viridis", vmin=low, vmax=high,
                          linewidths=0, alpha=0.7)  # fmt: skip
-    figure.colorbar(found, ax=left).set_label(name, loc="center", labelpad=8)
+    figure.colorbar(points, ax=left).set_label(name, loc="center", labelpad=8)
     left.set(xlabel="first principal component", ylabel="second")
     deviation = np.sort(latent.std(0))[::-1]
     right.bar(np.arange(1, len(deviation) + 1), deviation, color=network_colour(0), alpha=0.8)

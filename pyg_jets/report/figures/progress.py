@@ -26,8 +26,8 @@ def has_progress(run: Run) -> bool:
 def draw_progress(figure: Figure, run: Run) -> None:
     """Left the losses; right, of the validation, the distance of each feature and their sum."""
     left, right = figure.subplots(1, 2)
-    for name, words, line in (("train/loss", "training", "--"), ("val/loss", "validation", "-")):
-        _plot(left, run, name, color=network_colour(0), linestyle=line, label=words)
+    for name, text, line in (("train/loss", "training", "--"), ("val/loss", "validation", "-")):
+        _plot(left, run, name, color=network_colour(0), linestyle=line, label=text)
     _log_if_wide(left)
     left.set_ylabel("loss")
     names = [n.removeprefix("val/emd_") for n in run.history if n.startswith("val/emd_")]
@@ -58,6 +58,6 @@ def _plot(ax: Any, run: Run, name: str, **look: Any) -> None:
 
 
 def _log_if_wide(ax: Any) -> None:
-    seen = np.concatenate([line.get_ydata() for line in ax.lines] or [np.ones(1)])
-    if seen.min() > 0 and seen.max() > 5 * seen.min():
+    drawn = np.concatenate([line.get_ydata() for line in ax.lines] or [np.ones(1)])
+    if drawn.min() > 0 and drawn.max() > 5 * drawn.min():
         ax.set_yscale("log")

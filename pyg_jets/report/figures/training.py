@@ -82,8 +82,8 @@ def _draw_losses(ax: Any, one: Network) -> None:
     assert one.run is not None  # as with_history chose
     colour, history = network_colour(one.colour), one.run.history
     looks = {"train/loss": ("training", "--"), "val/loss": ("validation", "-")}
-    for name, (words, line) in looks.items():
-        _plot(ax, history, name, color=colour, linestyle=line, label=words)
+    for name, (text, line) in looks.items():
+        _plot(ax, history, name, color=colour, linestyle=line, label=text)
     if "train/bce" in history and "train/invariance" in history:
         _plot(ax, history, "train/bce", color=colour, linestyle=":", label="training, BCE term")
     _mark_best(ax, one, "val/loss")

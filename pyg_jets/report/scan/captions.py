@@ -120,7 +120,7 @@ def _progress(scan: Scan) -> str:
 
 
 def verdict_text(claim: Claim) -> str:
-    """The verdicts on a claim, in words."""
+    """The verdicts on a claim, as a part of a sentence."""
     total = sum(claim.counts.values())
     texts = [f"{'is ' * (v == 'undecided')}{v} in {n}" for v, n in claim.counts.items() if n]
     if not texts:
@@ -194,12 +194,12 @@ def agreement(cells: Iterable[Cell]) -> str:
     if not both:
         return ""
     text = f"The source has {count(len(both))} of these cells"
-    known = [(cell, d) for cell, d in both if math.isfinite(d.error)]
-    if known:
-        within = sum(not beyond_two_errors(d) for _, d in known)
+    tested = [(cell, d) for cell, d in both if math.isfinite(d.error)]
+    if tested:
+        within = sum(not beyond_two_errors(d) for _, d in tested)
         text += f"; ours agree with it within two combined errors in {within}"
-        if len(known) < len(both):
-            text += f", and have no error in {len(both) - len(known)}"
+        if len(tested) < len(both):
+            text += f", and have no error in {len(both) - len(tested)}"
     mean = sum(d.value for _, d in both) / len(both)
     cell, most = max(both, key=lambda pair: abs(pair[1].value))
     metric = metric_name(cell.layout.metric)

@@ -122,10 +122,10 @@ def paired(cells: Iterable[Cell], pairs: Sequence[tuple[str, str]]) -> Iterator[
         cells: The cells; those without the metric are in no contrast.
         pairs: Names of lines, the one that should be better first.
     """
-    known = {(cell.line, cell.place): cell for cell in cells if cell.estimate}
-    for place, (first, second) in product(dict.fromkeys(place for _, place in known), pairs):
-        if (first, place) in known and (second, place) in known:
-            yield Contrast(known[first, place], known[second, place])
+    by_line = {(cell.line, cell.place): cell for cell in cells if cell.estimate}
+    for place, (first, second) in product(dict.fromkeys(place for _, place in by_line), pairs):
+        if (first, place) in by_line and (second, place) in by_line:
+            yield Contrast(by_line[first, place], by_line[second, place])
 
 
 def against_rivals(
@@ -140,10 +140,10 @@ def against_rivals(
         baseline: The line that should be worst.
         rivals: The lines that it is compared with.
     """
-    known = {(cell.line, cell.place): cell for cell in cells if cell.estimate}
-    for place in dict.fromkeys(place for _, place in known):
-        if worst := known.get((baseline, place)):
-            tests = [Contrast(known[r, place], worst) for r in rivals if (r, place) in known]
+    by_line = {(cell.line, cell.place): cell for cell in cells if cell.estimate}
+    for place in dict.fromkeys(place for _, place in by_line):
+        if worst := by_line.get((baseline, place)):
+            tests = [Contrast(by_line[r, place], worst) for r in rivals if (r, place) in by_line]
             if tests:
                 yield min(tests, key=_for_the_baseline)
 

@@ -107,12 +107,12 @@ def _cell_cards(cells: Sequence[Cell], looks: Looks) -> list[dict[str, str]]:
     """The best line of each panel at its last column."""
     cards = []
     for panel, group in groupby(sorted(cells, key=lambda c: c.panel[::-1]), lambda c: c.panel):
-        known = [(cell, value) for cell in group if (value := cell.estimate)]
-        if not known:
+        estimates = [(cell, value) for cell in group if (value := cell.estimate)]
+        if not estimates:
             continue
-        layout = known[0][0].layout
-        last = max((cell.column for cell, _ in known), default=None) if layout.column else None
-        at_last = [(cell, value) for cell, value in known if cell.column == last]
+        layout = estimates[0][0].layout
+        last = max((cell.column for cell, _ in estimates), default=None) if layout.column else None
+        at_last = [(cell, value) for cell, value in estimates if cell.column == last]
         cell, best = (max if layout.maximises else min)(at_last, key=lambda pair: pair[1].value)
         size = f"{count(last)} training jets" if layout.column == "n_train" else None
         where = f" at {size or column_name(layout, last)}" if layout.column else ""

@@ -56,16 +56,16 @@ def searched(points: Sequence[Point], layout: Layout | None = None) -> list[str]
         points: Finished points, of one or several scans.
         layout: What makes a cell.
     """
-    seen, grouped = defaultdict(set), layout is not None
+    tried, grouped = defaultdict(set), layout is not None
     names = dict.fromkeys(name for point in points for name in point.parameters)
     for name, point in product(names, points):
         # a point without it had a default: an earlier version of the sweep file
         value = json.dumps(point.parameters[name], default=str) if name in point.parameters else ""
-        seen[name, key_of(point, layout) if layout else None].add(value)
-    varied = dict.fromkeys(name for (name, _), values in seen.items() if len(values) > 1)
+        tried[name, key_of(point, layout) if layout else None].add(value)
+    varied = dict.fromkeys(name for (name, _), values in tried.items() if len(values) > 1)
     replicas = layout.replicate_by if layout else ()
-    found = [name for name in varied if not repeats_training(name) and name not in replicas]
-    return found or [_FILES] * (grouped and _edited(points, layout))
+    compared = [name for name in varied if not repeats_training(name) and name not in replicas]
+    return compared or [_FILES] * (grouped and _edited(points, layout))
 
 
 def _edited(points: Sequence[Point], layout: Layout | None) -> bool:
@@ -91,8 +91,8 @@ def settings(scan: Scan, layout: Layout | None = None) -> list[Setting]:
             key = key_of(point, layout) if layout else ()
             same = [key, *map(point.parameters.get, names)]
             groups[json.dumps(same, default=str)].append(point)
-    found = [_setting(scan.metric, names, layout, points) for points in groups.values()]
-    return sorted(found, key=lambda one: one.estimate.value, reverse=scan.maximises)
+    tried = [_setting(scan.metric, names, layout, points) for points in groups.values()]
+    return sorted(tried, key=lambda setting: setting.estimate.value, reverse=scan.maximises)
 
 
 def _setting(

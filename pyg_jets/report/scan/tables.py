@@ -81,12 +81,12 @@ def grids(cells: Sequence[Cell]) -> list[Grid]:
 def _grid(title: tuple[str, ...], cells: Sequence[Cell]) -> Grid:
     layout = cells[0].layout
     columns = tuple(dict.fromkeys(sorted({c.column for c in cells}))) if layout.column else (None,)
-    known = {(*c.panel, c.line, c.column): c for c in cells}
+    by_name = {(*c.panel, c.line, c.column): c for c in cells}
     rows = []
     for name in dict.fromkeys((*c.panel, c.line) for c in cells):
         places = [(*name[:-1], column) for column in columns]
         rivals = ([c for c in cells if c.place == place] for place in places)
-        entries = map(_entry, (known.get((*name, column)) for column in columns), rivals)
+        entries = map(_entry, (by_name.get((*name, column)) for column in columns), rivals)
         rows.append((name[len(title) :], tuple(entries)))
     header = tuple(map(axis_name, (*layout.panels[1:], layout.line)))
     return Grid(title[0] if title else "", header, columns, tuple(rows))
@@ -123,7 +123,7 @@ def metrics_of(cells: Iterable[Cell]) -> list[str]:
 
 
 def cells_csv(cells: Sequence[Cell]) -> str:
-    """One row a cell, with full precision; what is not known is empty."""
+    """One row a cell, with full precision; what is not by_name is empty."""
     metrics, rows = metrics_of(cells), []
     for cell in cells:
         own = _column(cell.layout.metric)

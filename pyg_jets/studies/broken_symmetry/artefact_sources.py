@@ -79,7 +79,7 @@ def pythia_jets(n_events: int, seed: int, data: str | Path, workers: int | None 
     ptr, labels = made.slices["x"].numpy(), made._data.y.numpy()
     jets = JetArray(made._data.x.numpy(), CANONICAL, ptr, labels, ids=made._data.jet_id.numpy())
     each = [np.flatnonzero(labels == label) for label in range(len(processes))]
-    in_turn = np.stack([found[: -(-n_events // 2)] for found in each], -1).reshape(-1)
+    in_turn = np.stack([of_class[: -(-n_events // 2)] for of_class in each], -1).reshape(-1)
     # classes alternate; without a shuffle each half of the measurement would hold one of them
     chosen = jets[np.random.default_rng(seed).permutation(in_turn)[:n_events]]
     one = _two_pronged(chosen)

@@ -150,7 +150,7 @@ def measure_artefacts(
 class Case:
     """Textures of the images of a source's events, and its average images.
 
-    Of what it has seen it keeps numbers alone, so many events take little memory.
+    It keeps numbers of the events, not the events, so many of them take little memory.
 
     Args:
         source: The events.
@@ -174,32 +174,32 @@ class Case:
         """Look at some more events: every second one is turned."""
         oriented = self.source.oriented
         base = self.rng.uniform(0, 2 * np.pi, (len(jets), 1)) * oriented
-        seen = self._seen(jets, base)
-        self._average(jets, self._seen(jets, None) if oriented else seen)
+        detected = self._detect(jets, base)
+        self._average(jets, self._detect(jets, None) if oriented else detected)
         odd = np.arange(len(jets)) % 2 == 1
-        self.unrotated.append(textures(self._image(seen[~odd], 0.0)))
+        self.unrotated.append(textures(self._image(detected[~odd], 0.0)))
         for degrees in self.angles:
             angle = np.radians(degrees)
-            first = self._seen(jets[odd], base[odd] + angle)
+            first = self._detect(jets[odd], base[odd] + angle)
             for rotation, images in (
-                ("after", self._image(seen[odd], angle)),
+                ("after", self._image(detected[odd], angle)),
                 ("before", self._image(first, 0.0)),
             ):
                 self.rotated.setdefault((rotation, degrees), []).append(textures(images))
 
-    def _seen(self, jets: JetArray, angles: np.ndarray | None) -> JetArray:
+    def _detect(self, jets: JetArray, angles: np.ndarray | None) -> JetArray:
         return _about_axis(self.detector.simulate(jets, self.seed, angles), self.detector.axis)
 
-    def _image(self, seen: JetArray, angle: float) -> np.ndarray:
+    def _image(self, detected: JetArray, angle: float) -> np.ndarray:
         image, radius = self.detector.image, self.source.radius
-        turned = rotate_image(seen, [angle], image, radius, "origin", renormalise=True)
+        turned = rotate_image(detected, [angle], image, radius, "origin", renormalise=True)
         return _pixels(turned, image, radius)
 
-    def _average(self, jets: JetArray, seen: JetArray) -> None:
+    def _average(self, jets: JetArray, detected: JetArray) -> None:
         labels, radius = np.asarray(jets.labels), self.source.radius
         fine = _pixels(_about_axis(jets, self.detector.axis), (_FINE, _FINE), radius)
         np.add.at(self.sums["before"], labels, fine)
-        np.add.at(self.sums["after"], labels, _pixels(seen, self.detector.image, radius))
+        np.add.at(self.sums["after"], labels, _pixels(detected, self.detector.image, radius))
         self.counts += np.bincount(labels, minlength=len(self.counts))
 
     def averages(self) -> dict[str, np.ndarray]:
@@ -226,14 +226,14 @@ class Case:
         before = np.concatenate(self.unrotated)
         for (rotation, degrees), parts in self.rotated.items():
             after = np.concatenate(parts)
-            told, ratio = _told_apart(before, after, self.seed), _ratio(after[:, 0], before[:, 0])
+            area, ratio = _separation(before, after, self.seed), _ratio(after[:, 0], before[:, 0])
             yield {
                 "source": self.source.name,
                 "detector": self.name,
                 "rotation": rotation,
                 "angle": degrees,
-                "auc": told.value,
-                "auc_error": told.error,
+                "auc": area.value,
+                "auc_error": area.error,
                 "multiplicity_ratio": ratio.value,
                 "multiplicity_ratio_error": ratio.error,
                 "n_events": len(before) + len(after),
@@ -244,7 +244,7 @@ class Case:
         axis, image, radius = self.detector.axis, self.detector.image, self.source.radius
         turned = _about_axis(rotate(self.source.outline, _VARIANTS, axis), axis)
         steps = np.arange(_VARIANTS)[None] * (2 * np.pi / _VARIANTS)
-        detected = self._seen(self.source.example, steps)
+        detected = self._detect(self.source.example, steps)
         warped = rotate_image(detected[0], _VARIANTS, image, radius, "origin", renormalise=True)
         kinds = [
             replace(jets, jets={
@@ -275,7 +275,7 @@ def _pixels(jets: JetArray, shape: Sequence[int], radius: float) -> np.ndarray:
     return np.bincount(place[inside], weights, len(jets) * n * m).reshape(-1, n, m)
 
 
-def _told_apart(unrotated: np.ndarray, rotated: np.ndarray, seed: int) -> Estimate:
+def _separation(unrotated: np.ndarray, rotated: np.ndarray, seed: int) -> Estimate:
     """AUC of boosted trees, trained on the first half of each and tested on the second."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 

@@ -9,7 +9,7 @@ from pyg_jets.errors import InputError
 from pyg_jets.report.figures.style import GREY, network_colour
 from pyg_jets.report.scan import Layout
 from pyg_jets.runs import Scan
-from pyg_jets.studies.archive import archive
+from pyg_jets.studies.archive import archive, archive_measures
 from pyg_jets.studies.broken_symmetry.artefact_figures import (
     artefact_pictures,
     artefact_table,
@@ -105,17 +105,8 @@ def _toys(run: StudyRun, scans: list[Scan]) -> Page:
     page = _start(run, run.study.name, run.study.title, "toys.md", scans)
     if measured := run.measured("artefacts"):
         _add_artefacts(page, measured, run.files("artefacts"))
-    elif (run.out / f"{page.name}-artefacts.png").is_file():
-        page.heading(_ARTEFACTS)
-        page.text(
-            "These figures are of version 0.1, of whose measurement the numbers were not kept: "
-            f"`pyg-jets study run {run.study.name}` measures anew."
-        )
-        for path in sorted(run.out.glob(f"{page.name}-*.png")):
-            kind = path.stem.removeprefix(f"{page.name}-")
-            if caption := _CAPTIONS.get(kind.partition("-")[0]):
-                case = ", ".join(kind.split("-")[1:2])
-                page.figure(kind, None, kind.replace("-", " "), f"{case}: {caption}")
+    if not (run.quick or run.only_read):
+        page.files[f"{page.name}-measures.tar.gz"] = archive_measures(run)
     add_provenance(page, run, scans)
     return page
 

@@ -106,7 +106,7 @@ def warped_by_scipy(image: np.ndarray, angle: float) -> np.ndarray:
 @pytest.mark.parametrize("degrees", [22.5, 45])
 def test_multiplicity_after_is_that_of_scipy(detector, degrees):
     case = Case(toys(40, seed=3), detector, seed=3, angles=[degrees])
-    seen = case._seen(toy.generate(8, seed=3), None)
+    seen = case._detect(toy.generate(8, seed=3), None)
     images = case._image(seen, 0.0)
     ours = case._image(seen, np.radians(degrees))
     theirs = np.stack([warped_by_scipy(image, np.radians(degrees)) for image in images])
@@ -136,7 +136,7 @@ def filled(jets) -> int:
 
 def test_energy_lost_gives_nothing_away():
     case = Case(toys(40, seed=5), "toy-rect", seed=5, angles=[45.0])
-    seen = case._seen(toy.generate(10, seed=5), None)
+    seen = case._detect(toy.generate(10, seed=5), None)
     sums = [case._image(seen, angle).sum((1, 2)) for angle in (0.0, np.pi / 4)]
     assert np.allclose(*sums, rtol=1e-5)
 
