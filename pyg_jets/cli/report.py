@@ -57,7 +57,7 @@ def report_scan(
         folder: The folder of the scan.
         out: The folder of the page. Default: ``report`` in the scan's folder.
         title: The title of the page. Default: the scan's name.
-        group_by: Facts of a run that make a cell of the table. Default: those that vary.
+        group_by: Facts of a run that make a cell of the table. Default: its labels, if it has any.
         replicate_by: Facts that tell repeated trainings of a cell apart.
     """
     from pyg_jets.report.scan import make_scan_report, scan_layout, scan_table

@@ -107,6 +107,18 @@ class Page:
         """
         self.rows.append((table, row, metric, value, error, n))
 
+    def numbers_of(self, path: str | Path) -> None:
+        """Add the rows of a CSV of the same columns, such as records that a text quotes.
+
+        Args:
+            path: The CSV.
+        """
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                value, error = (float(row[c]) if row[c] else None for c in ("value", "error"))
+                n = int(row["n"]) if row["n"] else None
+                self.number(row["table"], row["row"], row["metric"], value, error, n)
+
     def markdown(self) -> str:
         """The whole page."""
         return "\n\n".join([f"# {self.title}", *self.blocks]) + "\n"

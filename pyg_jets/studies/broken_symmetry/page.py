@@ -103,8 +103,12 @@ def _start(run: StudyRun, name: str, title: str, text: str, scans: list[Scan]) -
 
 def _toys(run: StudyRun, scans: list[Scan]) -> Page:
     page = _start(run, run.study.name, run.study.title, "toys.md", scans)
+    if not run.quick:
+        page.numbers_of(run.study.folder / "toys.csv")
     if measured := run.measured("artefacts"):
         _add_artefacts(page, measured, run.files("artefacts"))
+    elif (run.out / f"{page.name}-artefacts.png").is_file():
+        _add_artefacts_0_1(page, run.study.folder)
     if not (run.quick or run.only_read):
         page.files[f"{page.name}-measures.tar.gz"] = archive_measures(run)
     add_provenance(page, run, scans)
@@ -122,3 +126,10 @@ def _add_artefacts(page: Page, measured: dict[str, Any], folder: Path) -> None:
         caption = _CAPTIONS[picture.kind.partition("-")[0]]
         named = f"{case}: {caption}" if (case := picture.facts.get("title")) else caption
         page.figure(picture.kind, picture.png, picture.alt, named)
+
+
+def _add_artefacts_0_1(page: Page, folder: Path) -> None:
+    """The section of version 0.1, whose figures are there and whose numbers were rounded."""
+    page.heading(_ARTEFACTS)
+    page.text((folder / "artefacts_0_1.md").read_text(encoding="utf-8"))
+    page.numbers_of(folder / "artefacts_0_1.csv")
