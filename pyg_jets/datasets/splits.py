@@ -1,4 +1,8 @@
-"""Stable splits: a hash of the event, or of the particles of a jet."""
+"""Stable splits: a hash of the event, or of the particles of a jet.
+
+Splitting by a shuffle, as scikit-learn does, would move jets between splits when files are added;
+the digests of hashlib would take a call for each jet.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A PyG batch, with all its metadata, gathered at once from flat storage."""
+"""A PyG batch, with all its metadata, gathered at once from flat storage.
+
+PyG's ``collate`` makes a ``Data`` object of each graph and joins their tensors one by one. The
+storage of a data set holds them joined already, so that copying the chosen rows gives the same
+batch in a fraction of the time.
+"""
 
 from __future__ import annotations
 
