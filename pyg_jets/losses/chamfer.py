@@ -36,20 +36,20 @@ def chamfer(
     y_weight: Tensor | None = None,
     unmatched: float = 0.0,
 ) -> Tensor:
-    r"""See :class:`ChamferLoss`.
+    r"""The Chamfer distance of two sets of particles, jet by jet, as a function.
 
     Args:
         x: Particles of one set, ``[N, D]``.
         x_ptr: Ragged pointer ``[J + 1]`` int64.
         y: Particles of the other set, ``[M, D]``.
         y_ptr: Ragged pointer ``[J + 1]`` int64.
-        reduction: See :class:`ChamferLoss`.
-        particles: See there.
-        squared: See there.
-        match: See there.
-        x_weight: How much each particle of ``x`` counts, ``[N]``. Default: all the same.
-        y_weight: The same for ``y``, ``[M]``.
-        unmatched: See :class:`ChamferLoss`.
+        reduction: Over the jets: ``"mean"``, ``"sum"``, or ``"none"`` for a value of each jet.
+        particles: Over the particles of a jet, in each direction: ``"sum"`` or ``"mean"``.
+        squared: Whether distances are squared.
+        match: Number of leading columns by which the nearest particle is found. Default: all.
+        x_weight: Weight of each particle of ``x``, ``[N]``. Default: 1.
+        y_weight: Weight of each particle of ``y``, ``[M]``. Default: 1.
+        unmatched: Distance of a particle whose jet has no particle in the other set.
 
     Returns:
         A scalar, or ``[J]`` with ``reduction="none"``.
@@ -71,15 +71,15 @@ def chamfer(
         of_x = matched_distance(x, x_ptr, y, y_ptr, to_y)
         of_y = matched_distance(y, y_ptr, x, x_ptr, to_x)
     sets = (
-        (_away(of_x, to_y, x_weight, squared, unmatched), x_ptr),
-        (_away(of_y, to_x, y_weight, squared, unmatched), y_ptr),
+        (_weighted_distance(of_x, to_y, x_weight, squared, unmatched), x_ptr),
+        (_weighted_distance(of_y, to_x, y_weight, squared, unmatched), y_ptr),
     )
     if particles == "sum" and reduction != "none":  # no need to know the sum of each jet
         total = sets[0][0].sum() + sets[1][0].sum()
     else:
         reduce = segment_sum if particles == "sum" else segment_mean
-        one, other = (reduce(away.unsqueeze(1), ptr).squeeze(1) for away, ptr in sets)
-        total = one + other if reduction == "none" else (one + other).sum()
+        x_to_y, y_to_x = (reduce(distance.unsqueeze(1), ptr).squeeze(1) for distance, ptr in sets)
+        total = x_to_y + y_to_x if reduction == "none" else (x_to_y + y_to_x).sum()
     return total / max(len(x_ptr) - 1, 1) if reduction == "mean" else total
 
 
@@ -96,32 +96,33 @@ def _check(reduction: str, particles: str, match: int | None, width: int, unmatc
         raise InputError(f"Expected unmatched as a number of at least 0, but got {unmatched}.")
 
 
-def _away(
-    away: Tensor, index: Tensor, weight: Tensor | None, squared: bool, unmatched: float
+def _weighted_distance(
+    square: Tensor, index: Tensor, weight: Tensor | None, squared: bool, unmatched: float
 ) -> Tensor:
-    """What each particle is away from its match, as it counts."""
-    if not squared:  # a root has no slope at 0, where two particles agree
-        away = torch.where(away > 0, away, 1).sqrt() * (away > 0)
+    """The distance of each particle to its match, which ``index`` gives, -1 for none."""
+    distance = square
+    if not squared:  # a root has no gradient at 0, where two particles agree
+        distance = torch.where(square > 0, square, 1).sqrt() * (square > 0)
     if unmatched > 0:
-        away = torch.where(index >= 0, away, unmatched)
+        distance = torch.where(index >= 0, distance, unmatched)
     if weight is not None:
-        if weight.shape != away.shape:
-            raise InputError(f"Expected {len(away)} weights, but got {list(weight.shape)}.")
-        away = away * weight
-    return away
+        if weight.shape != distance.shape:
+            raise InputError(f"Expected {len(distance)} weights, but got {list(weight.shape)}.")
+        distance = distance * weight
+    return distance
 
 
 def masked_chamfer(
     x: Tensor, y: Tensor, x_mask: Tensor, y_mask: Tensor, **options: object
 ) -> Tensor:
-    r"""The same for padded arrays; what is masked is not looked at.
+    r"""The Chamfer distance of padded arrays; padding is dropped, whatever its values.
 
     Args:
-        x: ``[J, P, D]``.
-        y: ``[J, Q, D]``.
-        x_mask: True for particles, ``[J, P]``.
-        y_mask: The same, ``[J, Q]``.
-        **options: Those of :func:`chamfer`; weights as ``[J, P]`` and ``[J, Q]``.
+        x: Particles of one set, padded, ``[J, P, D]``.
+        y: Particles of the other set, padded, ``[J, Q, D]``.
+        x_mask: True for the particles of ``x``, ``[J, P]``.
+        y_mask: True for the particles of ``y``, ``[J, Q]``.
+        **options: Options of :func:`chamfer`, with weights ``[J, P]`` and ``[J, Q]``.
 
     Examples:
         >>> x, y = torch.tensor([[[0.0], [1.0]]]), torch.tensor([[[0.5], [9.0]]])
@@ -150,25 +151,26 @@ class ChamferLoss(nn.Module):
         L_j = \sum_{i} w_i\, |x_i - y_{k(i)}|^2 + \sum_{k} v_k\, |y_k - x_{i(k)}|^2, \quad
         k(i) = \operatorname{argmin}_k |x_i - y_k|
 
-    Matches are found without gradient; it flows through the differences. Its unit is that of the
-    coordinates, squared. Where one set of a jet is empty its particles have no match.
+    The nearest particles are found without a gradient, which flows through the differences alone.
+    The unit is that of the coordinates, squared. If one set of a jet is empty, the particles of the
+    other have no match.
 
-    The variants of the sources: positions alone (give these columns only), positions and the
-    intensity at the match (``match=2`` of three columns), the intensity as a third axis (all
-    columns, as by default).
+    The papers compare positions alone (give these columns only), the intensities of the particles
+    that are nearest in position (``match=2`` of three columns), or all three as coordinates (the
+    default).
 
     Args:
-        reduction: Over jets: ``mean``, ``sum``, or ``none``.
-        particles: Over the particles of a jet, of each direction: ``sum`` or ``mean``.
+        reduction: Over the jets: ``"mean"``, ``"sum"``, or ``"none"`` for a value of each jet.
+        particles: Over the particles of a jet, in each direction: ``"sum"`` or ``"mean"``.
         squared: Whether distances are squared.
-        match: Number of leading columns by which matches are found. Default: all.
-        unmatched: What a particle without a match counts; two empty sets agree.
+        match: Number of leading columns by which the nearest particle is found. Default: all.
+        unmatched: Distance of a particle without a match. Two empty sets have distance 0.
 
     Shapes:
         - **x:** ``[N, D]``, **x_ptr:** ``[J + 1]``, **y:** ``[M, D]``, **y_ptr:** ``[J + 1]``
         - **output:** a scalar, or ``[J]``
 
-    Source: `arXiv:2109.15197 <https://arxiv.org/abs/2109.15197>`_,
+    Papers: `arXiv:2109.15197 <https://arxiv.org/abs/2109.15197>`_,
     `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_.
 
     Examples:

@@ -1,4 +1,4 @@
-r"""How far the summed jets of two sets of particles are apart in pT and mass."""
+r"""Differences in pT and mass between the summed jets of two sets of particles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyg_jets.errors import InputError
 
 __all__ = ["JET_COORDINATES", "jet_pt_mass", "jet_terms"]
 
-#: What the columns of a massless particle may be: momenta in GeV, or pT in GeV and two angles.
+#: Columns of a massless particle: its momentum (GeV), or pT (GeV), η and φ (rad).
 JET_COORDINATES = ("pxpypz", "ptetaphi")
 
 
@@ -18,8 +18,8 @@ def jet_pt_mass(x: Tensor, ptr: Tensor, coordinates: str = "pxpypz") -> tuple[Te
     r"""Transverse momentum and mass of each jet, the sum of its massless particles.
 
     Args:
-        x: Particles ``[N, 3]``: (px, py, pz) in GeV, or (pT, η, φ) in GeV and rad, where η is not
-            relative to an axis unless the jet's mass and pT are meant about η = 0.
+        x: Particles ``[N, 3]``: (px, py, pz) in GeV, or (pT, η, φ) in GeV and rad. For η relative
+            to a jet axis the result is that of the same jet at η = 0.
         ptr: Ragged pointer ``[J + 1]`` int64.
         coordinates: ``"pxpypz"`` or ``"ptetaphi"``.
 
@@ -46,7 +46,7 @@ def jet_pt_mass(x: Tensor, ptr: Tensor, coordinates: str = "pxpypz") -> tuple[Te
     if coordinates == "ptetaphi":
         momenta = kinematics.to_cartesian(first, second, third, zero)
     else:
-        # The energy of a massless particle at rest has no slope that is not finite.
+        # |p| has no finite gradient for a particle at rest, so the energy is that of (pT, η).
         transverse, eta, phi, _ = kinematics.to_cylindrical(first, second, third, zero)
         momenta = (first, second, third, kinematics.to_cartesian(transverse, eta, phi, zero)[3])
     summed = kinematics.jet_sum(torch.stack(momenta, 1), ptr)
@@ -63,14 +63,15 @@ def jet_terms(
         \frac{1}{J} \sum_j (p_{T,j} - \hat p_{T,j})^2, \quad
         \frac{1}{J} \sum_j (m_j - \hat m_j)^2
 
-    Source: `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_, where reductions are not given.
+    Paper: `arXiv:2203.00520 <https://arxiv.org/abs/2203.00520>`_, which does not say how the terms
+    are reduced over jets.
 
     Args:
-        x: Particles of one set, see :func:`jet_pt_mass`.
+        x: Particles of one set, ``[N, 3]``, with the columns that ``coordinates`` names.
         x_ptr: Ragged pointer ``[J + 1]`` int64.
-        y: Particles of the other set.
+        y: Particles of the other set, ``[M, 3]``.
         y_ptr: Ragged pointer ``[J + 1]`` int64.
-        coordinates: See :func:`jet_pt_mass`.
+        coordinates: ``"pxpypz"`` (GeV) or ``"ptetaphi"`` (GeV, rad).
 
     Examples:
         >>> x, ptr = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([0, 1])

@@ -71,16 +71,16 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds; what it lacks is empty here and named in ``lacks``.
+    """The contents of a run folder; what the folder lacks is empty here and named in ``lacks``.
 
     Args:
         folder: The folder.
         config: The configuration as plain values.
-        metrics: The numbers of ``metrics.json``.
-        history: A column of ``metrics.csv`` for each name, ``[epochs]``, NaN where empty.
+        metrics: The metrics of the test, and those of the best validation.
+        history: Losses and metrics of the training by name, ``[epochs]``, NaN where there is none.
         provenance: Versions, seed, machine, sizes.
-        predictions: Test scores; ``None`` if the run is unfinished.
-        samples: Jets before and after the detector.
+        predictions: Scores of the test jets; ``None`` if the run is unfinished.
+        samples: Test jets before and after the detector.
     """
 
     folder: Path
@@ -137,20 +137,20 @@ class Run:
         """What shaped the data set: its arguments from the configuration, then its own record."""
         data = self.config.get("data") or {}
         dataset = data.get("dataset") if isinstance(data, Mapping) else None
-        given = dataset.get("init_args") if isinstance(dataset, Mapping) else None
-        recorded = self.provenance.get("content")
-        return {**_mapping(given), **_mapping(recorded)}
+        arguments = dataset.get("init_args") if isinstance(dataset, Mapping) else None
+        return {**_mapping(arguments), **_mapping(self.provenance.get("content"))}
 
     @cached_property
     def test_set(self) -> str:
         """A hash that two runs share if they were tested on the same jets and classes."""
-        seen = self.predictions
-        if seen is None:
+        if self.predictions is None:
             return ""
-        known = [seen.observables[name] for name in ("pt", "mass") if name in seen.observables]
-        same = [v.tolist() for v in (seen.ids, seen.labels, *known)]
-        fallback = None if known else self.provenance.get("data_hash")
-        return content_hash(same, fallback, self.n_classes)
+        ids, labels = self.predictions.ids, self.predictions.labels
+        observables = self.predictions.observables
+        kinematics = [observables[name] for name in ("pt", "mass") if name in observables]
+        jets = [values.tolist() for values in (ids, labels, *kinematics)]
+        fallback = None if kinematics else self.provenance.get("data_hash")
+        return content_hash(jets, fallback, self.n_classes)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -225,8 +225,8 @@ def load_run(folder: str | Path, only: Collection[str] | None = None) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f"There is no run folder {folder}: give the folder of a run.")
-    here = {name for name in FILES if (folder / name).is_file()}
-    if not here:
+    present = {name for name in FILES if (folder / name).is_file()}
+    if not present:
         raise InputError(
             f"{folder} is no run folder: it holds none of {', '.join(FILES)}. "
             "Give the folder of one run, not the one above."
@@ -239,18 +239,18 @@ def load_run(folder: str | Path, only: Collection[str] | None = None) -> Run:
         "predictions": (PREDICTIONS, _read_predictions),
         "samples": (SAMPLES, _read_samples),
     }
-    wanted = here if only is None else here & set(only)
-    found: dict[str, Any] = {
-        part: read(folder / name) for part, (name, read) in readers.items() if name in wanted
+    chosen = present if only is None else present & set(only)
+    parts: dict[str, Any] = {
+        part: read(folder / name) for part, (name, read) in readers.items() if name in chosen
     }
-    return Run(folder, **found)
+    return Run(folder, **parts)
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise InputError(f"Expected names and values in {path}, but got {type(found).__name__}.")
-    return found
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(f"Expected names and values in {path}, but got {type(values).__name__}.")
+    return values
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -293,34 +293,31 @@ def _read_predictions(path: Path) -> Predictions:
         raise InputError(f"{path} has no column {', '.join(lacking)}: test the run again.")
     columns = {name: table[name].to_numpy() for name in names}
     order = np.argsort(columns["jet_id"], kind="stable")
-    given = [columns[key][order] for key in keys[1:]]
+    label, *logits = [columns[key][order] for key in keys[1:]]
     try:
-        labels, scores = _several(*given) if several else _two(*given)
+        labels, scores = _multiclass(label, logits) if several else _binary(label, logits[0])
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
-    observables = {n: v[order] for n, v in columns.items() if n not in keys and _numeric(v)}
+    numeric = {n: v for n, v in columns.items() if n not in keys and v.dtype.kind in "biuf"}
+    observables = {name: values[order] for name, values in numeric.items()}
     weights = observables.pop("weight", None)
     ids = columns["jet_id"][order]
     return Predictions(ids, labels, scores, observables, weights)
 
 
-def _two(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _binary(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, signal = scores_and_labels(score, label)
     return signal.astype(np.int64), scores
 
 
-def _several(label: np.ndarray, *logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _multiclass(label: np.ndarray, logits: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores of several logits; of two, their difference is the logit of the signal."""
     scores, labels = several_classes(np.stack(logits, -1), label)
     if len(logits) == 2:
-        return _two(labels, scores[:, 1] - scores[:, 0])
+        return _binary(labels, scores[:, 1] - scores[:, 0])
     if len(held := np.unique(labels)) < 2:
         raise InputError(f"Expected jets of several classes, but got those of {held.tolist()}.")
     return labels, scores
-
-
-def _numeric(values: np.ndarray) -> bool:
-    return values.dtype.kind in "biuf"
 
 
 def _read_samples(path: Path) -> JetArray:

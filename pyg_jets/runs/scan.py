@@ -51,7 +51,7 @@ class Point:
 
     Args:
         run: Its run folder; empty unless the point is finished.
-        record: What its ``point.json`` says.
+        record: Its parameters, command line, state, error and time.
         status: ``finished``, ``running``, ``failed`` or ``broken``.
         error: Why it is failed or broken.
     """
@@ -126,7 +126,7 @@ class Scan:
 
     Args:
         folder: The folder.
-        record: What its ``scan.json`` says.
+        record: Its name, sweep file, method, metric and command.
         points: All points that were begun, in the order in which they ended.
     """
 
@@ -170,11 +170,11 @@ def load_scan(folder: str | Path) -> Scan:
     """Read a scan's folder; points that are half-done, failed or broken are kept as such.
 
     Args:
-        folder: The folder, with ``scan.json`` and ``points/``.
+        folder: The folder of the scan, with its points.
 
     Raises:
         FileNotFoundError: If there is no scan.
-        ValueError: If it has no point, or its ``scan.json`` is broken.
+        ValueError: If it has no point, or its record is damaged.
     """
     folder = Path(folder)
     if not (folder / SCAN).is_file():
@@ -185,10 +185,10 @@ def load_scan(folder: str | Path) -> Scan:
     if not isinstance(record, dict):
         raise InputError(f"Expected names and values in {folder / SCAN}, but got {record!r:.40}.")
     root = folder / "points"
-    found = sorted(p for p in root.glob("[!.]*") if p.is_dir()) if root.is_dir() else []
-    if not found:
+    folders = sorted(p for p in root.glob("[!.]*") if p.is_dir()) if root.is_dir() else []
+    if not folders:
         raise InputError(f"{folder} has no points yet: run pyg-jets scan first.")
-    points = sorted((_point(path) for path in found), key=lambda point: (point.date, point.name))
+    points = sorted((_point(path) for path in folders), key=lambda point: (point.date, point.name))
     return Scan(folder, record, tuple(points))
 
 
