@@ -7,7 +7,7 @@ from pyg_jets.cli import main
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import config_name, config_names, config_path, data_path, read_config
 from pyg_jets.scan.points import point_hash
-from pyg_jets.training.cli import check_words, task_of
+from pyg_jets.training.cli import check_arguments, task_of
 
 
 @pytest.fixture(autouse=True)
@@ -192,4 +192,4 @@ def test_abbreviated_options_are_refused_for_every_command(capsys):
 
 def test_the_check_of_arguments_says_the_same_as_the_command():
     with pytest.raises(InputError, match=r"Did you mean '--trainer\.max_epochs'"):
-        check_words([*FIT, "--trainer.max_epoch=3"])
+        check_arguments([*FIT, "--trainer.max_epoch=3"])

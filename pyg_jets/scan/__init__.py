@@ -1,6 +1,6 @@
 """One W&B sweep file, run offline: read, proposed point by point, one run folder a point."""
 
-from pyg_jets.scan.command import command_line, point_words
+from pyg_jets.scan.command import command_line, point_arguments
 from pyg_jets.scan.hyperband import Hyperband
 from pyg_jets.scan.propose import Proposals
 from pyg_jets.scan.sweep import Metric, Sweep, read_sweep
@@ -11,6 +11,6 @@ __all__ = [
     "Proposals",
     "Sweep",
     "command_line",
-    "point_words",
+    "point_arguments",
     "read_sweep",
 ]

@@ -7,9 +7,9 @@ from typing import Any
 
 from pyg_jets.errors import InputError
 from pyg_jets.files import read_config
-from pyg_jets.scan.command import point_words
+from pyg_jets.scan.command import point_arguments
 from pyg_jets.scan.sweep import Sweep
-from pyg_jets.training.words import flatten_words, join_options
+from pyg_jets.training.arguments import flatten_arguments, join_options
 
 __all__ = ["check_sweep"]
 
@@ -26,13 +26,13 @@ def check_sweep(sweep: Sweep) -> None:
         ValueError: With the file, the parameter and what the parser says of it; for points without
             a test, and for an early stop by what only the test knows.
     """
-    from pyg_jets.training.cli import check_words
+    from pyg_jets.training.cli import check_arguments
 
     _check_metric(sweep)
     for name, point in _points(sweep):
         try:
-            words = flatten_words(join_options(point_words(sweep, point)))
-            check_words(words)
+            words = flatten_arguments(join_options(point_arguments(sweep, point)))
+            check_arguments(words)
         except ValueError as error:
             text = str(error)
             if name is None:

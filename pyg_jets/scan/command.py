@@ -13,7 +13,7 @@ from typing import Any
 from pyg_jets.errors import InputError
 from pyg_jets.scan.sweep import Sweep
 
-__all__ = ["command_line", "point_words"]
+__all__ = ["command_line", "point_arguments"]
 
 _ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 _SCRIPTS = ("pyg_jets/cli/__main__.py",)
@@ -33,7 +33,7 @@ _ARGS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
-def point_words(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
+def point_arguments(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
     """The words after ``pyg-jets`` that a point runs, the verb first.
 
     They are those of W&B's agent: a parameter becomes ``--name=value``, in the file's order, and
@@ -54,7 +54,7 @@ def point_words(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
         ...     metric=None, command=("${env}", "pyg-jets", "fit", "${args}"), program=None,
         ...     run_cap=None, early_terminate=None, raw={"parameters": {"width": {}}},
         ... )
-        >>> point_words(sweep, {"width": 16})
+        >>> point_arguments(sweep, {"width": 16})
         ['fit', '--width=16']
         >>> command_line(sweep, {"width": 16})
         '/usr/bin/env pyg-jets fit --width=16'

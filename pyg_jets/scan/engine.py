@@ -23,14 +23,14 @@ from pyg_jets.files import (
 from pyg_jets.provenance import timestamp
 from pyg_jets.runs import SCAN, Points
 from pyg_jets.scan.check import check_sweep
-from pyg_jets.scan.command import command_line, point_words
+from pyg_jets.scan.command import command_line, point_arguments
 from pyg_jets.scan.interrupt import ended_quietly
 from pyg_jets.scan.points import point_hash
 from pyg_jets.scan.progress import Progress
 from pyg_jets.scan.propose import Proposals
 from pyg_jets.scan.sweep import Sweep, read_sweep
 from pyg_jets.scan.worker import Job, run_point
-from pyg_jets.training.words import flatten_words, join_options
+from pyg_jets.training.arguments import flatten_arguments, join_options
 
 __all__ = ["folder_of", "run_scan"]
 
@@ -119,9 +119,9 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
     Points(folder).write_scan(record, sweep.path.read_bytes())
 
 
-def job_words(sweep: Sweep, point: dict[str, Any]) -> list[str]:
+def job_arguments(sweep: Sweep, point: dict[str, Any]) -> list[str]:
     """The flat words that run a point: its own, and what keeps a scan quiet."""
-    words = flatten_words(join_options(point_words(sweep, point)))
+    words = flatten_arguments(join_options(point_arguments(sweep, point)))
     given = {word.partition("=")[0] for word in words}
     return [*words, *(f"{key}={value}" for key, value in _QUIET.items() if key not in given)]
 
@@ -157,7 +157,7 @@ class _Scan:
                 continue  # one without a record is about to get it
             self.met.add(name)
             if set(record.get("parameters", ())) == set(self.sweep.parameters):
-                words = job_words(self.sweep, record["parameters"])
+                words = job_arguments(self.sweep, record["parameters"])
                 if point_hash(words) == name:
                     yield record
 
@@ -209,7 +209,7 @@ class _Scan:
         """The next job to submit: a new point, else one that another scan may have left."""
         self._meet_others()
         while (point := self.proposals.ask()) is not None:
-            words = job_words(self.sweep, point)
+            words = job_arguments(self.sweep, point)
             name = point_hash(words)
             if name in self.asked:
                 self.proposals.tell(point, self._value(name))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyg_jets.files import content_hash, read_config
 from pyg_jets.runs import repeats_training
-from pyg_jets.training.words import join_options
+from pyg_jets.training.arguments import join_options
 
 __all__ = ["point_hash", "setting_hash"]
 

@@ -25,17 +25,16 @@ from pyg_jets.datasets import JetDataset
 from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import read_config
 from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, RunWriter, is_finished
+from pyg_jets.training.arguments import flatten_arguments, join_options
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
-from pyg_jets.training.memory import keep_memory
 from pyg_jets.training.parser import ConfigByName, JetArgumentParser
+from pyg_jets.training.process import finish_wandb, keep_memory, wandb_logger
 from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
 from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
-from pyg_jets.training.tracking import finish_wandb, wandb_logger
-from pyg_jets.training.words import flatten_words, join_options
 
-__all__ = ["TASKS", "JetCLI", "check_words", "main", "make_data", "task_of"]
+__all__ = ["TASKS", "JetCLI", "check_arguments", "main", "make_data", "task_of"]
 
 #: What a command line may train.
 TASKS: dict[str, type[lightning.LightningModule]] = {"tag": Tagger, "generate": Generator}
@@ -171,15 +170,15 @@ def _default_run(task: str) -> str:
     return f"runs/sweeps/{sweep}/{run}" if sweep and run else f"runs/{kind}"
 
 
-def task_of(words: Sequence[str]) -> str:
+def task_of(arguments: Sequence[str]) -> str:
     """The task that a command line, or a configuration of it, asks for; the last one counts.
 
     Raises:
         InputError: For an unknown task, or a configuration that is not there.
     """
     found = "tag"
-    for word in join_options(words):
-        name, _, value = word.partition("=")
+    for argument in join_options(arguments):
+        name, _, value = argument.partition("=")
         if name == "--task":
             found = value
         elif name == "--config" and value:
@@ -224,38 +223,38 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
         callbacks: Further callbacks of the trainer.
     """
     _further_callbacks.set(tuple(callbacks))
-    words = flatten_words([str(a) for a in (sys.argv[1:] if args is None else args)])
+    arguments = flatten_arguments([str(a) for a in (sys.argv[1:] if args is None else args)])
     keep_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     exit_code = 1
     try:
-        cli = _cli(words)
+        cli = _cli(arguments)
         exit_code = 0
         return cli
     finally:
         finish_wandb(exit_code)
 
 
-def check_words(words: Sequence[str]) -> None:
+def check_arguments(arguments: Sequence[str]) -> None:
     """Parse a command line as :func:`main` does, and run nothing.
 
     Raises:
-        InputError: With what the parser says, if it refuses the words.
+        InputError: With what the parser says, if it refuses the arguments.
     """
-    _cli(flatten_words(words), _Parsed)
+    _cli(flatten_arguments(arguments), _Parsed)
 
 
-def make_data(words: Sequence[str]) -> JetDataset:
+def make_data(arguments: Sequence[str]) -> JetDataset:
     """Make the data set of a command line, which generates or downloads what is missing.
 
     Args:
-        words: The words after ``pyg-jets``, such as ``["fit", "--config=FILE"]``.
+        arguments: The arguments after ``pyg-jets``, such as ``["fit", "--config=FILE"]``.
     """
-    given = _cli(flatten_words(words), _Parsed).config
+    config = _cli(flatten_arguments(arguments), _Parsed).config
     parser = ArgumentParser()
     parser.add_argument("--dataset", type=JetDataset)
-    parsed = parser.parse_object({"dataset": given[given.subcommand].data.dataset})
+    parsed = parser.parse_object({"dataset": config[config.subcommand].data.dataset})
     return parser.instantiate_classes(parsed).dataset
 
 
@@ -271,14 +270,14 @@ class _Parsed(JetCLI):
         pass
 
 
-def _cli(words: list[str], kind: type[JetCLI] = JetCLI) -> JetCLI:
+def _cli(arguments: list[str], kind: type[JetCLI] = JetCLI) -> JetCLI:
     with warnings.catch_warnings():
         for message in _NOT_FOR_USERS:
             warnings.filterwarnings("ignore", message=message)
         return kind(
-            TASKS[task_of(words)],
+            TASKS[task_of(arguments)],
             JetDataModule,
-            args=words,
+            args=arguments,
             seed_everything_default=1,
             save_config_callback=SaveRunConfig,
             parser_class=JetArgumentParser,

@@ -27,7 +27,9 @@ def checked(tmp_path):
 
 def test_few_values_are_each_read(checked, monkeypatch):
     read = []
-    monkeypatch.setattr("pyg_jets.training.cli.check_words", lambda words: read.append(words[-1]))
+    monkeypatch.setattr(
+        "pyg_jets.training.cli.check_arguments", lambda given: read.append(given[-1])
+    )
     checked({"data.batch_size": {"values": list(range(1, 51))}})
     assert read == [f"--data.batch_size={n}" for n in range(1, 51)]
     read.clear()

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from wandb.sdk.launch.sweeps import utils
 
-from pyg_jets.scan import command_line, point_words, read_sweep
+from pyg_jets.scan import command_line, point_arguments, read_sweep
 
 VALUES = (
     16, 0.5, 1e-5, 1e22, True, False, None, "text", "two words", "it's", "1e-3", "", "${args}",
@@ -45,7 +45,7 @@ def test_line_is_that_of_the_agent(tmp_path, macro):
     )
     expected = agent_line(sweep, point)
     assert shlex.split(command_line(sweep, point)) == expected
-    assert point_words(sweep, point) == expected[3:]
+    assert point_arguments(sweep, point) == expected[3:]
 
 
 def test_nested_parameters_are_one_flag(tmp_path):
@@ -60,7 +60,7 @@ def test_nested_parameters_are_one_flag(tmp_path):
     }
     sweep = sweep_of(tmp_path, ["pyg-jets", "fit", "${args}"], nested)
     point = {"model.width": 16, "model.net.init_args.f": [1], "model.net.b": None, "model.depth": 2}
-    assert point_words(sweep, point) == [
+    assert point_arguments(sweep, point) == [
         "fit",
         "--model={'width': 16, 'net': {'init_args.f': [1], 'b': None}}",
         "--model.depth=2",
@@ -70,7 +70,7 @@ def test_nested_parameters_are_one_flag(tmp_path):
 def test_words_come_in_the_files_order(tmp_path):
     parameters = {name: {"value": name} for name in ("z", "config", "a")}
     sweep = sweep_of(tmp_path, ["pyg-jets", "fit", "${args}"], parameters)
-    words = point_words(sweep, {"a": "a", "config": "config", "z": "z"})
+    words = point_arguments(sweep, {"a": "a", "config": "config", "z": "z"})
     assert words == ["fit", "--z=z", "--config=config", "--a=a"]
 
 
@@ -79,7 +79,7 @@ def test_environment_variables(tmp_path, monkeypatch):
     monkeypatch.delenv("PYG_JETS_B", raising=False)
     command = ["pyg-jets", "fit", "--r=${envvar:PYG_JETS_A}/${envvar:PYG_JETS_B}", "${args}"]
     sweep = sweep_of(tmp_path, command)
-    assert point_words(sweep, {"a": 1}) == ["fit", "--r=x y/PYG_JETS_B", "--a=1"]
+    assert point_arguments(sweep, {"a": 1}) == ["fit", "--r=x y/PYG_JETS_B", "--a=1"]
     assert shlex.split(command_line(sweep, {"a": 1})) == agent_line(sweep, {"a": 1})
 
 
@@ -98,7 +98,7 @@ def test_environment_variables(tmp_path, monkeypatch):
 )
 def test_ways_to_run_pyg_jets(tmp_path, command, program):
     sweep = sweep_of(tmp_path, command, **({} if program is None else {"program": program}))
-    assert point_words(sweep, {"a": 1}) == ["fit", "--a=1"]
+    assert point_arguments(sweep, {"a": 1}) == ["fit", "--a=1"]
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_ways_to_run_pyg_jets(tmp_path, command, program):
 )
 def test_refuses(tmp_path, command, more, message):
     with pytest.raises(ValueError, match=rf"sweep\.yaml: .*{message}"):
-        point_words(sweep_of(tmp_path, command, **more), {"a": 1})
+        point_arguments(sweep_of(tmp_path, command, **more), {"a": 1})
 
 
 @pytest.mark.parametrize("point", [{}, {"b": 1}, {"a": 1, "b": 1}])
 def test_refuses_a_point_of_another_sweep(tmp_path, point):
     with pytest.raises(ValueError, match="a value for each of a, but got"):
-        point_words(sweep_of(tmp_path, ["pyg-jets", "fit", "${args}"]), point)
+        point_arguments(sweep_of(tmp_path, ["pyg-jets", "fit", "${args}"]), point)

@@ -10,7 +10,7 @@ import yaml
 
 from pyg_jets.runs import Points
 from pyg_jets.scan import engine, read_sweep, worker
-from pyg_jets.scan.engine import _make_data, _Scan, job_words
+from pyg_jets.scan.engine import _make_data, _Scan, job_arguments
 from pyg_jets.scan.points import point_hash, setting_hash
 from pyg_jets.scan.progress import Progress
 from pyg_jets.scan.sweep import Metric
@@ -67,7 +67,7 @@ def test_words_of_a_point_are_those_of_its_name(tmp_path):
                        "${args_no_equals}"]  # fmt: skip
     tree["parameters"] = {"lr": {"values": [1, 2]}, "m": {"value": {"a": 1}}}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(tree))
-    words = job_words(read_sweep(tmp_path / "s.yaml"), {"lr": 1, "m": {"a": 1}})
+    words = job_arguments(read_sweep(tmp_path / "s.yaml"), {"lr": 1, "m": {"a": 1}})
     assert words[1:5] == [
         f"--config={tmp_path}/a.yaml", f"--config={tmp_path}/b.yaml", "--lr=1", "--m.a=1"
     ]  # fmt: skip
@@ -162,14 +162,14 @@ def test_a_search_takes_up_what_was_begun_and_counts_what_others_run(tmp_path, m
     sweep = write_sweep(tmp_path / "s.yaml", method)
     points = Points(tmp_path / "scan")
     for rate, status in ((0.25, "finished"), (0.5, "running"), (0.75, "failed")):
-        words = job_words(sweep, {"lr": rate})
+        words = job_arguments(sweep, {"lr": rate})
         points.begin(point_hash(words), {"lr": rate}, words)
         points.write(point_hash(words), {"lr": rate}, status)
     scan = _Scan(sweep, points, 1, 0, None)
     with Progress(4, 1, None) as progress:
         first, second = (scan._next(progress).parameters["lr"] for _ in range(2))
         assert {first, second} == {0.5, 0.75}
-        words = job_words(sweep, {"lr": 0.125})
+        words = job_arguments(sweep, {"lr": 0.125})
         points.begin(point_hash(words), {"lr": 0.125}, words)  # by another scan
         assert scan._next(progress) is None
 
@@ -177,7 +177,7 @@ def test_a_search_takes_up_what_was_begun_and_counts_what_others_run(tmp_path, m
 def write_points(sweep, points, *found):
     """Points of a sweep with their learning rate and status."""
     for rate, status in found:
-        words = job_words(sweep, {"lr": rate})
+        words = job_arguments(sweep, {"lr": rate})
         points.begin(point_hash(words), {"lr": rate}, words)
         points.write(point_hash(words), {"lr": rate}, status)
 
@@ -206,7 +206,7 @@ def test_a_point_whose_record_is_not_yet_written_counts_later(tmp_path, method):
     sweep = write_sweep(tmp_path / "s.yaml", method)
     points = Points(tmp_path / "scan")
     scan = _Scan(sweep, points, 1, 0, 2)
-    words = job_words(sweep, {"lr": 0.125})
+    words = job_arguments(sweep, {"lr": 0.125})
     points.folder(point_hash(words)).mkdir(parents=True)
     with Progress(2, 1, None) as progress:
         assert scan._next(progress) is not None

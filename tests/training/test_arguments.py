@@ -1,4 +1,4 @@
-"""Command lines of W&B's agent through `flatten_words` and a parser, back to what was meant."""
+"""Command lines of W&B's agent through `flatten_arguments` and a parser, back to what was meant."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
-from pyg_jets.training.words import flatten_words
+from pyg_jets.training.arguments import flatten_arguments
 
 
 class Layer:
@@ -43,7 +43,7 @@ def parser() -> ArgumentParser:
 
 
 def parsed(words) -> dict:
-    return parser().parse_args(flatten_words(words)).as_dict()
+    return parser().parse_args(flatten_arguments(words)).as_dict()
 
 
 def agent(args: dict, macro: str = "args") -> list[str]:
@@ -84,7 +84,7 @@ def test_trees_come_back(tree, macro):
 
 def test_class_path_comes_first():
     tree = {"init_args": {"a": 1}, "class_path": "x.Y", "z": {"init_args": {"b": 2}}}
-    assert flatten_words(agent({"net": tree})) == [
+    assert flatten_arguments(agent({"net": tree})) == [
         "--net.class_path=x.Y",
         "--net.init_args.a=1",
         "--net.z.init_args.b=2",
@@ -110,7 +110,7 @@ def test_lists_of_configurations(tmp_path, macro):
             tree = {"epochs": epochs, "seed": 5 + i, "model": {"layer": LAYER}}
             yaml.safe_dump(tree, stream)
     words = agent({"seed": 2, "config": files, "epochs": 9}, macro)
-    flat = flatten_words(words)
+    flat = flatten_arguments(words)
     assert [w for w in flat if w.startswith("--config")] == [f"--config={f}" for f in files]
     assert flat.index(f"--config={files[0]}") == (1 if macro == "args" else 2)
     found = parsed(words)
@@ -137,7 +137,7 @@ def test_lists_of_configurations(tmp_path, macro):
     ],
 )
 def test_words(words, flat):
-    assert flatten_words(words) == flat
+    assert flatten_arguments(words) == flat
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_words(words, flat):
     ],
 )
 def test_all_else_stays(words):
-    assert flatten_words(words) == words
+    assert flatten_arguments(words) == words

@@ -1,4 +1,4 @@
-"""Command lines of W&B's agent, whose values are Python's text of them, to dotted words."""
+"""Arguments of a command line: those of W&B's agent, written in Python, become dotted options."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["flatten_words", "join_options"]
+__all__ = ["flatten_arguments", "join_options"]
 
 _OPTION = re.compile(r"--[\w.-]+")
 _NAME = re.compile(r"[\w.-]+")
 
 
-def flatten_words(words: Sequence[str]) -> list[str]:
+def flatten_arguments(arguments: Sequence[str]) -> list[str]:
     """Take dictionaries and lists of a command line apart, so that they overlay a configuration.
 
     W&B's agent writes every value as Python prints it. ``--key={'a': {'b': 1}}`` becomes
     ``--key.a.b=1``, with ``class_path`` before what it takes; ``None`` becomes ``null``, which
-    YAML knows; ``--config=['a.yaml', 'b.yaml']`` becomes two words, and ``--config=None`` none.
+    YAML knows; ``--config=['a.yaml', 'b.yaml']`` becomes two arguments, and ``--config=None`` none.
     A dictionary or a list may also be JSON, and a value may stand after a space. All else stays
     as it is and where it is, such as ``--names=[eta, phi]``.
 
@@ -28,16 +28,16 @@ def flatten_words(words: Sequence[str]) -> list[str]:
     both text and number reads ``1e-3`` as a number, from any command line.
 
     Args:
-        words: The words of a command line.
+        arguments: The arguments of a command line.
 
     Examples:
-        >>> flatten_words(["fit", "--model={'network': {'init_args': {'f': [8, 8], 'bn': None}}}"])
-        ['fit', '--model.network.init_args.f=[8, 8]', '--model.network.init_args.bn=null']
-        >>> flatten_words(["--config=['a.yaml', 'b.yaml']", "--names=[eta, phi]"])
+        >>> flatten_arguments(["fit", "--model={'net': {'init_args': {'f': [8, 8], 'bn': None}}}"])
+        ['fit', '--model.net.init_args.f=[8, 8]', '--model.net.init_args.bn=null']
+        >>> flatten_arguments(["--config=['a.yaml', 'b.yaml']", "--names=[eta, phi]"])
         ['--config=a.yaml', '--config=b.yaml', '--names=[eta, phi]']
     """
     flat: list[str] = []
-    left = list(words)
+    left = list(arguments)
     while left:
         taken, key, value = _option(left)
         new = None if value is None else _expand(key, value)
@@ -46,39 +46,39 @@ def flatten_words(words: Sequence[str]) -> list[str]:
     return flat
 
 
-def join_options(words: Sequence[str]) -> list[str]:
-    """Write an option and the value after it as one word; ``-c`` is ``--config``.
+def join_options(arguments: Sequence[str]) -> list[str]:
+    """Write an option and the value after it as one argument; ``-c`` is ``--config``.
 
     Args:
-        words: The words of a command line.
+        arguments: The arguments of a command line.
 
     Examples:
         >>> join_options(["fit", "-c", "a.yaml", "--b=2", "--on", "--d", "-3"])
         ['fit', '--config=a.yaml', '--b=2', '--on', '--d=-3']
     """
     joined: list[str] = []
-    for word in ("--config" if word == "-c" else word for word in words):
-        if joined and _OPTION.fullmatch(joined[-1]) and not word.startswith("--"):
-            joined[-1] += f"={word}"
+    for argument in ("--config" if argument == "-c" else argument for argument in arguments):
+        if joined and _OPTION.fullmatch(joined[-1]) and not argument.startswith("--"):
+            joined[-1] += f"={argument}"
         else:
-            joined.append(word)
+            joined.append(argument)
     return joined
 
 
-def _option(words: list[str]) -> tuple[int, str, str | None]:
-    """How many of the first words belong together, and the option and its value in them."""
-    key, sign, value = words[0].partition("=")
+def _option(arguments: list[str]) -> tuple[int, str, str | None]:
+    """How many of the first arguments belong together, and the option and its value in them."""
+    key, sign, value = arguments[0].partition("=")
     if not _OPTION.fullmatch(key):
         return 1, key, None
     if sign:
         return 1, key, value
-    if len(words) > 1 and (words[1] == "None" or _read(words[1]) is not None):
-        return 2, key, words[1]
+    if len(arguments) > 1 and (arguments[1] == "None" or _read(arguments[1]) is not None):
+        return 2, key, arguments[1]
     return 1, key, None
 
 
 def _expand(key: str, text: str) -> list[str] | None:
-    """The words for one option; None if it is well as it is."""
+    """The arguments for one option; None if it stays as it is."""
     if text == "None":
         return [] if key == "--config" else [f"{key}=null"]
     value = _read(text)
@@ -87,7 +87,7 @@ def _expand(key: str, text: str) -> list[str] | None:
     if _is_tree(value):
         return _dotted(key, value)
     if key == "--config" and isinstance(value, list):
-        return [f"--config={_text(one)}" for one in value if one is not None]
+        return [f"--config={_text(path)}" for path in value if path is not None]
     return None if _yaml_reads(text, value) else [f"{key}={_text(value)}"]
 
 
@@ -103,10 +103,10 @@ def _is_tree(value: Any) -> bool:
 def _dotted(key: str, value: Any) -> list[str]:
     if not _is_tree(value):
         return [f"{key}={_text(value)}"]
-    words = []
+    arguments = []
     for name in sorted(value, key=lambda name: name != "class_path"):
-        words += _dotted(f"{key}.{name}", value[name])
-    return words
+        arguments += _dotted(f"{key}.{name}", value[name])
+    return arguments
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,8 @@
-"""W&B's part in a run: its logger, offline where there is no key, and its end."""
+"""What a command line sets up in its process: memory that is kept, and the W&B run."""
 
 from __future__ import annotations
 
+import ctypes
 import netrc
 import os
 import sys
@@ -10,11 +11,27 @@ from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
 
-__all__ = ["finish_wandb", "wandb_logger"]
+__all__ = ["finish_wandb", "keep_memory", "wandb_logger"]
+
+
+def keep_memory() -> None:
+    """Make glibc keep freed memory for the next step instead of giving it back to the system.
+
+    The kernel zeroes each page that it hands out, which takes longer than the arithmetic on it: a
+    step of a small network is up to three times as fast with this. The setting is one of the whole
+    process, so it is for a command line, a script or a benchmark, not for a library.
+
+    Examples:
+        >>> keep_memory()
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        trim_threshold, mmap_threshold = -1, -3
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def wandb_logger(folder: Path) -> WandbLogger:
-    """W&B, offline unless there is a key or ``WANDB_MODE`` says otherwise."""
+    """The logger of a run: W&B, offline unless there is a key or ``WANDB_MODE`` says otherwise."""
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
@@ -33,7 +50,7 @@ def wandb_logger(folder: Path) -> WandbLogger:
 
 
 def finish_wandb(exit_code: int) -> None:
-    """End the run, so that the next one in this process is not written into it."""
+    """End the W&B run, so that the next run of this process is not logged into it."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and getattr(wandb, "run", None) is not None:
         wandb.finish(exit_code=exit_code)
