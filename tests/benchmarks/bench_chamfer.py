@@ -17,16 +17,16 @@ MANY, FEWER, MORE = 2048, 100, 400
 
 
 def sets() -> tuple[Tensor, Tensor, Tensor]:
-    """Top and QCD jets, and what a generator could make of them."""
+    """Top and QCD jets, and the same with noise, as a generator could reconstruct them."""
     x, ptr, _ = batch_of(BATCH, WIDTH)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     return x, x + 0.05 * noise, ptr
 
 
 def dense(x: Tensor, y: Tensor, x_mask: Tensor, y_mask: Tensor, exact: bool = False) -> Tensor:
-    """All distances of the padded arrays, and the least of each row and column.
+    """The Chamfer distance of padded arrays: all distances, and the minimum of each row and column.
 
-    By default cdist takes them from a matrix product, which is faster and loses digits.
+    By default ``cdist`` computes them by a matrix product, which is faster and less precise.
     """
     mode = "donot_use_mm" if exact else "use_mm"
     distance = torch.cdist(x, y, compute_mode=f"{mode}_for_euclid_dist").square()
@@ -39,8 +39,8 @@ def dense(x: Tensor, y: Tensor, x_mask: Tensor, y_mask: Tensor, exact: bool = Fa
     return total / len(x)
 
 
-def slope(loss: Callable[[], Tensor], *points: Tensor) -> Callable[[], Tensor]:
-    """Forward and backward."""
+def with_gradient(loss: Callable[[], Tensor], *points: Tensor) -> Callable[[], Tensor]:
+    """A function that runs the loss forward and backward, and returns its value."""
 
     def run() -> Tensor:
         for point in points:
@@ -53,15 +53,15 @@ def slope(loss: Callable[[], Tensor], *points: Tensor) -> Callable[[], Tensor]:
 
 
 def one_step(n_particles: int, n_jets: int = MANY) -> Callable[[], Tensor]:
-    """Forward and backward of jets of one size, for a process of its own."""
+    """Forward and backward of jets of one size, to be run in its own process."""
     x = torch.randn(n_jets * n_particles, WIDTH, requires_grad=True)
     y = torch.randn(n_jets * n_particles, WIDTH, requires_grad=True)
     ptr = torch.arange(n_jets + 1) * n_particles
-    return slope(lambda: chamfer(x, ptr, y, ptr), x, y)
+    return with_gradient(lambda: chamfer(x, ptr, y, ptr), x, y)
 
 
 def growth() -> Row:
-    """Memory of large jets, a particle, against that of small ones."""
+    """Memory per particle of large jets, compared with small ones."""
     few, many = (memory(__name__, (n,), (n, 4)) * 2**20 / (MANY * n) for n in (FEWER, MORE))
     note = (
         f"two sets of each jet; {few:.0f} in jets of {FEWER}, {many / few:.2f} times as much; "
@@ -79,8 +79,8 @@ def run(repeats: int = 7) -> list[Row]:
     longest = int(ptr.diff().max())
     (full, mask), (other, _) = padded(x, ptr, longest), padded(y, ptr, longest)
     leaves = [t.requires_grad_() for t in (x, y, full, other)]
-    ours = slope(lambda: chamfer(x, ptr, y, ptr), *leaves[:2])
-    peer = slope(lambda: dense(full, other, mask, mask), *leaves[2:])
+    ours = with_gradient(lambda: chamfer(x, ptr, y, ptr), *leaves[:2])
+    peer = with_gradient(lambda: dense(full, other, mask, mask), *leaves[2:])
     exact = dense(full, other, mask, mask, exact=True)
     torch.testing.assert_close(ours(), exact.detach(), rtol=1e-4, atol=0)
     mine, theirs = alternate(ours, peer, repeats)

@@ -18,7 +18,7 @@ BATCH, K, LENGTH = 512, 16, 128
 
 
 def padded_knn(full: Tensor, mask: Tensor) -> Callable[[], Tensor]:
-    """As the field does it: all distances of the padded array, and the smallest of them."""
+    """The usual way with padded arrays: all distances, then ``topk``."""
 
     def run() -> Tensor:
         square = full.square().sum(-1)
@@ -30,7 +30,7 @@ def padded_knn(full: Tensor, mask: Tensor) -> Callable[[], Tensor]:
 
 
 def cluster() -> Any:
-    """torch-cluster, if it could be built."""
+    """The module torch-cluster, or None if it is not installed."""
     try:
         return importlib.import_module("torch_cluster")
     except (ImportError, OSError):

@@ -19,13 +19,13 @@ BLOCKS = ((64, 64, 64), (128, 128, 128), (256, 256, 256))
 
 
 def weaver(features: int = FEATURES, dropout: float = 0.1) -> nn.Module:
-    """Weaver's network."""
+    """Weaver's ParticleNet."""
     blocks = [(16, widths) for widths in BLOCKS]
     return WeaverParticleNet(features, 2, blocks, [(256, dropout)], use_fusion=False, trim=False)
 
 
 def for_weaver(x: Tensor, ptr: Tensor, pos: Tensor, length: int = LENGTH) -> tuple[Tensor, ...]:
-    """What it reads of jets: points, features and mask, padded."""
+    """The inputs of weaver's ParticleNet: points, features and mask, padded to ``length``."""
     (features, mask), (points, _) = padded(x, ptr, length), padded(pos, ptr, length)
     return tuple(t.transpose(1, 2).contiguous() for t in (points, features, mask.bool()))
 
@@ -43,7 +43,7 @@ def step(model: nn.Module, y: Tensor, *inputs: Tensor) -> Callable[[], None]:
 
 
 def infer(model: nn.Module, *inputs: Tensor) -> Callable[[], None]:
-    """The logits of a batch."""
+    """A function that computes the logits of a batch, without gradient."""
 
     def run() -> None:
         model.eval()
@@ -54,7 +54,7 @@ def infer(model: nn.Module, *inputs: Tensor) -> Callable[[], None]:
 
 
 def one_step(whose: str, n_jets: int = BATCH) -> Callable[[], None]:
-    """A training step of one of the two, for a process of its own."""
+    """A training step of ``"ours"`` or ``"weaver"``, to be run in its own process."""
     x, ptr, y = batch_of(n_jets, FEATURES)
     pos = x[:, :2].contiguous()
     if whose == "ours":
@@ -63,7 +63,7 @@ def one_step(whose: str, n_jets: int = BATCH) -> Callable[[], None]:
 
 
 def flops(ptr: Tensor) -> float:
-    """Of the matrix products of a training step: forward once, backward twice."""
+    """Floating-point operations of a step's matrix products: forward once, backward twice."""
     n, before, total = int(ptr[-1]), FEATURES, 0
     for widths in BLOCKS:
         total += n * 3 * before * widths[0]  # both ends and the shortcut
@@ -80,7 +80,7 @@ def matrix_rate(rows: int, repeats: int = 7) -> float:
 
 
 def scaling() -> list[Row]:
-    """Cost against multiplicity and batch size, of ours."""
+    """Cost of ours as a function of multiplicity and batch size."""
     rows = []
     cases = [(n, BATCH) for n in (20, 50, 100, 200)] + [(66, b) for b in (32, 128, 512, 1024)]
     for n, batch in cases:

@@ -1,4 +1,7 @@
-r"""PyG's ``DynamicEdgeConv``, which finds its neighbours without further packages."""
+r"""PyG's ``DynamicEdgeConv`` with neighbours from :func:`pyg_jets.ops.knn_graph`.
+
+PyG's own needs ``torch-cluster`` or ``pyg-lib``, which have to be compiled; this one needs neither.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,19 @@ class DynamicEdgeConv(EdgeConv):
     .. math::
         x'_i = \square_{j \in \text{kNN}(x_i)} h_\Theta(x_i \oplus (x_j - x_i))
 
-    Constructor and output are those of ``torch_geometric.nn.DynamicEdgeConv``, which counts a node
-    as the nearest of its own neighbours; it needs neither ``pyg-lib`` nor ``torch-cluster``.
-    :class:`EdgeConvBlock` is faster where :math:`h` is linear layers.
+    Constructor and output are those of ``torch_geometric.nn.DynamicEdgeConv``, in which each node
+    is the nearest of its own neighbours. Its form for two sets of nodes is not supported.
+    :class:`EdgeConvBlock` is faster where :math:`h_\Theta` consists of linear layers.
 
     Args:
         nn: The network :math:`h_\Theta`, from ``[E, 2 · F]`` to ``[E, F']``.
-        k: Number of neighbours.
-        aggr: How messages are joined, ``max``, ``add``, ``mean``.
-        num_workers: Taken for PyG's sake; threads are torch's.
-        **kwargs: What ``torch_geometric.nn.MessagePassing`` takes.
+        k: Number of neighbours, the node itself included.
+        aggr: Aggregation over the neighbours: ``max``, ``add`` or ``mean``. Default: ``max``.
+        num_workers: Part of PyG's signature, not used: the threads are torch's.
+        **kwargs: Further arguments of ``torch_geometric.nn.MessagePassing``.
 
     Shapes:
-        - **x:** ``[N, F]``, **batch:** ``[N]``
+        - **x:** ``[N, F]``, **batch:** ``[N]`` int64, non-decreasing; without it there is one graph
         - **output:** ``[N, F']``
 
     Examples:
@@ -53,7 +56,7 @@ class DynamicEdgeConv(EdgeConv):
         self.k, self.num_workers = k, num_workers
 
     def forward(self, x: Tensor, batch: Tensor | None = None) -> Tensor:
-        """The new features of each node; ``batch`` must not fall."""
+        """Return the new features of each node, ``[N, F']``."""
         return super().forward(x, knn_graph(x, self.k, batch, loop=True))
 
     def __repr__(self) -> str:
