@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import rooms
+
 PACKAGE = Path(__file__).parent.parent / "pyg_jets"
 EVERYWHERE = {"columns", "errors", "files", "provenance"}
 GROUND = {"jets", "kinematics"}
@@ -174,3 +176,9 @@ def test_top_level_folders():
     top = {p.name for p in PACKAGE.parent.iterdir() if p.is_dir() and p.name[0] != "."}
     grown = {"runs", "data", "wandb", "lightning_logs", "build", "dist", "pyg_jets.egg-info"}
     assert top - grown - {"pyg_jets", "datasets", "tests", "docs"} == set()
+
+
+def test_the_picture_has_every_room():
+    drawn = {room for _, _, floor in rooms.FLOORS for room, _ in floor}
+    assert drawn | {room for room, _ in rooms.NETWORKS} == set(MAY_IMPORT) - {"__init__"}
+    assert rooms.PICTURE.read_text() == rooms.svg(), "python -m tests.rooms draws it anew"

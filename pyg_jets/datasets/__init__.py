@@ -1,10 +1,13 @@
 """PyG data sets of jets, one a file.
 
-Data sets that PyG itself has are used as PyG has them, through :class:`~pyg_jets.JetLoader`.
+A data set of your own is a subclass of ``GeneratedDataset`` (jets that code makes) or of
+``FileDataset`` (published files). Data sets that PyG itself has are used as PyG has them, through
+:class:`~pyg_jets.JetLoader`.
 """
 
 from pyg_jets.datasets.aspen_open_jets import AspenOpenJets
-from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.base import GeneratedDataset, JetDataset
+from pyg_jets.datasets.file_dataset import FileDataset
 from pyg_jets.datasets.jet_class import JetClass
 from pyg_jets.datasets.jet_files import JetFiles
 from pyg_jets.datasets.jet_images import JetImages
@@ -33,4 +36,10 @@ DATASETS = (
     ToyJets,
 )
 
-__all__ = ["DATASETS", "JetDataset", *(kind.__name__ for kind in DATASETS)]
+__all__ = [
+    "DATASETS",
+    "FileDataset",
+    "GeneratedDataset",
+    "JetDataset",
+    *(kind.__name__ for kind in DATASETS),
+]

@@ -20,7 +20,6 @@ from pyg_jets.ops.pointer import check_ragged
 __all__ = [
     "LANES",
     "allocate_lanes",
-    "at_least_float32",
     "check_coordinates",
     "check_finite",
     "distance_reference",
@@ -52,16 +51,6 @@ def check_coordinates(x: Tensor, ptr: Tensor, azimuth: int | None) -> int:
             f"Expected azimuth as one of the {x.size(1)} columns of x, but got {azimuth}."
         )
     return -1 if azimuth is None else azimuth % x.size(1)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Coordinates as float32 if they have fewer digits, in which too many distances would be equal.
-
-    Examples:
-        >>> at_least_float32(torch.ones(2, 1, dtype=torch.bfloat16)).dtype
-        torch.float32
-    """
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def check_finite(x: Tensor, ptr: Tensor) -> None:

@@ -10,7 +10,6 @@ from pyg_jets.ops.buffers import pooled_empty
 from pyg_jets.ops.distances import (
     LANES,
     allocate_lanes,
-    at_least_float32,
     check_coordinates,
     check_finite,
     distance_reference,
@@ -34,7 +33,6 @@ def knn(x: Tensor, ptr: Tensor, k: int, azimuth: int | None = None) -> Tensor:
     A particle is never its own neighbour, but another one at the same point is. Of particles at the
     same distance the one with the smaller row comes first. A jet of :math:`n \le k` particles has
     only :math:`n - 1` neighbours a particle: the rest of the row is -1. Indices have no gradient.
-    Distances are computed in float32 or better, under autocast too.
 
     Args:
         x: Coordinates, ``[N, D]``.
@@ -61,7 +59,7 @@ def knn(x: Tensor, ptr: Tensor, k: int, azimuth: int | None = None) -> Tensor:
     column = check_coordinates(x, ptr, azimuth)
     if isinstance(k, bool) or k < 1:
         raise ValueError(f"Expected k of at least 1, but got {k}.")
-    return _knn(at_least_float32(x.detach()), ptr, k, column)
+    return _knn(x.detach(), ptr, k, column)
 
 
 def knn_reference(x: Tensor, ptr: Tensor, k: int, azimuth: int = -1) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor
 from pyg_jets.ops.distances import (
     LANES,
     allocate_lanes,
-    at_least_float32,
     check_coordinates,
     check_finite,
     distance_reference,
@@ -50,7 +49,7 @@ def radius(x: Tensor, ptr: Tensor, r: float, azimuth: int | None = None) -> tupl
     column = check_coordinates(x, ptr, azimuth)
     if not 0 <= r < math.inf:
         raise ValueError(f"Expected a radius r of at least 0, but got {r}.")
-    return _radius(at_least_float32(x.detach()), ptr, float(r), column)
+    return _radius(x.detach(), ptr, float(r), column)
 
 
 def radius_reference(x: Tensor, ptr: Tensor, r: float, azimuth: int = -1) -> tuple[Tensor, Tensor]:

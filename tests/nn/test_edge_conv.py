@@ -194,25 +194,3 @@ def test_many_jets_pass_in_inference_mode(dtype, monkeypatch):
     wanted = block(x, index, ptr)
     with torch.inference_mode():
         torch.testing.assert_close(block(x.clone(), index, ptr), wanted)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_particle_net_under_autocast(dtype):
-    x, ptr, pos = batch()
-    model = ParticleNet(4, channels=((8, 8), (8,)), k=3, fc=(8,), dropout=0.0)
-    want = model(x, ptr, pos)
-    with torch.autocast("cpu", dtype):
-        logits = model(x, ptr, pos)
-        loss = logits.square().sum()
-    loss.backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
-    torch.testing.assert_close(logits.float(), want, rtol=0.2, atol=0.2)
-
-
-def test_particle_net_has_gradients_of_gradients():
-    x, ptr, pos = batch()
-    model = ParticleNet(4, channels=((8, 8), (8,)), k=3, fc=(8,), dropout=0.0)
-    (slope,) = torch.autograd.grad(model(x.requires_grad_(), ptr, pos).sum(), x, create_graph=True)
-    slope.square().sum().backward()
-    assert torch.isfinite(x.grad).all()
-    assert (model.blocks[0].linears[0].weight.grad != 0).any()
