@@ -317,7 +317,7 @@ def _convert_in_parallel(
             future.result()
             join_flat([folders[i]], writer)
             writer.place = (i + 1, 0, identity)
-            writer.note()
+            writer.save_progress()
             shutil.rmtree(folders[i])
 
 

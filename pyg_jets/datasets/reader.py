@@ -13,7 +13,7 @@ import numpy as np
 from pyg_jets.errors import InputError
 from pyg_jets.io.hdf5 import read_rows
 from pyg_jets.jets import JetArray
-from pyg_jets.jets.checks import are_fine, describe_row, wrong_particles
+from pyg_jets.jets.checks import describe_row, invalid_particles
 
 __all__ = [
     "Chunk",
@@ -133,10 +133,8 @@ def make_jets(
     ids = np.arange(start, start + len(ptr) - 1) if ids is None else ids
     columns = {name: np.asarray(value) for name, value in (jets or {}).items()}
     bad = np.zeros(len(ids), bool)
-    bad_particles = np.zeros(0, bool)
-    if not are_fine(particles, names):
-        bad_particles = wrong_particles(particles, names)
-        bad[np.searchsorted(ptr, np.flatnonzero(bad_particles), side="right") - 1] = True
+    bad_particles = invalid_particles(particles, names)
+    bad[np.searchsorted(ptr, bad_particles, side="right") - 1] = True
     bad_values = {n: ~np.isfinite(v) for n, v in columns.items() if v.dtype.kind == "f"}
     for name in {"pt", "e"}.intersection(bad_values):
         bad_values[name] |= columns[name] < 0
@@ -146,9 +144,9 @@ def make_jets(
         return JetArray(particles, tuple(names), ptr, labels, columns, ids)
     if not drop_bad:
         j = int(np.flatnonzero(bad)[0])
-        if (rows := np.flatnonzero(bad_particles[ptr[j] : ptr[j + 1]])).size:
+        if len(rows := bad_particles[(bad_particles >= ptr[j]) & (bad_particles < ptr[j + 1])]):
             row = int(rows[0])
-            where = f"particle {row}: {describe_row(names, particles[ptr[j] + row])}"
+            where = f"particle {row - ptr[j]}: {describe_row(names, particles[row])}"
         else:
             name = next(name for name, flags in bad_values.items() if flags[j])
             where = f"jet {name} = {columns[name][j]:g}"

@@ -17,7 +17,7 @@ from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, checke
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError
 from pyg_jets.io.cards import sample_path
-from pyg_jets.io.idx import IdxReader
+from pyg_jets.io.idx import read_idx
 from pyg_jets.io.npz import NpzReader
 
 __all__ = ["SparseMNIST"]
@@ -89,14 +89,15 @@ def _images_and_digits(
             yield ((chunk["images"], chunk["labels"]) for chunk in chunks)
         return
     labels_path = _labels_of(path)
-    with IdxReader(path, 3) as images, IdxReader(labels_path, 1) as labels:
-        _check_side(path, images.shape)
-        if images.shape[0] != labels.shape[0]:
-            raise InputError(
-                f"{labels_path} has {labels.shape[0]:,} labels, but {path.name} has "
-                f"{images.shape[0]:,} images, expected one each: delete both and fetch them again."
-            )
-        yield zip(images.chunks(size, start), labels.chunks(size, start), strict=True)
+    images, labels = read_idx(path, 3), read_idx(labels_path, 1)
+    _check_side(path, images.shape)
+    if len(images) != len(labels):
+        raise InputError(
+            f"{labels_path} has {len(labels):,} labels, but {path.name} has {len(images):,} "
+            "images, expected one each: delete both and fetch them again."
+        )
+    rows = [slice(first, first + size) for first in range(start, len(images), size)]
+    yield ((images[chunk], labels[chunk]) for chunk in rows)
 
 
 def _check_side(path: Path, shape: tuple[int, ...]) -> None:

@@ -1,7 +1,8 @@
 """Ragged tables as flat files, one ``.npy`` a column: appended to in chunks, opened memory-mapped.
 
 A folder holds ``NAME.npy`` for each column, ``GROUP.ptr.npy`` for each pointer, and ``meta.json``,
-which is written last.
+which is written last. NumPy itself cannot append to a ``.npy`` file, nor continue one after an
+interruption.
 
 Examples:
     >>> import tempfile, pathlib
@@ -34,25 +35,24 @@ from pyg_jets.files import read_json, write_json
 __all__ = ["FlatTable", "FlatWriter", "join_flat", "open_flat"]
 
 _META, _JOURNAL = "meta.json", "journal.json"
-#: Seconds between two notes of how far a table is written; each waits for the disk.
-_PAUSE = 2.0
+#: Seconds between two entries of the journal; each waits for the disk.
+_JOURNAL_INTERVAL = 2.0
 #: Rows that are copied at once where a column is transposed, and jets where tables are joined.
 _ROWS, _JETS = 1 << 20, 1 << 14
 
 
 @dataclass
 class _Column:
-    """One growing ``.npy`` file: its header is written again at the end, in the same room."""
+    """One growing ``.npy`` file, whose header is written again, in the same place, at the end."""
 
     path: Path
     dtype: np.dtype
-    tail: tuple[int, ...]
+    row_shape: tuple[int, ...]
     rows: int = 0
     stream: BinaryIO = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        there = self.path.exists()
-        self.stream = self.path.open("r+b" if there else "w+b")
+        self.stream = self.path.open("r+b" if self.path.exists() else "w+b")
         self.write_header()
         self.start = self.stream.tell()
         self.stream.seek(self.start + self.rows * self.row_bytes)
@@ -60,17 +60,21 @@ class _Column:
 
     @property
     def row_bytes(self) -> int:
-        return self.dtype.itemsize * int(np.prod(self.tail, dtype=np.int64))
+        return self.dtype.itemsize * int(np.prod(self.row_shape, dtype=np.int64))
 
     def write_header(self) -> None:
         self.stream.seek(0)
-        head = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.tail)}
+        head = {
+            "descr": self.dtype.str,
+            "fortran_order": False,
+            "shape": (self.rows, *self.row_shape),
+        }
         np.lib.format.write_array_header_1_0(self.stream, head)
 
     def append(self, values: np.ndarray) -> None:
-        if values.shape[1:] != self.tail:
+        if values.shape[1:] != self.row_shape:
             raise InputError(
-                f"{self.path.stem} has rows of shape {list(self.tail)} so far, "
+                f"{self.path.stem} has rows of shape {list(self.row_shape)} so far, "
                 f"but now of {list(values.shape[1:])}: give the same columns in every chunk."
             )
         if values.size:
@@ -86,8 +90,8 @@ class FlatWriter:
     """Appends chunks of a ragged table to flat files; an interrupted table is continued.
 
     Args:
-        folder: The folder, made if missing; one that was not finished is taken up where the last
-            note was made, and what was written after it is dropped.
+        folder: The folder, made if missing; one that was not finished is continued from the last
+            entry of its journal, and what was written after that is dropped.
     """
 
     def __init__(self, folder: str | Path):
@@ -95,20 +99,22 @@ class FlatWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         journal = self.folder / _JOURNAL
         state = read_json(journal) if journal.exists() else {"columns": {}, "place": None}
-        #: What the last note said: where the next chunk is to be taken from.
+        #: Where in its source the next chunk begins, as given to :meth:`append`.
         self.place: Any = state["place"]
         self.groups: dict[str, str | None] = {}
-        self.across: list[str] = []
+        self.joined_last: list[str] = []
         self._columns: dict[str, _Column] = {}
-        for name, (dtype, tail, rows) in state["columns"].items():
-            self._column(name, np.dtype(dtype), tuple(tail), rows)
-        self.groups, self.across = state.get("groups", {}), state.get("across", [])
-        self._noted = time.monotonic()
+        for name, (dtype, row_shape, rows) in state["columns"].items():
+            self._column(name, np.dtype(dtype), tuple(row_shape), rows)
+        self.groups, self.joined_last = state.get("groups", {}), state.get("joined_last", [])
+        self._journal_time = time.monotonic()
 
-    def _column(self, name: str, dtype: np.dtype, tail: tuple[int, ...], rows: int = 0) -> _Column:
+    def _column(
+        self, name: str, dtype: np.dtype, row_shape: tuple[int, ...], rows: int = 0
+    ) -> _Column:
         if name not in self._columns:
             path = self.folder / f"{name}.npy"
-            self._columns[name] = _Column(path, dtype, tail, rows)
+            self._columns[name] = _Column(path, dtype, row_shape, rows)
         return self._columns[name]
 
     @property
@@ -120,7 +126,7 @@ class FlatWriter:
         self,
         columns: Mapping[str, np.ndarray],
         slices: Mapping[str, np.ndarray | None],
-        across: Collection[str] = (),
+        joined_last: Collection[str] = (),
         place: Any = None,
     ) -> None:
         """Append a chunk.
@@ -129,9 +135,10 @@ class FlatWriter:
             columns: The values ``{name: [rows, …]}``.
             slices: The pointer of each column within the chunk, or ``None`` for one row a jet.
                 Columns that share their pointer, as one object, share its file.
-            across: Names of columns that shall be joined along their last dimension, of shape
-                ``[K, rows]`` here as in the end.
-            place: What :attr:`place` shall be after this chunk.
+            joined_last: Names of columns that are joined along their last dimension, as PyG's
+                ``edge_index``, of shape ``[K, rows]`` here as in the finished table.
+            place: Where in its source the next chunk begins (plain values), which :attr:`place`
+                gives back to whoever continues an interrupted table.
 
         Raises:
             ValueError: If the columns are not those of the chunks before.
@@ -147,18 +154,18 @@ class FlatWriter:
             else:
                 owner[id(ptr)] = self.groups[name] = name
                 self._append_ptr(name, ptr)
-            rows = values.T if name in across else values
+            rows = values.T if name in joined_last else values
             self._column(name, rows.dtype, rows.shape[1:]).append(rows)
-        self.across, self.place = sorted(across), place
-        if time.monotonic() - self._noted > _PAUSE:
-            self.note()
+        self.joined_last, self.place = sorted(joined_last), place
+        if time.monotonic() - self._journal_time > _JOURNAL_INTERVAL:
+            self.save_progress()
 
     def _check(self, columns: Mapping[str, Any]) -> None:
         if self.groups and set(columns) != set(self.groups):
-            odd = ", ".join(sorted(set(columns) ^ set(self.groups)))
+            differing = ", ".join(sorted(set(columns) ^ set(self.groups)))
             raise InputError(
                 f"Expected the columns of the chunks before ({', '.join(self.groups)}), but "
-                f"{odd} is in only one of them: give jets that have the same columns."
+                f"{differing} is in only one of them: give jets that have the same columns."
             )
 
     def _append_ptr(self, group: str, ptr: np.ndarray) -> None:
@@ -169,34 +176,40 @@ class FlatWriter:
         column.append(rows + (ptr if new else ptr[1:]) - ptr[0])
 
     def _sync(self) -> None:
-        # All at once: one after the other, each would wait for the disk by itself.
+        # In parallel: one after the other, each file would wait for the disk by itself.
         with ThreadPoolExecutor(max(len(self._columns), 1)) as pool:
             list(pool.map(_Column.sync, self._columns.values()))
 
-    def note(self) -> None:
-        """Write down how far the table is, after all of it is on the disk."""
+    def save_progress(self) -> None:
+        """Write the journal, once all rows are on the disk."""
         self._sync()
-        columns = {n: (c.dtype.str, c.tail, c.rows) for n, c in self._columns.items()}
+        columns = {n: (c.dtype.str, c.row_shape, c.rows) for n, c in self._columns.items()}
+        layout = {"groups": self.groups, "joined_last": self.joined_last}
         state = {"columns": columns, "place": self.place}
-        write_json(self.folder / _JOURNAL, state | {"groups": self.groups, "across": self.across})
-        self._noted = time.monotonic()
+        write_json(self.folder / _JOURNAL, state | layout)
+        self._journal_time = time.monotonic()
 
     def close(self) -> None:
-        """Note how far the table is, and close the files; it can be continued."""
-        self.note()
+        """Write the journal and close the files; the table can be continued."""
+        self.save_progress()
         for column in self._columns.values():
             column.stream.close()
 
     def finish(self, meta: Mapping[str, Any]) -> None:
-        """Complete the table, with ``meta`` (plain values) beside it."""
+        """Complete the table.
+
+        Args:
+            meta: Plain values to store beside it.
+        """
         for column in self._columns.values():
             column.write_header()
         self._sync()
         for column in self._columns.values():
             column.stream.close()
-        for name in self.across:
+        for name in self.joined_last:
             _transpose(self.folder / f"{name}.npy")
-        write_json(self.folder / _META, {**meta, "groups": self.groups, "across": self.across})
+        layout = {"groups": self.groups, "joined_last": self.joined_last}
+        write_json(self.folder / _META, {**meta, **layout})
         (self.folder / _JOURNAL).unlink(missing_ok=True)
 
 
@@ -218,19 +231,26 @@ def _map(path: Path) -> np.ndarray:
         if 0 in shape:  # nothing to map
             return np.empty(shape, dtype)
         expected = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    found = path.stat().st_size
-    if found != expected:
-        raise InputError(f"{path.name} has {found} bytes, not {expected}")
+    size = path.stat().st_size
+    if size != expected:
+        raise InputError(f"{path.name} has {size} bytes, not {expected}")
     return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
 @dataclass(frozen=True)
 class FlatTable:
-    """An opened table: columns, the pointer of each (``None``: one row a jet), what lies beside."""
+    """An opened table.
+
+    Args:
+        columns: The values ``{name: [rows, …]}``, memory-mapped.
+        slices: The pointer ``[J + 1]`` of each column, or ``None`` for one row a jet.
+        joined_last: The columns that are joined along their last dimension, ``[K, rows]``.
+        meta: The plain values that are stored beside it.
+    """
 
     columns: dict[str, np.ndarray]
     slices: dict[str, np.ndarray | None]
-    across: tuple[str, ...]
+    joined_last: tuple[str, ...]
     meta: dict[str, Any]
 
     def __len__(self) -> int:
@@ -238,19 +258,27 @@ class FlatTable:
         return len(self.columns[name]) if ptr is None else len(ptr) - 1
 
     def cut(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Columns and slices of the jets ``start … stop - 1``; shared slices stay shared."""
+        """Columns and slices of the jets ``start … stop - 1``; shared slices stay shared.
+
+        Args:
+            start: The first jet.
+            stop: The jet after the last.
+        """
         ptrs = {id(p): p[start : stop + 1] for p in self.slices.values() if p is not None}
         columns, slices = {}, {}
         for name, ptr in self.slices.items():
             slices[name] = None if ptr is None else ptrs[id(ptr)]
             a, b = (start, stop) if ptr is None else (ptr[start], ptr[stop])
             values = self.columns[name]
-            columns[name] = values[..., a:b] if name in self.across else values[a:b]
+            columns[name] = values[..., a:b] if name in self.joined_last else values[a:b]
         return columns, slices
 
 
 def open_flat(folder: str | Path) -> FlatTable:
     """Open a finished table, memory-mapped.
+
+    Args:
+        folder: Its folder.
 
     Raises:
         FileNotFoundError: If there is no finished table.
@@ -261,12 +289,14 @@ def open_flat(folder: str | Path) -> FlatTable:
         raise MissingFileError(f"{folder} holds no finished table: make it again.")
     meta = read_json(folder / _META)
     try:
-        groups, across = meta.pop("groups"), tuple(meta.pop("across"))
+        groups = meta.pop("groups")
+        # Tables of version 0.1.0 have the former name of the key.
+        joined_last = tuple(meta.pop("across" if "across" in meta else "joined_last"))
         columns = {name: _map(folder / f"{name}.npy") for name in groups}
         ptrs = {g: _map(folder / f"{g}.ptr.npy") for g in {g for g in groups.values() if g}}
     except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
         raise InputError(f"{folder} is cut short or not ours ({error})") from None
-    return FlatTable(columns, {n: g and ptrs[g] for n, g in groups.items()}, across, meta)
+    return FlatTable(columns, {n: g and ptrs[g] for n, g in groups.items()}, joined_last, meta)
 
 
 def join_flat(parts: Iterable[Path], writer: FlatWriter) -> None:
@@ -280,4 +310,4 @@ def join_flat(parts: Iterable[Path], writer: FlatWriter) -> None:
         table = open_flat(part)
         for start in range(0, len(table), _JETS):
             columns, slices = table.cut(start, min(start + _JETS, len(table)))
-            writer.append(columns, slices, table.across)
+            writer.append(columns, slices, table.joined_last)

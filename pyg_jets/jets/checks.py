@@ -1,4 +1,4 @@
-"""What `JetArray` accepts: shapes and values of its parts, or a sentence that says what came."""
+"""The checks of `JetArray`: shapes and values of its parts."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from pyg_jets.errors import InputError
 
 __all__ = [
-    "are_fine",
     "as_array",
     "as_pointer",
     "check_values",
     "describe_row",
     "frozen",
+    "invalid_particles",
     "per_jet",
-    "wrong_particles",
 ]
 
 _NOT_NEGATIVE = ("pt", "ptrel", "energy", "e")
 
 
 def as_array(value: Any, dtype: Any, what: str) -> np.ndarray:
+    """``value`` as a contiguous array of ``dtype``."""
     try:
         return np.ascontiguousarray(value, dtype=dtype)
     except (TypeError, ValueError):
@@ -33,6 +33,7 @@ def as_array(value: Any, dtype: Any, what: str) -> np.ndarray:
 
 
 def as_pointer(value: Any, particles: np.ndarray, n_columns: int) -> np.ndarray:
+    """``value`` as the ragged pointer ``[J + 1]`` of ``particles [N, n_columns]``."""
     if particles.ndim != 2 or particles.shape[1] != n_columns:
         raise InputError(
             f"Expected particles of shape [N, {n_columns}] for {n_columns} columns, "
@@ -54,6 +55,7 @@ def as_pointer(value: Any, particles: np.ndarray, n_columns: int) -> np.ndarray:
 
 
 def per_jet(value: Any, n_jets: int, name: str, dtype: Any = None) -> np.ndarray:
+    """``value`` as an array of one value a jet, ``[J]``."""
     array = np.asarray(value)
     if array.shape != (n_jets,):
         raise InputError(
@@ -66,42 +68,45 @@ def per_jet(value: Any, n_jets: int, name: str, dtype: Any = None) -> np.ndarray
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view; the caller's array stays writeable."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
-def are_fine(particles: np.ndarray, columns: Sequence[str]) -> bool:
-    """Whether no particle is wrong, found in one pass; ``False`` may also mean: perhaps not."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        if not np.isfinite(particles.sum()):
-            return False
+def invalid_particles(particles: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """Rows of the particles with a NaN, an infinite value or a negative energy, in order.
+
+    Args:
+        particles: One row a particle, ``[N, F]``.
+        columns: The names of the columns.
+
+    Examples:
+        >>> invalid_particles(np.array([[5.0, 0.1], [-1.0, 0.2], [3.0, np.nan]]), ("pt", "eta"))
+        array([1, 2])
+    """
     energies = [i for i, name in enumerate(columns) if name in _NOT_NEGATIVE]
-    return all(particles[:, i].min(initial=0) >= 0 for i in energies)
-
-
-def wrong_particles(particles: np.ndarray, columns: Sequence[str]) -> np.ndarray:
-    """Which particles have a NaN, an infinite or a negative energy, ``[N]`` bool."""
-    wrong = ~np.isfinite(particles).all(axis=1)
-    for i, name in enumerate(columns):
-        if name in _NOT_NEGATIVE:
-            wrong |= particles[:, i] < 0
-    return wrong
+    with np.errstate(invalid="ignore", over="ignore"):
+        all_finite = np.isfinite(particles.sum())  # in one pass; an overflow is looked at again
+    if all_finite and all(particles[:, i].min(initial=0) >= 0 for i in energies):
+        return np.empty(0, np.int64)
+    invalid = ~np.isfinite(particles).all(axis=1)
+    for i in energies:
+        invalid |= particles[:, i] < 0
+    return np.flatnonzero(invalid)
 
 
 def describe_row(columns: Sequence[str], row: np.ndarray) -> str:
-    """A particle as text."""
+    """A particle as text, as ``pt = 5, eta = 0.1``."""
     return ", ".join(f"{name} = {value:g}" for name, value in zip(columns, row, strict=True))
 
 
 def check_values(jets: Any) -> None:
     """Refuse a NaN, an infinite or a negative energy, naming the jet and the particle."""
-    if are_fine(jets.particles, jets.columns):
+    rows = invalid_particles(jets.particles, jets.columns)
+    if len(rows) == 0:
         return
-    wrong = wrong_particles(jets.particles, jets.columns)
-    if not wrong.any():
-        return
-    row = int(np.flatnonzero(wrong)[0])
+    row = int(rows[0])
     jet = int(np.searchsorted(jets.ptr, row, side="right")) - 1
     raise InputError(
         f"Jet {jet} (id {jets.ids[jet]}), particle {row - jets.ptr[jet]}, has a NaN, "
