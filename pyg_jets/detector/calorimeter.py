@@ -23,8 +23,8 @@ _MAX_CELLS = 1 << 24
 class Grid:
     """Rectangular cells in (η, φ): rows in η, each cut in φ.
 
-    φ is periodic if its edges span a full turn, as they do where a size is given. What falls
-    outside the grid is dropped.
+    φ is periodic if its edges span a full turn, as they do if ``phi`` is a size. Particles
+    outside the grid are dropped.
 
     Args:
         eta: Size of the rows, or their edges, rising.
@@ -131,7 +131,7 @@ class Calorimeter:
         kinds: The kinds of particles that it absorbs.
         sums: ``"energy"``, or ``"pt"`` for jets on a plane.
         response: Resolution and least energy of a cell. Default: perfect.
-        pdgid: What a cell is taken for.
+        pdgid: PDG id of the particle that a cell becomes.
 
     Raises:
         ValueError: For unknown kinds, or a response with efficiencies or angles, which cells lack.

@@ -93,10 +93,10 @@ def lowest_bit(bits: Any) -> Any:
 
 
 @fast
-def drop_absorbed(kind: Any, of_kind: Any, seen: Any, keep: Any) -> None:
+def drop_absorbed(kind: Any, of_kind: Any, has_keep: Any, keep: Any) -> None:
     """Clear ``keep`` of the particles that a calorimeter absorbs."""
     for i in range(len(kind)):
-        keep[i] = (keep[i] | (not seen)) & (of_kind[kind[i]] < 0)
+        keep[i] = (keep[i] | (not has_keep)) & (of_kind[kind[i]] < 0)
 
 
 @fast

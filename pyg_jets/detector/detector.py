@@ -1,4 +1,4 @@
-"""`Detector`, which chains rotation, resolution and cells."""
+"""`Detector`: rotation, smearing and calorimeter cells, one after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyg_jets.detector.calorimeter import Calorimeter, grid_table
 from pyg_jets.detector.random import CELLS, PARTICLES, mix
 from pyg_jets.detector.response import KINDS, Response, response_table
 from pyg_jets.detector.rotate_image import check_shape
-from pyg_jets.detector.variants import canonical, parse_angles, variants
+from pyg_jets.detector.variants import canonical_particles, make_variants, parse_angles
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import use_kernels
@@ -27,10 +27,10 @@ __all__ = ["Detector"]
 
 @dataclass(frozen=True)
 class Detector:
-    """What a detector makes of jets: rotate each before it, smear tracks, sum the rest into cells.
+    """A detector: jets are rotated before it, tracks are smeared, other particles summed in cells.
 
     Each random number depends on (seed, epoch, jet id, variant, particle or cell) alone, so the
-    same jets come out for any slicing, chunking and number of threads.
+    result is the same for any slicing, chunking and number of threads.
 
     Kinds of particles that a calorimeter names are summed into its cells. The others are measured
     one by one with the response of their kind, or stay as they are where it is ``None``. Neutrinos
@@ -84,8 +84,8 @@ class Detector:
             )
         responses = [getattr(self, kind) for kind in KINDS]
         nothing = Response(efficiency=((0.0,),))
-        seen = any(r is not None for r in responses)
-        table = response_table([*responses, nothing]) if seen else None
+        has_response = any(r is not None for r in responses)
+        table = response_table([*responses, nothing]) if has_response else None
         object.__setattr__(self, "_responses", table)
         object.__setattr__(self, "_grid", grid_table(self.calorimeters))
 
@@ -96,12 +96,13 @@ class Detector:
 
     @cached_property
     def sees_pixels(self) -> bool:
-        """Whether all that it sees are the pixels of :attr:`image` on the plane, within ± 1."""
+        """Whether its cells are the pixels of :attr:`image` on the plane, within ± 1."""
         if self.axis != "origin" or len(self.calorimeters) != 1:
             return False
-        (one,) = self.calorimeters
+        (calorimeter,) = self.calorimeters
         edges = tuple(tuple(np.linspace(-1, 1, n + 1).tolist()) for n in self.image)
-        return set(one.kinds) == set(KINDS) and (one.grid.eta, one.grid.phi) == edges
+        grid = calorimeter.grid
+        return set(calorimeter.kinds) == set(KINDS) and (grid.eta, grid.phi) == edges
 
     @staticmethod
     def presets() -> tuple[str, ...]:
@@ -137,7 +138,7 @@ class Detector:
         threads: int | None = None,
         epoch: int = 0,
     ) -> JetArray:
-        """Each jet's variants, turned before the detector and seen by it independently.
+        """Simulate rotated variants of each jet, each with its own random numbers.
 
         Args:
             jets: Jets with the canonical columns.
@@ -145,7 +146,7 @@ class Detector:
             angles: ``None`` for one un-rotated variant, V for V equal steps of a turn, a sequence
                 ``[V]`` or an array ``[J, V]`` (rad).
             threads: Number of threads at most. Default: torch's.
-            epoch: Another epoch is another response.
+            epoch: Number of the epoch; another epoch has other random numbers.
 
         Returns:
             The variants of jet 0, then those of jet 1, …, with the canonical columns, the parents'
@@ -160,7 +161,7 @@ class Detector:
             >>> len(seen), seen.jets["variant_of"].tolist()
             (4, [0, 0, 0, 0])
         """
-        x = torch.from_numpy(np.array(canonical(jets)))
+        x = torch.from_numpy(np.array(canonical_particles(jets)))
         table = parse_angles(angles, len(jets))
         out, ptr = self.simulate_tensors(
             x,
@@ -171,7 +172,7 @@ class Detector:
             epoch=epoch,
             threads=threads,
         )
-        return variants(jets, table, out.numpy(), ptr.numpy())
+        return make_variants(jets, table, out.numpy(), ptr.numpy())
 
     def simulate_tensors(
         self,
@@ -183,7 +184,7 @@ class Detector:
         epoch: int = 0,
         threads: int | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The same on tensors: kernels on the CPU, torch operations elsewhere.
+        """As :meth:`simulate`, on tensors: kernels on the CPU, torch operations elsewhere.
 
         Args:
             x: Canonical columns ``[N, 6]`` float32.
@@ -191,7 +192,7 @@ class Detector:
             ids: Ids of the jets ``[J]`` int64.
             angles: Angles ``[J, V]`` (rad).
             seed: Seed of the random numbers.
-            epoch: Another epoch is another response.
+            epoch: Number of the epoch; another epoch has other random numbers.
             threads: Number of threads at most. Default: torch's.
 
         Returns:
@@ -213,7 +214,7 @@ class Detector:
             )
         keys = mix(seed, epoch, PARTICLES), mix(seed, epoch, CELLS)
         responses, grid = self._responses, self._grid  # type: ignore[attr-defined]
-        turned = angles.double()
+        arguments = x, ptr, ids, angles.double(), self.axis, responses, grid, keys
         if use_kernels(x):
-            return pipeline.simulate(x, ptr, ids, turned, self.axis, responses, grid, keys, threads)
-        return reference.simulate(x, ptr, ids, turned, self.axis, responses, grid, keys)
+            return pipeline.simulate(*arguments, threads)
+        return reference.simulate(*arguments)

@@ -29,7 +29,7 @@ _U, _F = np.uint64, np.float32
 _S32, _MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 _TWO_PI64, _TURN64 = 2 * math.pi, 1 / (2 * math.pi)
 _ZERO = np.float32(0)
-#: Kinds before this one are seen; the one after them, neutrinos, is dropped.
+#: The index of neutrinos, which no detector sees, after the visible kinds.
 _VISIBLE = len(KINDS)
 _TAIL, _FAR = np.uint32(0x7FFFFFFF), np.uint32(FAR)
 
@@ -207,9 +207,9 @@ def smear_with_constants(s: Any, kind: Any, table: ResponseTable, z: Any, b2: An
         squares[k] = log1p(table.terms[k, 0, 0])
         roots[k] = root(squares[k])
     if (squares[:_VISIBLE] == squares[0]).all():
-        one, its_root = squares[0], roots[0]
+        b2_of_all, b_of_all = squares[0], roots[0]
         for i in range(len(s)):
-            s[i] = s[i] * log_normal(one, its_root, z[i])
+            s[i] = s[i] * log_normal(b2_of_all, b_of_all, z[i])
         return
     for i in range(len(s)):
         b2[i] = squares[_U(kind[i])]
@@ -228,7 +228,7 @@ def smear_measured(s: Any, relative2: Any, z: Any) -> None:
 
 @fast
 def apply_efficiency(s: Any, kind: Any, minimum: Any, word: Any, chance: Any, keep: Any) -> None:
-    """Whether each is seen: by efficiency, and by the threshold of its kind."""
+    """Whether each passes the efficiency and the threshold of its kind."""
     for i in range(len(s)):
         keep[i] = (np.int64(word[i]) < chance[i]) & (s[i] >= minimum[kind[i]])
 
@@ -255,7 +255,7 @@ def smear_directions(eta: Any, phi: Any, z_eta: Any, z_phi: Any, kind: Any, angl
 
 @fast
 def assign_identity(kind: Any, identity: Any, charge: Any, mass: Any, pdgid: Any) -> None:
-    """What each particle is taken for."""
+    """Write the PDG id and mass that each particle is identified with."""
     for i in range(len(kind)):
         code, taken = identity[kind[i], 0], identity[kind[i], 1]
         signed = select(charge[i] < _ZERO, -code, code)

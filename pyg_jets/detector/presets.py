@@ -1,6 +1,6 @@
-"""The detectors that come with the package.
+"""The detectors of the package, by name.
 
-``cms-like`` has the figures of the CMS card of Delphes (``cards/delphes_card_CMS.tcl``,
+``cms-like`` has the parameters of the CMS card of Delphes (``cards/delphes_card_CMS.tcl``,
 arXiv 1307.6346); the toys are those of arXiv 2311.05952, and ``jet-rect`` is their rectangular grid
 for jets of R = 0.8.
 """
@@ -32,7 +32,7 @@ def _toy(n_x: int, n_y: int) -> Detector:
 
 
 def _jet_rect() -> Detector:
-    # muons pass calorimeters; that one kind is measured one by one also drops neutrinos
+    # muons pass the calorimeter; with a response to one kind of particle, neutrinos are dropped
     absorbed = tuple(kind for kind in KINDS if kind != "muon")
     return Detector(
         muon=Response(), calorimeters=(Calorimeter(Grid(0.05, 0.4), absorbed),), image=(32, 4)

@@ -1,4 +1,4 @@
-"""How a detector measures each kind of particle, as figures."""
+"""`Response`: resolution, efficiency and threshold for each kind of particle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyg_jets.errors import InputError
 
 __all__ = ["KINDS", "Response", "ResponseTable", "response_table"]
 
-#: The kinds of particles that a detector tells apart.
+#: The kinds of particles that a detector distinguishes.
 KINDS: tuple[str, ...] = ("charged_hadron", "electron", "muon", "photon", "neutral_hadron")
 
 #: The kind of neutrinos, which no detector sees.
@@ -32,7 +32,7 @@ class Response:
     .. math:: \frac{\sigma}{s} = (g_0 + g_1|\eta| + g_2\eta^2)
         \left(c \oplus \frac{a}{\sqrt s} \oplus \frac{n}{s} \oplus l\,s\right)
 
-    so it is never negative. Regions of \|η\| each have their own figures.
+    so it is never negative. Each region of \|η\| has its own values.
 
     Source: the form of the resolution functions of Delphes (arXiv 1307.6346).
 
@@ -50,12 +50,12 @@ class Response:
         minimum: Least measured quantity that is kept (GeV).
         sigma_eta: Width of the Gaussian of η.
         sigma_phi: Width of the Gaussian of φ (rad).
-        pdgid: What the particle is taken for; with a charge, the id of the positive one. Default:
-            its own id is kept.
-        mass: The mass that it is given (GeV). Default: its own is kept.
+        pdgid: PDG id that the particle is identified with; for a negative charge its negative.
+            Default: its own id.
+        mass: The mass that it is identified with (GeV). Default: its own mass.
 
     Raises:
-        ValueError: For figures that are negative, do not rise, or do not fit together.
+        ValueError: For values that are negative, do not rise, or do not fit together.
 
     Examples:
         >>> Response(constant=0.01, linear=1.5e-4)
@@ -84,10 +84,10 @@ class Response:
         for name in ("constant", "stochastic", "noise", "linear"):
             value = getattr(self, name)
             values = tuple(value) if isinstance(value, Iterable) else (value,)
-            _check_figures(values, name, self.regions)
+            _check_values(values, name, self.regions)
             object.__setattr__(self, name, values if isinstance(value, Iterable) else value)
         for name in ("minimum", "sigma_eta", "sigma_phi"):
-            _check_figures((getattr(self, name),), name, 1)
+            _check_values((getattr(self, name),), name, 1)
         self._check_rows("shape", 3)
         self._check_rows("efficiency", len(self.pt_edges) + 1)
         if any(not 0 <= e <= 1 for row in self.efficiency for e in row):
@@ -123,7 +123,7 @@ def rising(values: Any, name: str) -> tuple[float, ...]:
     return edges
 
 
-def _check_figures(values: tuple[Any, ...], name: str, regions: int) -> None:
+def _check_values(values: tuple[Any, ...], name: str, regions: int) -> None:
     if len(values) not in (1, regions):
         raise InputError(
             f"Expected 1 or {regions} values of {name}, one for each region of eta, but got "

@@ -1,4 +1,4 @@
-"""Turning what a detector saw, as an image: the rotation after the detector."""
+"""`rotate_image`: the rotation after the detector, of the image of a jet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from pyg_jets import kinematics
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector.elementary import fast
-from pyg_jets.detector.variants import canonical, parse_angles, variants
+from pyg_jets.detector.variants import canonical_particles, make_variants, parse_angles
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import over_jets
@@ -31,15 +31,15 @@ def rotate_image(
     renormalise: bool = False,
     threads: int | None = None,
 ) -> JetArray:
-    r"""Turn the image of each jet, by interpolation between its pixels.
+    r"""Rotate the image of each jet, by interpolation between its pixels.
 
-    The pT is summed on a grid within ±R of the axis, pixels are cut into square ones, the image
+    The pT is summed on a grid within ±R of the axis, pixels are divided into square ones, the image
 
     .. math:: I'(\vec x) = \sum_k I_k\; \Lambda(R_\alpha^{-1} \vec x - \vec x_k)
 
-    is warped with the bilinear weights Λ and summed back to the pixels of before; pixels of zero
-    are dropped. Unlike :func:`~pyg_jets.detector.rotate` it works after a detector, but it blurs,
-    cuts the corners off, and does not conserve energy.
+    is warped with the bilinear weights Λ and summed to the original pixels; pixels of zero are
+    dropped. Unlike :func:`~pyg_jets.detector.rotate` it works after a detector, but it blurs the
+    image, cuts its corners off, and does not conserve energy.
 
     Source: the post-detector augmentation of arXiv 2311.05952.
 
@@ -49,13 +49,13 @@ def rotate_image(
         shape: Number of pixels in η (or x) and φ (or y).
         radius: Half the width of the image; what lies outside is dropped.
         axis: ``"jet"``, the (η, φ) of the jet's momentum sum, or ``"origin"`` for the toys.
-        renormalise: Give each image the sum of before.
+        renormalise: Whether to scale each image to its sum before the rotation.
         threads: Number of threads at most. Default: torch's.
 
     Returns:
         Massless particles at the centres of the pixels, the variants of jet 0, then those of
-        jet 1, …, with the jet columns ``variant_of``, ``angle`` and ``energy_loss``: the part of
-        the image's pT that the warp lost (negative for a gain), before any renormalising.
+        jet 1, …, with the jet columns ``variant_of``, ``angle`` and ``energy_loss``: the
+        fraction of the image's pT that the warp lost (negative for a gain), before renormalisation.
 
     Raises:
         ValueError: For missing columns, angles that do not fit, or an image without pixels.
@@ -66,8 +66,11 @@ def rotate_image(
         >>> [round(float(v), 3) for v in turned.column("eta")]
         [0.75, -0.25]
     """
-    fine = _check(shape, radius, axis)
-    x, table = canonical(jets), parse_angles(angles, len(jets))
+    check_names((axis,), ("jet", "origin"), "axis")
+    if not 0 < radius < math.inf:
+        raise InputError(f"Expected a positive radius of the image, but got {radius}.")
+    fine = check_shape(shape)
+    x, table = canonical_particles(jets), parse_angles(angles, len(jets))
     centre = np.zeros((len(jets), 2))
     if axis == "jet":
         centre = np.stack([jets.momentum["eta"], jets.momentum["phi"]], -1)
@@ -84,12 +87,12 @@ def rotate_image(
         particles.append(rows)
         counts.append(n)
     ptr = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *counts]))])
-    turned = variants(jets, table, np.concatenate(particles), ptr.astype(np.int64))
-    return turned.with_jets(energy_loss=np.concatenate(loss).astype(np.float32))
+    rotated = make_variants(jets, table, np.concatenate(particles), ptr.astype(np.int64))
+    return rotated.with_jets(energy_loss=np.concatenate(loss).astype(np.float32))
 
 
 def check_shape(shape: Sequence[int]) -> int:
-    """Number of square pixels on a side, of which whole numbers make the pixels of ``shape``.
+    """Number of square pixels on a side, which the pixels of ``shape`` are divided into.
 
     Raises:
         ValueError: For an image without pixels, or one with too many.
@@ -102,18 +105,11 @@ def check_shape(shape: Sequence[int]) -> int:
     return math.lcm(*shape)
 
 
-def _check(shape: tuple[int, int], radius: float, axis: str) -> int:
-    check_names((axis,), ("jet", "origin"), "axis")
-    if not 0 < radius < math.inf:
-        raise InputError(f"Expected a positive radius of the image, but got {radius}.")
-    return check_shape(shape)
-
-
 def _warped(
     jets: JetArray, x: np.ndarray, centre: np.ndarray, angles: np.ndarray, start: int, stop: int,
     shape: tuple[int, int], fine: int, radius: float, threads: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Turned images ``[J, V, n, m]`` of some jets, and the sums of before ``[J, 1]``."""
+    """Rotated images ``[J, V, n, m]`` of some jets, and the sums before the rotation ``[J, 1]``."""
     first, last = jets.ptr[start], jets.ptr[stop]
     jet = np.repeat(np.arange(stop - start), jets.counts[start:stop])
     rows = x[first:last].astype(np.float64)
@@ -135,7 +131,7 @@ def _warped(
 
 @fast
 def warp(image: Any, cos: Any, sin: Any, fine: Any, out: Any) -> None:
-    """Turn images ``[J, n, m]`` into ``[J, V, n, m]`` by way of ``fine × fine`` square pixels."""
+    """Rotate images ``[J, n, m]`` into ``[J, V, n, m]`` through ``fine × fine`` square pixels."""
     n, m = image.shape[1], image.shape[2]
     wide, high, middle = fine // n, fine // m, (fine - 1) / 2
     for j in range(len(image)):

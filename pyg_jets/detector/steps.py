@@ -22,7 +22,7 @@ def rotate(
     axis: Literal["jet", "origin"] = "jet",
     threads: int | None = None,
 ) -> JetArray:
-    r"""Turn the particles of each jet about its axis in the plane of rapidity and azimuth.
+    r"""Rotate the particles of each jet about its axis in the plane of rapidity and azimuth.
 
     .. math::
         \begin{pmatrix} y' - y_J \\ \varphi' - \varphi_J \end{pmatrix} =
@@ -80,11 +80,11 @@ def smear(
             (``charged_hadron, electron, muon, photon, neutral_hadron``); other kinds stay as
             they are.
         seed: Seed of the random numbers.
-        epoch: Another epoch is another response.
+        epoch: Number of the epoch; another epoch has other random numbers.
         threads: Number of threads at most. Default: torch's.
 
     Returns:
-        The same jets with the particles that were seen; a jet may have become empty.
+        The same jets with the measured particles; a jet may be empty.
 
     Raises:
         ValueError: For missing columns or an unknown kind.
@@ -121,12 +121,12 @@ def cells(
 
     Args:
         jets: Jets with the canonical columns.
-        grid: The cells; what falls outside is dropped.
+        grid: The cells; absorbed particles outside are dropped.
         kinds: The kinds of particles that are absorbed. The others stay as they are.
         sums: What is summed: ``"energy"``, or ``"pt"`` for jets on a plane.
         response: Resolution and least energy of a cell's sum. Default: perfect.
         seed: Seed of the random numbers of the response.
-        epoch: Another epoch is another response.
+        epoch: Number of the epoch; another epoch has other random numbers.
         threads: Number of threads at most. Default: torch's.
 
     Returns:
@@ -148,6 +148,6 @@ def cells(
 
 
 def _without_variants(jets: JetArray, like: JetArray) -> JetArray:
-    """``jets`` with the jet columns of ``like`` alone, where nothing was turned."""
+    """``jets`` with the jet columns of ``like`` alone."""
     kept: dict[str, Any] = {name: jets.jets[name] for name in like.jets}
     return JetArray(jets.particles, jets.columns, jets.ptr, jets.labels, kept, jets.ids)

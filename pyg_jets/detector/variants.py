@@ -1,4 +1,4 @@
-"""Angles of the variants, and the table of variants that comes out."""
+"""Rotated variants of jets: their angles, and their `JetArray`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyg_jets.columns import CANONICAL
 from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.jets import JetArray
 
-__all__ = ["canonical", "parse_angles", "variants"]
+__all__ = ["canonical_particles", "make_variants", "parse_angles"]
 
 
 def parse_angles(angles: Any, n_jets: int) -> np.ndarray:
-    """Angles ``[J, V]`` float64 (rad) from what a caller may give.
+    """Angles ``[J, V]`` float64 (rad) from the forms that callers may use.
 
     Args:
         angles: ``None`` for one un-rotated variant; a number V for V variants at 2πk/V; a
@@ -30,12 +30,19 @@ def parse_angles(angles: Any, n_jets: int) -> np.ndarray:
         >>> parse_angles(4, 1).round(2)
         array([[0.  , 1.57, 3.14, 4.71]])
     """
+    table: np.ndarray
     if angles is None:
         return np.zeros((n_jets, 1))
     try:
         n_variants = operator.index(angles)
     except TypeError:
-        table = _as_floats(angles)
+        try:
+            table = np.asarray(angles, np.float64)
+        except (TypeError, ValueError):
+            raise InputError(
+                "Expected angles as a number of variants or as numbers in radians, but got "
+                f"{angles!r}."
+            ) from None
     else:
         if n_variants < 1:
             raise InputError(f"Expected at least 1 variant, but got angles={n_variants}.")
@@ -52,17 +59,12 @@ def parse_angles(angles: Any, n_jets: int) -> np.ndarray:
     return table
 
 
-def _as_floats(angles: Any) -> np.ndarray:
-    try:
-        return np.asarray(angles, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"Expected angles as a number of variants or as numbers in radians, but got {angles!r}."
-        ) from None
+def canonical_particles(jets: JetArray) -> np.ndarray:
+    """The columns that the detector needs, ``[N, 6]``.
 
-
-def canonical(jets: JetArray) -> np.ndarray:
-    """The columns that the detector needs, ``[N, 6]``, or a ``ValueError`` that names them."""
+    Raises:
+        ValueError: Naming the columns that are missing.
+    """
     if not isinstance(jets, JetArray):
         raise InputTypeError(f"Expected a JetArray, but got {type(jets).__name__}.")
     missing = [name for name in CANONICAL if name not in jets.columns]
@@ -75,8 +77,15 @@ def canonical(jets: JetArray) -> np.ndarray:
     return jets.particles if jets.columns == CANONICAL else jets.select(CANONICAL).particles
 
 
-def variants(jets: JetArray, angles: np.ndarray, x: np.ndarray, ptr: np.ndarray) -> JetArray:
-    """The variants as a `JetArray`: what belongs to a jet is repeated for each of its variants."""
+def make_variants(jets: JetArray, angles: np.ndarray, x: np.ndarray, ptr: np.ndarray) -> JetArray:
+    """The variants as a `JetArray`, with ids, labels and jet columns of their jets.
+
+    Args:
+        jets: The jets.
+        angles: Angles of the variants ``[J, V]`` (rad).
+        x: Particles of the variants ``[M, 6]``.
+        ptr: Ragged pointer ``[J * V + 1]``.
+    """
     n_variants = angles.shape[1]
     repeated = {name: np.repeat(value, n_variants) for name, value in jets.jets.items()}
     repeated["variant_of"] = np.repeat(np.arange(len(jets)), n_variants)

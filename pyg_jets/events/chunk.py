@@ -80,7 +80,10 @@ def generate_chunk(process: str, options: PythiaOptions, chunk: int) -> tuple[Je
     chosen = chosen[np.lexsort((-pt[chosen], clustered.event[chosen]))]
 
     jets = JetArray(_particle_table(pythia, record, clustered.members), GENERATED, clustered.ptr)
-    jets = _with_ids(_hardest_first(jets[chosen]), process, chunk, clustered.event[chosen])
+    jets = jets[chosen]
+    hardest_first = np.lexsort((-jets.column("pt"), np.repeat(np.arange(len(jets)), jets.counts)))
+    ids = _make_ids(process, chunk, clustered.event[chosen])
+    jets = JetArray(jets.particles[hardest_first], GENERATED, jets.ptr, ids=ids)
     observables = substructure(jets, options.radius)
     jets = jets.with_jets(
         **{f"gen_{name}": value for name, value in observables.items()},
@@ -269,16 +272,8 @@ def _particle_table(pythia: Any, record: EventRecord, rows: np.ndarray) -> np.nd
     return np.stack([columns[name] for name in GENERATED], -1).astype(np.float32)
 
 
-def _hardest_first(jets: JetArray) -> JetArray:
-    """The same jets with their constituents in falling pT."""
-    jet = np.repeat(np.arange(len(jets)), jets.counts)
-    order = np.lexsort((-jets.column("pt"), jet))
-    return JetArray(jets.particles[order], jets.columns, jets.ptr)
-
-
-def _with_ids(jets: JetArray, process: str, chunk: int, event: np.ndarray) -> JetArray:
-    """Give each jet its id: process, chunk, event and rank in the event, packed in 64 bits."""
+def _make_ids(process: str, chunk: int, event: np.ndarray) -> np.ndarray:
+    """Ids of jets: process, chunk, event and rank in the event, packed in 64 bits."""
     rank = np.arange(len(event)) - np.searchsorted(event, event)
     ids = np.full(len(event), list(PROCESSES).index(process), np.int64)
-    ids = ((ids << _CHUNK_BITS | chunk) << _EVENT_BITS | event) << _JET_BITS | rank
-    return JetArray(jets.particles, jets.columns, jets.ptr, ids=ids)
+    return ((ids << _CHUNK_BITS | chunk) << _EVENT_BITS | event) << _JET_BITS | rank

@@ -121,18 +121,18 @@ class GeneratedFolder:
             record |= {"versions": _versions(), "processes": {}}
             write_json(self.path / MARKER, record)
             return
-        wanted, existing = self.options.as_dict(), record["options"]
+        requested, existing = self.options.as_dict(), record["options"]
         different = [
-            f"{name} = {existing.get(name)!r}, not {wanted[name]!r}"
-            for name in wanted
-            if existing.get(name) != wanted[name]
+            f"{name} = {existing.get(name)!r}, not {requested[name]!r}"
+            for name in requested
+            if existing.get(name) != requested[name]
         ]
         if different:
             raise FolderInUseError(
                 f"{self.path} holds jets made with {'; '.join(different)}: give another folder, "
                 "or the same arguments."
             )
-        # what a killed process was writing; the folder's lock is held
+        # files that a killed process left unfinished; this process has the folder's lock
         for folder in (self.path, self.path / "chunks"):
             for unfinished in filter(Path.is_dir, folder.glob(".*.*.*")):
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -181,7 +181,7 @@ class GeneratedFolder:
         self._set_entry(process, entry)
 
     def _record(self) -> dict[str, Any]:
-        """What :data:`MARKER` holds; empty if there is none."""
+        """The content of :data:`MARKER`; empty if there is no such file."""
         marker = self.path / MARKER
         if not marker.exists():
             return {}

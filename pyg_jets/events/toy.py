@@ -1,7 +1,8 @@
-"""The toy of two broken symmetries: pairs of deposits against single ones, inside a disk.
+"""Toy events: pairs of energy deposits against single ones, inside the unit disk.
 
-Deposits lie on a plane, so ``eta`` and ``phi`` are the plane's x and y, no pseudorapidity and no
-azimuth, and ``pt`` is the energy of a deposit in units of the largest one.
+Deposits lie on a plane: ``eta`` and ``phi`` are the plane's x and y instead of pseudorapidity and
+azimuth, and ``pt`` is the energy of a deposit in units of the largest possible one. The geometry is
+that of arXiv 2311.05952.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 
 from pyg_jets.columns import CANONICAL
 from pyg_jets.errors import InputError
+from pyg_jets.events.options import check_count
 from pyg_jets.jets import JetArray
 
 __all__ = ["DEPOSITS", "FRAGMENTS", "FRAGMENT_WIDTH", "PAIR_WIDTH", "generate"]
@@ -45,12 +47,11 @@ def generate(
 
     Args:
         n_jets: Number of events, each of one jet.
-        seed: Seed of the random numbers, not negative. Default: 0.
-        signal_fraction: Probability of a signal event. Default: 0.5.
+        seed: Seed of the random numbers, not negative.
+        signal_fraction: Probability of a signal event.
         pair_width: Standard deviation, on each axis, of a deposit about its pair's centre (disk
-            radii). Default: 0.165.
+            radii).
         fragment_width: Standard deviation, on each axis, of a part about its deposit (disk radii).
-            Default: 0.010.
 
     Returns:
         Jets with the columns :data:`pyg_jets.columns.CANONICAL` (``eta`` = x, ``phi`` = y, ``pt`` =
@@ -67,7 +68,12 @@ def generate(
         >>> generate(5, seed=1).equals(jets[:5])
         True
     """
-    _check(n_jets, seed, signal_fraction, pair_width, fragment_width)
+    n_jets, seed = check_count("n_jets", n_jets), check_count("seed", seed, least=0)
+    if not 0 <= signal_fraction <= 1:
+        raise InputError(f"Expected signal_fraction between 0 and 1, but got {signal_fraction!r}.")
+    for name, width in (("pair_width", pair_width), ("fragment_width", fragment_width)):
+        if not 0 <= width <= 10:
+            raise InputError(f"Expected {name} between 0 and 10 disk radii, but got {width!r}.")
     blocks = [
         _block(np.random.default_rng([seed, k]), signal_fraction, pair_width, fragment_width)
         for k in range(-(-n_jets // _BLOCK))
@@ -89,12 +95,11 @@ def generate(
 def _block(
     rng: np.random.Generator, signal_fraction: float, pair_width: float, fragment_width: float
 ) -> tuple[np.ndarray, np.ndarray]:
+    """One block of events: particles ``[256, 512, 6]`` and labels ``[256]``."""
     labels = (rng.random(_BLOCK) < signal_fraction).astype(np.int64)
-    deposits = np.where(
-        labels[:, None, None] == 1,
-        _paired(rng, pair_width),
-        _uniform_on_disk(rng, (_BLOCK, DEPOSITS)),
-    )
+    # Both are drawn for every event, so that the random numbers do not depend on the labels.
+    pairs, singles = _pairs_on_disk(rng, pair_width), _uniform_on_disk(rng, (_BLOCK, DEPOSITS))
+    deposits = np.where(labels[:, None, None] == 1, pairs, singles)
     energies = rng.random((_BLOCK, DEPOSITS, 1)) / FRAGMENTS
     spread = rng.normal(0, fragment_width, (_BLOCK, DEPOSITS, FRAGMENTS, 2))
     particles = np.zeros((_BLOCK, DEPOSITS, FRAGMENTS, len(CANONICAL)), np.float32)
@@ -105,27 +110,15 @@ def _block(
 
 
 def _uniform_on_disk(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Points on the unit disk, ``[*shape, 2]``."""
     radius, angle = np.sqrt(rng.random(shape)), 2 * np.pi * rng.random(shape)
     return np.stack((radius * np.cos(angle), radius * np.sin(angle)), -1)
 
 
-def _paired(rng: np.random.Generator, width: float) -> np.ndarray:
+def _pairs_on_disk(rng: np.random.Generator, width: float) -> np.ndarray:
+    """Deposits ``[256, 16, 2]``, two at a time about a common centre."""
     centres = np.repeat(_uniform_on_disk(rng, (_BLOCK, DEPOSITS // 2)), 2, axis=1)
     deposits = centres + rng.normal(0, width, centres.shape)
     while (outside := (deposits**2).sum(-1) > 1).any():
         deposits[outside] = centres[outside] + rng.normal(0, width, (outside.sum(), 2))
     return deposits
-
-
-def _check(
-    n_jets: int, seed: int, signal_fraction: float, pair_width: float, fragment_width: float
-) -> None:
-    if isinstance(n_jets, bool) or not isinstance(n_jets, int | np.integer) or n_jets < 1:
-        raise InputError(f"Expected n_jets as a whole number above 0, but got {n_jets!r}.")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"Expected seed as a whole number, 0 or more, but got {seed!r}.")
-    if not 0 <= signal_fraction <= 1:
-        raise InputError(f"Expected signal_fraction between 0 and 1, but got {signal_fraction!r}.")
-    for name, width in (("pair_width", pair_width), ("fragment_width", fragment_width)):
-        if not 0 <= width <= 10:
-            raise InputError(f"Expected {name} between 0 and 10 disk radii, but got {width!r}.")

@@ -238,10 +238,6 @@ def _ratio(part: Any, whole: Any) -> Any:
     return part / _clip(whole)
 
 
-def _add(part: Any, jet: Any) -> Any:
-    return part + jet
-
-
 def _subtract(part: Any, jet: Any) -> Any:
     return part - jet
 
@@ -311,7 +307,7 @@ _DERIVATIONS = (
     Derivation(("pt", "eta", "phi", "mass"), _MOMENTUM, _to_cylindrical),
     Derivation(("pt", "eta", "phi"), _MOMENTUM[:3], _directions),
     Derivation(("pt",), ("ptrel", "jet_pt"), lambda part, jet: part * jet),
-    Derivation(("eta",), ("etarel", "jet_eta"), _add),
+    Derivation(("eta",), ("etarel", "jet_eta"), lambda part, jet: part + jet),
     Derivation(("phi",), ("phirel", "jet_phi"), lambda part, jet: kinematics.delta_phi(part, -jet)),
     Derivation(_MOMENTUM, ("pt", "eta", "phi", "mass"), _to_cartesian),
     Derivation(_MOMENTUM, ("pt", "eta", "phi"), _massless_cartesian),

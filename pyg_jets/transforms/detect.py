@@ -89,14 +89,14 @@ class Detect(BatchTransform):
             )
         n_jets = len(ptr) - 1
         ids = data.jet_id.reshape(-1) if "jet_id" in data else torch.arange(n_jets)
-        seen, seen_ptr = self.detector.simulate_tensors(
+        reco, reco_ptr = self.detector.simulate_tensors(
             x, ptr, ids, torch.zeros(n_jets, 1, dtype=torch.float64, device=x.device),
             seed=self.seed, epoch=0 if self.fixed else self.epoch,
         )  # fmt: skip
         gen = Derived(_named_columns(x), ptr, axis=self.detector.axis)
         axis = {name: gen[f"jet_{name}"] for name in ("pt", "eta", "phi")}
         x, ptr = _hardest(x, ptr, self.max_particles)
-        seen, seen_ptr = _hardest(seen, seen_ptr, self.max_target)
+        reco, reco_ptr = _hardest(reco, reco_ptr, self.max_target)
         per_jet = {
             name: value
             for name, value in data.to_dict().items()
@@ -104,9 +104,9 @@ class Detect(BatchTransform):
         }
         per_jet["axis"] = torch.stack(list(axis.values()), -1).float()
         batch = make_batch({"x": self._select_columns(x, ptr, axis)}, per_jet, ptr)
-        batch.x_target = self._select_columns(seen, seen_ptr, axis)
-        batch.x_target_ptr, batch.x_target_batch = seen_ptr, ptr_to_batch(seen_ptr)
-        batch._slice_dict["x_target"] = seen_ptr.cpu()
+        batch.x_target = self._select_columns(reco, reco_ptr, axis)
+        batch.x_target_ptr, batch.x_target_batch = reco_ptr, ptr_to_batch(reco_ptr)
+        batch._slice_dict["x_target"] = reco_ptr.cpu()
         batch._inc_dict["x_target"] = torch.zeros(n_jets, dtype=torch.int64)
         return batch
 
