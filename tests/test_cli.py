@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import pyg_jets
 from pyg_jets.cli import main
+from pyg_jets.studies import list_studies
 
 ROOT = Path(__file__).parent.parent
 
@@ -139,34 +141,54 @@ def test_make_alone_prints_help():
     assert all(f"make {verb}" in said for verb in ("venv", "demo", "test", "lint", "bench"))
 
 
-def test_the_project_ships_what_it_needs(tmp_path):
-    """A wheel holds the type marker, the configurations, the page and the cards."""
-    import zipfile
-
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of the project, unpacked into a folder as pip would install it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
     source.mkdir()
     for name in ("pyg_jets", "datasets"):
         shutil.copytree(ROOT / name, source / name)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    words = ["build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
-    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True, timeout=120)
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    for wanted in (
-        "py.typed",
-        "configs/tagger.yaml",
-        "studies/broken_symmetry/arms/pre-inv.yaml",
-        "report/page.html",
-        "_cards/toy_jets/README.md",
-    ):
-        assert f"pyg_jets/{wanted}" in names
+    words = ["build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True, timeout=300)
+    zipfile.ZipFile(next(folder.glob("*.whl"))).extractall(folder / "installed")
+    shutil.rmtree(source)
+    return folder / "installed"
+
+
+def files(folder, pattern="*"):
+    return {p.relative_to(folder).as_posix() for p in folder.rglob(pattern) if p.is_file()}
+
+
+def test_a_wheel_holds_all_modules_and_what_they_need(wheel):
+    names = files(wheel)
+    for pattern in ("*.py", "*.yaml", "*.md", "*.csv", "*.html", "*.css", "py.typed"):
+        assert {f"pyg_jets/{name}" for name in files(ROOT / "pyg_jets", pattern)} <= names
+    cards = files(ROOT / "datasets", "README.md") | files(ROOT / "datasets", "*.npz")
+    assert {f"pyg_jets/_cards/{name}" for name in cards if "/" in name} <= names
     assert not any(name.startswith(("datasets/", "tests/", "docs/")) for name in names)
-    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "installed")
-    code = "from pyg_jets.io import card_path; print(card_path('toy_jets'))"
-    said = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
-        cwd=tmp_path, capture_output=True, text=True, check=True,
+
+
+def test_a_wheel_finds_cards_configurations_and_studies_by_name(wheel, tmp_path):
+    code = """
+from pyg_jets.cli import main
+from pyg_jets.files import config_names, config_path, read_config
+from pyg_jets.io import card_path
+from pyg_jets.studies import list_studies
+print(card_path("toy_jets"), config_path("broken_symmetry/arms/pre-inv"), *list_studies())
+assert all(read_config(name) for name in config_names())
+assert main(["configs", "copy", "tagging/sweep", "."]) == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(wheel)}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert said.stdout.strip() == str(tmp_path / "installed/pyg_jets/_cards/toy_jets/README.md")
-    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "pyg_jets").rglob("*.py")}
-    assert modules <= set(names)
+    assert done.returncode == 0, done.stderr
+    first, *copies = done.stdout.splitlines()
+    card, config, *studies = first.split()
+    assert card == str(wheel / "pyg_jets/_cards/toy_jets/README.md")
+    assert config == str(wheel / "pyg_jets/studies/broken_symmetry/arms/pre-inv.yaml")
+    assert studies == list(list_studies())
+    assert "tagging/base.yaml" in copies
