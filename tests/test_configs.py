@@ -6,7 +6,7 @@ import yaml
 from pyg_jets.cli import main
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import config_name, config_names, config_path, data_path, read_config
-from pyg_jets.scan.points import point_hash
+from pyg_jets.scan.point import point_hash
 from pyg_jets.training.cli import check_arguments, task_of
 
 

@@ -77,13 +77,13 @@ def copy_config(name: str, folder: str | Path) -> list[Path]:
     """
     if config_name(config_path(name)) is None:
         raise InputError(f"Expected the name of a configuration of the package, but got {name}.")
-    known, waiting, sources = config_names(), [config_path(name)], dict[Path, Path]()
+    names, waiting, sources = config_names(), [config_path(name)], dict[Path, Path]()
     while waiting:
         source = waiting.pop()
         target = Path(folder) / f"{config_name(source)}.yaml"
         if target not in sources:
             sources[target] = source
-            waiting += [known[other] for other in _named(source) if other in known]
+            waiting += [names[other] for other in _named(source) if other in names]
     if there := [str(target) for target in sources if target.exists()]:
         raise FolderInUseError(f"{there[0]} is there already: remove it, or give another folder.")
     for target, source in sources.items():

@@ -34,8 +34,7 @@ def add_scan(commands: argparse._SubParsersAction) -> None:
 
 def scan(args: argparse.Namespace) -> int:
     """Run the points of a sweep file and write the report; the exit code is 1 if a point failed."""
-    from pyg_jets.scan.engine import folder_of, run_scan
-    from pyg_jets.scan.interrupt import interruptible
+    from pyg_jets.scan.engine import folder_of, interruptible, run_scan
 
     with interruptible():
         counts = run_scan(

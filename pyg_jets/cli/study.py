@@ -44,7 +44,7 @@ def add_study(verbs: argparse._SubParsersAction) -> None:
 
 def study(args: argparse.Namespace) -> None:
     """Do what ``pyg-jets study`` asks for."""
-    from pyg_jets.scan.interrupt import interruptible
+    from pyg_jets.scan.engine import interruptible
     from pyg_jets.studies import Study, StudyRun, list_studies, run_study, write_pages
     from pyg_jets.studies.archive import unpacked
 

@@ -2,7 +2,7 @@
 
 from pyg_jets.scan.command import command_line, point_arguments
 from pyg_jets.scan.hyperband import Hyperband
-from pyg_jets.scan.propose import Proposals
+from pyg_jets.scan.proposals import Proposals
 from pyg_jets.scan.sweep import Metric, Sweep, read_sweep
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Whether the command line takes what a sweep file varies, found out before anything runs."""
+"""Check before anything runs that the command line takes what a sweep file varies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_sweep(sweep: Sweep) -> None:
     """Have the parser read each value of each parameter once, beside the first of the others.
 
     Raises:
-        ValueError: With the file, the parameter and what the parser says of it; for points without
+        InputError: With the file, the parameter and what the parser says of it; for points without
             a test, and for an early stop by what only the test knows.
     """
     from pyg_jets.training.cli import check_arguments
@@ -31,8 +31,8 @@ def check_sweep(sweep: Sweep) -> None:
     _check_metric(sweep)
     for name, point in _points(sweep):
         try:
-            words = flatten_arguments(join_options(point_arguments(sweep, point)))
-            check_arguments(words)
+            arguments = flatten_arguments(join_options(point_arguments(sweep, point)))
+            check_arguments(arguments)
         except ValueError as error:
             text = str(error)
             if name is None:
@@ -40,7 +40,7 @@ def check_sweep(sweep: Sweep) -> None:
                 name = max(named, key=len) if named else None
             what = "its command" if name is None else f"parameter {name!r} with {point[name]!r}"
             raise InputError(f"{sweep.path}: {what} is refused by pyg-jets: {text}") from None
-        _check_tested(sweep, words)
+        _check_tested(sweep, arguments)
 
 
 def _check_metric(sweep: Sweep) -> None:
@@ -52,13 +52,13 @@ def _check_metric(sweep: Sweep) -> None:
         )
 
 
-def _check_tested(sweep: Sweep, words: list[str]) -> None:
+def _check_tested(sweep: Sweep, arguments: list[str]) -> None:
     """Refuse a point that is not tested, by an option or a configuration; the last one counts."""
     import yaml
 
     tested: Any = True
-    for word in words:
-        key, _, value = word.partition("=")
+    for argument in arguments:
+        key, _, value = argument.partition("=")
         if key == "--test_after_fit":
             tested = yaml.safe_load(value)
         elif key == "--config":
@@ -89,12 +89,12 @@ def _values(distribution: Any) -> list[Any]:
 def _distinct(values: list[Any]) -> list[Any]:
     """All but the first; of many, numbers of one type only once: the parser treats them alike."""
     kind_of = repr if len(values) <= _MANY else _kind
-    seen, found = {kind_of(values[0])}, []
+    seen, kept = {kind_of(values[0])}, []
     for value in values[1:]:
         if (kind := kind_of(value)) not in seen:
             seen.add(kind)
-            found.append(value)
-    return found
+            kept.append(value)
+    return kept
 
 
 def _kind(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a point of a sweep runs, in the words that W&B's agent would use."""
+"""What a point of a sweep runs: the arguments that W&B's agent would write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ARGS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 
 
 def point_arguments(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
-    """The words after ``pyg-jets`` that a point runs, the verb first.
+    """The arguments after ``pyg-jets`` that a point runs, the verb first.
 
     They are those of W&B's agent: a parameter becomes ``--name=value``, in the file's order, and
     nested ones together one flag with a dictionary as its value.
@@ -44,7 +44,7 @@ def point_arguments(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
         point: A value for each of its parameters.
 
     Raises:
-        ValueError: If the sweep's command does not run ``pyg-jets fit``, or has a macro that only
+        InputError: If the sweep's command does not run ``pyg-jets fit``, or has a macro that only
             an agent can fill.
 
     Examples:
@@ -59,12 +59,12 @@ def point_arguments(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
         >>> command_line(sweep, {"width": 16})
         '/usr/bin/env pyg-jets fit --width=16'
     """
-    words = _agent_words(sweep, point)
-    rest = _after_program(words)
+    arguments = _agent_arguments(sweep, point)
+    rest = _after_program(arguments)
     if not rest or rest[0] != "fit":
         raise InputError(
             f"{sweep.path}: Expected a command that runs pyg-jets fit, such as "
-            f'command: ["${{env}}", pyg-jets, fit, "${{args}}"], but got {shlex.join(words)}.'
+            f'command: ["${{env}}", pyg-jets, fit, "${{args}}"], but got {shlex.join(arguments)}.'
         )
     return rest
 
@@ -76,28 +76,28 @@ def command_line(sweep: Sweep, point: Mapping[str, Any]) -> str:
         sweep: The sweep.
         point: A value for each of its parameters.
     """
-    return shlex.join(_agent_words(sweep, point))
+    return shlex.join(_agent_arguments(sweep, point))
 
 
-def _agent_words(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
+def _agent_arguments(sweep: Sweep, point: Mapping[str, Any]) -> list[str]:
     if set(point) != set(sweep.parameters):
         raise InputError(
             f"{sweep.path}: Expected a value for each of {', '.join(sweep.parameters)}, "
             f"but got {', '.join(point) or 'none'}."
         )
     args = _nested(sweep.raw["parameters"], "", point)
-    words: list[str] = []
+    arguments: list[str] = []
     for chunk in map(_fill_environment, sweep.command):
         if chunk.startswith("${") and chunk.endswith("}"):
-            words += _macro(sweep, chunk, args)
+            arguments += _macro(sweep, chunk, args)
         else:
-            words.append(chunk)
+            arguments.append(chunk)
     if not any(f"${{{macro}}}" in sweep.command for macro in _ARGS):
         raise InputError(
             f"{sweep.path}: Expected ${{args}} in the command, but got {list(sweep.command)}: "
             "without it all points run the same."
         )
-    return words
+    return arguments
 
 
 def _macro(sweep: Sweep, chunk: str, args: Mapping[str, Any]) -> list[str]:
@@ -111,9 +111,9 @@ def _macro(sweep: Sweep, chunk: str, args: Mapping[str, Any]) -> list[str]:
         )
     fixed = {"env": "/usr/bin/env", "interpreter": "python", "program": sweep.program or ""}
     if name not in fixed:
-        known = ", ".join(f"${{{macro}}}" for macro in (*fixed, *_ARGS))
+        macros = ", ".join(f"${{{macro}}}" for macro in (*fixed, *_ARGS))
         raise InputError(
-            f"{sweep.path}: Expected of macros in the command only {known} and ${{envvar:NAME}}, "
+            f"{sweep.path}: Expected of macros in the command only {macros} and ${{envvar:NAME}}, "
             f"but got {chunk}."
         )
     return [fixed[name]]
@@ -121,7 +121,7 @@ def _macro(sweep: Sweep, chunk: str, args: Mapping[str, Any]) -> list[str]:
 
 def _fill_environment(chunk: str) -> str:
     # a variable that is not set leaves its name, as it does with the agent
-    return _ENVIRONMENT.sub(lambda found: os.environ.get(found[1], found[1]), chunk)
+    return _ENVIRONMENT.sub(lambda match: os.environ.get(match[1], match[1]), chunk)
 
 
 def _nested(specs: Mapping[str, Any], prefix: str, point: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,9 +134,9 @@ def _nested(specs: Mapping[str, Any], prefix: str, point: Mapping[str, Any]) -> 
     }
 
 
-def _after_program(words: list[str]) -> list[str]:
+def _after_program(arguments: list[str]) -> list[str]:
     """What follows ``pyg-jets``, however it is called; nothing if it is not."""
-    rest = list(words)
+    rest = list(arguments)
     if rest and PurePath(rest[0]).name == "env":
         rest = rest[1:]
     if rest and _PYTHON.fullmatch(PurePath(rest[0]).name):

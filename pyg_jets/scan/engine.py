@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +25,15 @@ from pyg_jets.files import (
 from pyg_jets.provenance import timestamp
 from pyg_jets.runs import SCAN, Points
 from pyg_jets.scan.check import check_sweep
-from pyg_jets.scan.command import command_line, point_arguments
-from pyg_jets.scan.interrupt import ended_quietly
-from pyg_jets.scan.points import point_hash
+from pyg_jets.scan.command import command_line
+from pyg_jets.scan.point import job_arguments, point_hash
 from pyg_jets.scan.progress import Progress
-from pyg_jets.scan.propose import Proposals
+from pyg_jets.scan.proposals import Proposals
 from pyg_jets.scan.sweep import Sweep, read_sweep
 from pyg_jets.scan.worker import Job, run_point
-from pyg_jets.training.arguments import flatten_arguments, join_options
 
-__all__ = ["folder_of", "run_scan"]
+__all__ = ["folder_of", "interruptible", "run_scan"]
 
-#: What a point is run with unless the sweep file says otherwise.
-_QUIET = {"--trainer.enable_progress_bar": "false", "--trainer.logger": "false", "--samples": "0"}
 #: Seconds between two looks at a point that another scan runs.
 _PATIENCE = 2.0
 
@@ -70,10 +68,10 @@ def run_scan(
         How many points are ``finished`` and ``failed``.
 
     Raises:
-        ValueError: For a sweep file that cannot be run, with the key named; for no workers.
-        ConnectionError: If no scheduler answers.
-        FileNotFoundError: If there is no such file.
-        FileExistsError: If ``out`` holds something else.
+        InputError: For a sweep file that cannot be run, with the key named; for no workers.
+        UnreachableError: If no scheduler answers.
+        MissingFileError: If there is no such file.
+        FolderInUseError: If ``out`` holds something else.
     """
     if workers is not None and workers < 1:
         raise InputError(f"Expected workers as a whole number above 0, but got {workers}.")
@@ -119,13 +117,6 @@ def _record(folder: Path, sweep: Sweep, command: str | None) -> None:
     Points(folder).write_scan(record, sweep.path.read_bytes())
 
 
-def job_arguments(sweep: Sweep, point: dict[str, Any]) -> list[str]:
-    """The flat words that run a point: its own, and what keeps a scan quiet."""
-    words = flatten_arguments(join_options(point_arguments(sweep, point)))
-    given = {word.partition("=")[0] for word in words}
-    return [*words, *(f"{key}={value}" for key, value in _QUIET.items() if key not in given)]
-
-
 class _Scan:
     """The loop that hands points to workers and takes what comes back.
 
@@ -144,10 +135,10 @@ class _Scan:
         self.asked: set[str] = set()
         self.elsewhere: deque[tuple[float, Job]] = deque()
         self.met: set[str] = set()
-        known = list(self._others())
-        done = [one for one in known if one["status"] == "finished"]
+        records = list(self._others())
+        done = [one for one in records if one["status"] == "finished"]
         history = [(one["parameters"], self._value(one["hash"])) for one in done]
-        begun = [one["parameters"] for one in known if one["status"] != "finished"]
+        begun = [one["parameters"] for one in records if one["status"] != "finished"]
         self.proposals = Proposals(sweep, seed, history, count, begun)
 
     def _others(self) -> Iterator[dict[str, Any]]:
@@ -157,8 +148,8 @@ class _Scan:
                 continue  # one without a record is about to get it
             self.met.add(name)
             if set(record.get("parameters", ())) == set(self.sweep.parameters):
-                words = job_arguments(self.sweep, record["parameters"])
-                if point_hash(words) == name:
+                arguments = job_arguments(self.sweep, record["parameters"])
+                if point_hash(arguments) == name:
                     yield record
 
     def _meet_others(self) -> None:
@@ -174,13 +165,13 @@ class _Scan:
     def __call__(self, connect: Callable[[], AbstractContextManager[Any]]) -> dict[str, int]:
         """Run everything; the cluster is started only if a point is to be run."""
         total = self.proposals.total
-        known = (
+        earlier = (
             [] if self.sweep.method == "grid" else [value for _, value in self.proposals.history]
         )
-        with Progress(total, self.workers, self.metric, known) as progress:
+        with Progress(total, self.workers, self.metric, earlier) as progress:
             if (first := self._next(progress)) is not None:
                 _make_data(first)
-                with ended_quietly(connect) as client:
+                with _ended_quietly(connect) as client:
                     self._work(client, first, progress)
             return progress.counts
 
@@ -209,8 +200,8 @@ class _Scan:
         """The next job to submit: a new point, else one that another scan may have left."""
         self._meet_others()
         while (point := self.proposals.ask()) is not None:
-            words = job_arguments(self.sweep, point)
-            name = point_hash(words)
+            arguments = job_arguments(self.sweep, point)
+            name = point_hash(arguments)
             if name in self.asked:
                 self.proposals.tell(point, self._value(name))
                 continue
@@ -220,16 +211,25 @@ class _Scan:
                 self.proposals.tell(point, value)
                 progress.kept(name, value)
                 continue
-            return self._job(name, point, words)
+            return self._job(name, point, arguments)
         if self.elsewhere and self.elsewhere[0][0] <= time.monotonic():
             return self.elsewhere.popleft()[1]
         return None
 
-    def _job(self, name: str, point: dict[str, Any], words: list[str]) -> Job:
+    def _job(self, name: str, point: dict[str, Any], arguments: list[str]) -> Job:
         goal = None if self.metric is None else (self.metric.name, self.metric.goal)
         threads = max(1, (os.cpu_count() or 1) // self.workers)
-        return Job(str(self.points.scan), name, point, words, os.getcwd(), self.started, threads,
-                   goal, self.sweep.early_terminate)  # fmt: skip
+        return Job(
+            scan=str(self.points.scan),
+            name=name,
+            parameters=point,
+            arguments=arguments,
+            place=os.getcwd(),
+            started=self.started,
+            threads=threads,
+            goal=goal,
+            early=self.sweep.early_terminate,
+        )
 
     def _take(self, outcome: dict[str, Any], progress: Progress) -> None:
         job = outcome.pop("job")
@@ -243,11 +243,11 @@ class _Scan:
 
 
 def _make_data(job: Job) -> None:
-    """Make the data of a point with all cores; what fails here fails in the points, and is told."""
+    """Make the data of a point with all cores; what fails here fails in the points too."""
     from pyg_jets.training.cli import make_data
 
     with contextlib.suppress(Exception, SystemExit):  # a parser that refuses exits
-        make_data(job.words)
+        make_data(job.arguments)
 
 
 def _outcome(future: Any, job: Job) -> dict[str, Any]:
@@ -257,3 +257,28 @@ def _outcome(future: Any, job: Job) -> dict[str, Any]:
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         return {"hash": job.name, "status": "failed", "error": text, "seconds": None, "job": job}
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Say what a Ctrl-C leaves behind, and end with the shell's code for it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nStopped. What is finished is kept: the same command goes on.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+@contextmanager
+def _ended_quietly(connect: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
+    """A cluster's client; after a Ctrl-C nothing is logged of connections that break as it ends."""
+    before = logging.root.manager.disable
+    try:
+        with connect() as client:
+            try:
+                yield client
+            except KeyboardInterrupt:
+                logging.disable(logging.CRITICAL)
+                raise
+    finally:
+        logging.disable(before)

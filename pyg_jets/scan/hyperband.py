@@ -29,7 +29,7 @@ class Hyperband:
         strict: Stop more runs: a better value before or after the bracket does not count.
 
     Raises:
-        ValueError: For numbers that make no bracket.
+        InputError: For numbers that make no bracket.
 
     Examples:
         >>> Hyperband(min_iter=3).brackets(50)
@@ -65,15 +65,15 @@ class Hyperband:
         Args:
             up_to: The last iteration of a run.
         """
-        found = set()
+        brackets = set()
         if self.min_iter is not None:
             bracket: float = self.min_iter
             while bracket < up_to + 1:
-                found.add(int(bracket))
+                brackets.add(int(bracket))
                 bracket *= self.eta
         elif self.max_iter is not None and self.s is not None:
-            found = {int(self.max_iter / self.eta**k) for k in range(1, self.s + 1)}
-        return tuple(sorted(n for n in found if 1 <= n <= up_to))
+            brackets = {int(self.max_iter / self.eta**k) for k in range(1, self.s + 1)}
+        return tuple(sorted(n for n in brackets if 1 <= n <= up_to))
 
     def bracket(self, iteration: int) -> int | None:
         """The last bracket up to an iteration; None before the first."""

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyg_jets.errors import InputError
-from pyg_jets.scan.continuous import (
+from pyg_jets.scan.distributions import (
     Beta,
+    Categorical,
+    Constant,
     Continuous,
+    Distribution,
+    IntUniform,
     LogNormal,
     LogUniform,
     Normal,
     Quantized,
     Uniform,
 )
-from pyg_jets.scan.distributions import Categorical, Constant, Distribution, IntUniform
 
 __all__ = ["as_number", "distribution"]
 
@@ -114,7 +117,7 @@ def distribution(spec: Any) -> Distribution:
         spec: The parameter's mapping.
 
     Raises:
-        ValueError: For a mapping that is none of W&B's distributions.
+        InputError: For a mapping that is none of W&B's distributions.
 
     Examples:
         >>> distribution({"min": 1, "max": 8})
@@ -123,7 +126,9 @@ def distribution(spec: Any) -> Distribution:
         LogUniform(min=0.0001, max=0.1)
         >>> distribution({"values": [480, 960], "min": 3})
         Traceback (most recent call last):
-        ValueError: Expected of a categorical parameter only values, but got min: leave it out.
+        ...
+        pyg_jets.errors.InputError: Expected of a categorical parameter only values, but got min:
+        leave it out.
     """
     if not isinstance(spec, Mapping):
         raise InputError(
@@ -160,15 +165,15 @@ def _kind(spec: Mapping[str, Any]) -> str:
 
 
 def _check_keys(name: str, spec: Mapping[str, Any], kind: _Kind) -> None:
-    known = (*kind.required, *kind.defaults)
+    allowed = (*kind.required, *kind.defaults)
     if missing := [key for key in kind.required if key not in spec]:
         raise InputError(
             f"Expected of a {name} parameter {' and '.join(kind.required)}, "
             f"but got no {' and no '.join(missing)}: add it."
         )
-    if other := [str(key) for key in spec if key not in (*known, "distribution")]:
+    if other := [str(key) for key in spec if key not in (*allowed, "distribution")]:
         raise InputError(
-            f"Expected of a {name} parameter only {', '.join(known)}, "
+            f"Expected of a {name} parameter only {', '.join(allowed)}, "
             f"but got {', '.join(other)}: leave it out."
         )
 

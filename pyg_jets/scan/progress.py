@@ -1,4 +1,4 @@
-"""How a scan tells how far it is: a bar on a terminal, a line a point elsewhere."""
+"""The progress of a scan: a bar on a terminal, a line for each point elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Progress:
         total: Number of points, if it is known.
         slots: Points that run at once.
         metric: What makes a point the best.
-        known: Values of the points that were finished before.
+        earlier: Values of the points that were finished before.
     """
 
     def __init__(
@@ -27,20 +27,25 @@ class Progress:
         total: int | None,
         slots: int,
         metric: Metric | None,
-        known: Sequence[float | None] = (),
+        earlier: Sequence[float | None] = (),
     ):
         from tqdm import tqdm
 
         self.total, self.slots, self.metric = total, slots, metric
-        self.before, self.finished, self.n_running = len(known), 0, 0
+        self.before, self.finished, self.n_running = len(earlier), 0, 0
         self.failures: list[tuple[str, str]] = []
         self.best: float | None = None
-        for value in known:
+        for value in earlier:
             self._finish(value)
         self.start, self.ran = time.monotonic(), 0
         self.is_terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=total, initial=len(known), unit="point", disable=not self.is_terminal,
-                        bar_format="{n_fmt}/{total_fmt} |{bar:24}| {desc}")  # fmt: skip
+        self.bar = tqdm(
+            total=total,
+            initial=len(earlier),
+            unit="point",
+            disable=not self.is_terminal,
+            bar_format="{n_fmt}/{total_fmt} |{bar:24}| {desc}",
+        )
 
     def __enter__(self) -> Progress:
         return self
@@ -71,15 +76,15 @@ class Progress:
         self.ran += 1
         if outcome["status"] == "finished":
             self._finish(value)
-            told = (
+            result = (
                 "" if value is None or self.metric is None else f"{self.metric.name} {value:.4g}, "
             )
-            told += f"{outcome['seconds']:.0f} s"
+            result += f"{outcome['seconds']:.0f} s"
         else:
             error = str(outcome.get("error")).splitlines()[0]
             self.failures.append((job.name, error))
-            told = f"FAILED: {error}"
-        line = f"{job.name}  {_short(job.parameters)}: {told}"
+            result = f"FAILED: {error}"
+        line = f"{job.name}  {_short(job.parameters)}: {result}"
         self.bar.update()
         if self.is_terminal:
             self.bar.set_description_str(self.state())
@@ -96,13 +101,13 @@ class Progress:
             self.best = value if self.best is None else better(self.best, value)
 
     def state(self) -> str:
-        """The state in words."""
-        words = [f"{self.n_running} running", f"{len(self.failures)} failed"]
+        """The state as a sentence."""
+        parts = [f"{self.n_running} running", f"{len(self.failures)} failed"]
         if self.best is not None and self.metric is not None:
-            words.append(f"best {self.metric.name} {self.best:.4g}")
+            parts.append(f"best {self.metric.name} {self.best:.4g}")
         if (left := self.seconds_left()) is not None:
-            words.append(f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left")
-        return ", ".join(words)
+            parts.append(f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left")
+        return ", ".join(parts)
 
     def seconds_left(self) -> float | None:
         """An estimate from the points that this scan ran."""

@@ -55,12 +55,12 @@ class StopEarly(lightning.Callback):
             self.stopped = trainer.should_stop = True
 
     def _others(self, bracket: str) -> list[float]:
-        found = []
+        values = []
         for path in sorted(self.folder.parent.glob(f"*/{_FILE}")):
             if path.parent != self.folder:
                 try:
                     value = read_json(path).get(self.metric, {}).get(bracket)
                 except (FileNotFoundError, ValueError):  # moved aside in the meantime
                     continue
-                found += [] if value is None else [float(value)]
-        return found
+                values += [] if value is None else [float(value)]
+        return values

@@ -116,7 +116,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _sweep(path: Path, raw: dict[str, Any]) -> Sweep:
-    _known("the file", raw, _KEYS)
+    _check_keys("the file", raw, _KEYS)
     method = raw.get("method")
     if method not in _METHODS:
         raise InputError(f"Expected method as one of {', '.join(_METHODS)}, but got {method!r}.")
@@ -145,15 +145,15 @@ _EARLY = "early_terminate"
 
 
 def _parameters(raw: Mapping[str, Any]) -> dict[str, Distribution]:
-    found: dict[str, Distribution] = {}
+    distributions: dict[str, Distribution] = {}
     for name, spec in _flat("parameters", raw.get("parameters"), ""):
-        if name in found:
+        if name in distributions:
             raise InputError(f"Expected parameters.{name} once, but got it twice: leave one out.")
         try:
-            found[name] = distribution(spec)
+            distributions[name] = distribution(spec)
         except ValueError as error:
             raise InputError(f"parameters.{name}: {error}") from None
-    return found
+    return distributions
 
 
 def _flat(where: str, specs: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -170,14 +170,14 @@ def _flat(where: str, specs: Any, prefix: str) -> Iterator[tuple[str, Any]]:
                 f"reads them as something else), but got {key!r}."
             )
         if isinstance(spec, Mapping) and "parameters" in spec:
-            _known(f"{where}.{key}", spec, ("parameters",))
+            _check_keys(f"{where}.{key}", spec, ("parameters",))
             yield from _flat(f"{where}.{key}.parameters", spec["parameters"], f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", spec
 
 
 def _metric(raw: Any) -> Metric:
-    _known("metric", _mapping("metric", raw), _METRIC_KEYS)
+    _check_keys("metric", _mapping("metric", raw), _METRIC_KEYS)
     name, goal = raw.get("name"), raw.get("goal", "minimize")
     if not isinstance(name, str) or not name:
         raise InputError(f"Expected metric.name as a name such as val/loss, but got {name!r}.")
@@ -207,7 +207,7 @@ def _run_cap(raw: Any) -> int | None:
 
 
 def _early(raw: Any) -> Hyperband:
-    _known(_EARLY, _mapping(_EARLY, raw), _EARLY_KEYS)
+    _check_keys(_EARLY, _mapping(_EARLY, raw), _EARLY_KEYS)
     if raw.get("type") != "hyperband":
         raise InputError(
             f"Expected {_EARLY}.type as hyperband, W&B's only one, but got {raw.get('type')!r}."
@@ -228,10 +228,10 @@ def _mapping(where: str, raw: Any) -> dict[str, Any]:
     return raw
 
 
-def _known(where: str, raw: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    if other := [str(key) for key in raw if key not in known]:
+def _check_keys(where: str, raw: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    if other := [str(key) for key in raw if key not in allowed]:
         raise InputError(
-            f"Expected in {where} only {', '.join(known)}, but got {', '.join(other)}: "
+            f"Expected in {where} only {', '.join(allowed)}, but got {', '.join(other)}: "
             "leave it out, or mend its spelling."
         )
 

@@ -17,7 +17,7 @@ from typing import Any
 from pyg_jets.errors import InputError
 from pyg_jets.files import locked
 from pyg_jets.runs import LOG, METRICS, Points, is_finished
-from pyg_jets.scan.points import setting_hash
+from pyg_jets.scan.point import setting_hash
 
 __all__ = ["Job", "run_point"]
 
@@ -33,8 +33,8 @@ class Job:
         scan: The scan's folder.
         name: The point's name.
         parameters: Its parameters by dotted name.
-        words: The words after ``pyg-jets`` that it runs.
-        place: The folder to run in, to which paths in the words refer.
+        arguments: The arguments after ``pyg-jets`` that it runs.
+        place: The folder to run in, to which paths in the arguments refer.
         started: When the scan started: a point that failed later is not run again by it.
         threads: Threads of each worker.
         goal: Name and goal of the metric, for stopping early.
@@ -44,7 +44,7 @@ class Job:
     scan: str
     name: str
     parameters: Mapping[str, Any]
-    words: Sequence[str]
+    arguments: Sequence[str]
     place: str
     started: str = ""
     threads: int = 1
@@ -62,9 +62,9 @@ def run_point(job: Job) -> dict[str, Any]:
     with _ONE, locked(points.folder(job.name), wait=False) as ours:
         if not ours:
             return {"hash": job.name, "status": "elsewhere"}
-        known = points.record(job.name)
-        if known.get("status") == "finished" or _failed_meanwhile(known, job):
-            return known
+        record = points.record(job.name)
+        if record.get("status") == "finished" or _failed_meanwhile(record, job):
+            return record
         start = time.perf_counter()
         try:
             return _run(points, job, start)
@@ -81,7 +81,7 @@ def _failed_meanwhile(record: Mapping[str, Any], job: Job) -> bool:
 
 
 def _run(points: Points, job: Job, start: float) -> dict[str, Any]:
-    folder = points.begin(job.name, job.parameters, job.words, setting_hash(job.words))
+    folder = points.begin(job.name, job.parameters, job.arguments, setting_hash(job.arguments))
     stopper = _train(job, folder)
     if not is_finished(folder):
         raise RuntimeError(f"The training ended without {METRICS}: was it interrupted?")
@@ -121,7 +121,7 @@ def _train(job: Job, folder: Path) -> bool:
         contextlib.redirect_stderr(log),
     ):
         try:
-            main([*job.words, f"--run={folder}"], callbacks=callbacks)
+            main([*job.arguments, f"--run={folder}"], callbacks=callbacks)
         except SystemExit as error:  # of a parser
             raise InputError(f"The command line is refused (see {folder / LOG}).") from error
     return any(stopper.stopped for stopper in callbacks)

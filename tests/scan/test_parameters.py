@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pyg_jets.scan.continuous import Quantized, Uniform
-from pyg_jets.scan.distributions import Categorical, Constant, IntUniform, identity
+from pyg_jets.scan.distributions import (
+    Categorical,
+    Constant,
+    IntUniform,
+    Quantized,
+    Uniform,
+    identity,
+)
 from pyg_jets.scan.parameters import as_number, distribution
-from pyg_jets.scan.propose import draw
+from pyg_jets.scan.proposals import draw
 
 REAL = {
     "uniform": ({"min": -2, "max": 3}, stats.uniform(-2, 5)),

@@ -11,7 +11,7 @@ import yaml
 from pyg_jets.runs import Points
 from pyg_jets.scan import engine, read_sweep, worker
 from pyg_jets.scan.engine import _make_data, _Scan, job_arguments
-from pyg_jets.scan.points import point_hash, setting_hash
+from pyg_jets.scan.point import point_hash, setting_hash
 from pyg_jets.scan.progress import Progress
 from pyg_jets.scan.sweep import Metric
 from pyg_jets.scan.worker import Job, run_point

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from pyg_jets.scan import Hyperband, Metric, read_sweep
-from pyg_jets.scan.continuous import LogUniform
-from pyg_jets.scan.distributions import Categorical, Constant
+from pyg_jets.scan.distributions import Categorical, Constant, LogUniform
 
 FILE = """
 program: pyg-jets

@@ -10,9 +10,8 @@ import pytest
 import yaml
 
 from pyg_jets.scan import Proposals, read_sweep
-from pyg_jets.scan.bayes import Bayes
 from pyg_jets.scan.distributions import identity
-from pyg_jets.scan.propose import draw
+from pyg_jets.scan.proposals import Bayes, draw
 
 
 @pytest.fixture

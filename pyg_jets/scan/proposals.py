@@ -1,23 +1,27 @@
-"""`Proposals`: the points of a sweep one after the other, by grid, at random, or by Optuna."""
+"""The points of a sweep one after the other: all combinations, at random, or by Optuna's TPE."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import math
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pyg_jets.errors import InputError
-from pyg_jets.scan.bayes import Bayes
-from pyg_jets.scan.distributions import identity
+from pyg_jets.files import require
+from pyg_jets.scan.distributions import Categorical, Constant, Distribution, identity
 from pyg_jets.scan.sweep import Sweep
 
-__all__ = ["Proposals", "draw"]
+__all__ = ["Bayes", "Proposals", "draw"]
 
-#: So many points in a row that were there before end a search at random.
+#: A search at random ends after so many repeated points in a row.
 _MOST_REPEATS = 100_000
+#: Attempts to get a point that was not proposed before.
+_ATTEMPTS = 20
 
 Point = dict[str, Any]
 
@@ -27,11 +31,11 @@ class Proposals:
 
     With ``grid``, all combinations, the first parameter of the file varying slowest. With
     ``random``, point after point of a sequence that depends on the seed and the parameters' names
-    alone. With ``bayes``, what Optuna's TPE makes of the values told so far.
+    alone. With ``bayes``, the proposals of Optuna's TPE, given the metric of earlier points.
 
     A grid hands out every point, whatever the history. Points of the history that are in the
     sweep's space are not handed out again by the others, and count toward ``run_cap`` and
-    ``count``; so do the points that :meth:`meet` was told of.
+    ``count``; so do the points that :meth:`meet` registers.
 
     Args:
         sweep: The sweep.
@@ -42,7 +46,7 @@ class Proposals:
         count: The most points, besides the sweep's own ``run_cap``.
 
     Raises:
-        ValueError: For a grid over what cannot be listed, or a search without an end.
+        InputError: For a grid over what cannot be listed, or a search without an end.
 
     Examples:
         >>> from pathlib import Path
@@ -100,7 +104,7 @@ class Proposals:
         return next(new, None)
 
     def meet(self, point: Mapping[str, Any]) -> None:
-        """Take note of a point that another scan of the same sweep runs."""
+        """Register a point that another scan of the same sweep runs."""
         if self.sweep.method != "grid" and _has(self.sweep, point):
             self._seen.add(identity(dict(point)))
 
@@ -108,14 +112,14 @@ class Proposals:
         return identity(point) not in self._seen
 
     def tell(self, point: Mapping[str, Any], value: float | None) -> None:
-        """Say what came of a point that was handed out.
+        """Register the metric of a point that was handed out.
 
         Args:
             point: The point.
             value: The sweep's metric; None, or what is no finite number, if it failed.
 
         Raises:
-            ValueError: If ``bayes`` did not hand out the point, or was told before.
+            InputError: If ``bayes`` did not hand out the point, or has its metric already.
         """
         if self._bayes:
             self._bayes.tell(point, value)
@@ -171,3 +175,130 @@ def _check_end(sweep: Sweep, caps: list[int]) -> int | None:
         )
     lists = [one.choices for one in sweep.parameters.values()]
     return None if None in lists else math.prod(len(values or ()) for values in lists)
+
+
+class Bayes:
+    """A search that learns from the metric of earlier points.
+
+    Numbers are searched through the uniform draw of their inverse CDF, so that a log-uniform one
+    is searched in its logarithm; a categorical one by its index, whatever its values are, and
+    whatever their probabilities.
+
+    Args:
+        sweep: A sweep that has a metric.
+        seed: Seed of the search.
+        history: Earlier points and their metric; points outside of the sweep's space are left out.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        seed: int = 0,
+        history: Iterable[tuple[Mapping[str, Any], float | None]] = (),
+    ):
+        self.optuna = require("optuna", "scan")
+        self.parameters = sweep.parameters
+        self._space = {
+            name: self._axis(distribution)
+            for name, distribution in sweep.parameters.items()
+            if not isinstance(distribution, Constant)
+        }
+        earlier = list(history)
+        # another seed on each resume, or the first proposals would be those of the last time
+        text = f"{seed}:{len(earlier)}".encode()
+        sampler_seed = int.from_bytes(hashlib.sha256(text).digest()[:4])
+        with self._quiet():
+            self.study = self.optuna.create_study(
+                direction=sweep.metric.goal if sweep.metric else "minimize",
+                sampler=self.optuna.samplers.TPESampler(seed=sampler_seed, constant_liar=True),
+            )
+        self._trials: dict[str, Any] = {}
+        for point, value in earlier:
+            self._add_trial(point, value)
+
+    def _axis(self, distribution: Distribution) -> Any:
+        if isinstance(distribution, Categorical):
+            n_choices = len(distribution.choices)
+            return self.optuna.distributions.CategoricalDistribution(range(n_choices))
+        return self.optuna.distributions.FloatDistribution(0.0, 1.0)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Silence Optuna's message about each study and its warnings of experimental arguments."""
+        verbosity = self.optuna.logging.get_verbosity()
+        self.optuna.logging.set_verbosity(self.optuna.logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", self.optuna.exceptions.ExperimentalWarning)
+                yield
+        finally:
+            self.optuna.logging.set_verbosity(verbosity)
+
+    def _add_trial(self, point: Mapping[str, Any], value: float | None) -> None:
+        params = self._params(point)
+        if params is None:
+            return
+        state = self.optuna.trial.TrialState
+        good = value is not None and math.isfinite(value)
+        self.study.add_trial(
+            self.optuna.trial.create_trial(
+                params=params,
+                distributions=self._space,
+                value=value if good else None,
+                state=state.COMPLETE if good else state.FAIL,
+            )
+        )
+
+    def _params(self, point: Mapping[str, Any]) -> dict[str, float] | None:
+        """A point as Optuna sees it; None if the sweep could not give it."""
+        if set(point) != set(self.parameters):
+            return None
+        params: dict[str, float] = {}
+        for name, one in self.parameters.items():
+            u = one.where(point[name])
+            if u is None:
+                return None
+            if isinstance(one, Categorical):
+                params[name] = [identity(v) for v in one.choices].index(identity(point[name]))
+            elif name in self._space:
+                params[name] = u
+        return params
+
+    def _point(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        point = {}
+        for name, one in self.parameters.items():
+            if isinstance(one, Categorical):
+                point[name] = one.choices[params[name]]
+            else:
+                point[name] = one.at(params.get(name, 0.5))
+        return point
+
+    def ask(self, seen: set[str]) -> dict[str, Any] | None:
+        """A point that is not among ``seen``; None if all attempts gave one of those."""
+        for _ in range(_ATTEMPTS):
+            trial = self.study.ask(self._space)
+            point = self._point(trial.params)
+            if identity(point) not in seen:
+                self._trials[identity(point)] = trial
+                return point
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+        return None
+
+    def adopt(self, point: Mapping[str, Any]) -> None:
+        """Register a point that was not proposed by this search as one that was."""
+        self.study.enqueue_trial(self._params(point))
+        self._trials[identity(point)] = self.study.ask(self._space)
+
+    def tell(self, point: Mapping[str, Any], value: float | None) -> None:
+        """Register the metric of a point.
+
+        Raises:
+            ValueError: If it was not handed out, or has its metric already.
+        """
+        trial = self._trials.pop(identity(dict(point)), None)
+        if trial is None:
+            raise InputError(f"Expected a point that was handed out, but got {dict(point)}.")
+        if value is None or not math.isfinite(value):
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+        else:
+            self.study.tell(trial, value)
