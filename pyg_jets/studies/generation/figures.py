@@ -1,4 +1,4 @@
-"""The figures of the generators."""
+"""The figures of the page: responses of jets, histograms, digits."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ __all__ = ["bins", "digits", "response"]
 QUANTITIES = {"pt": "$p_T$", "mass": "mass"}
 
 
-def response(responses: dict[str, Any], titles: Sequence[str]) -> bytes:
-    """Mean and width of each jet's response: a network's beside the detector's."""
+def response(responses: dict[str, tuple[Any, Any, str]], titles: Sequence[str]) -> bytes:
+    """Mean and width of each jet's response, of networks against the detector.
+
+    Args:
+        responses: Responses of a network and of the detector, by the network's title.
+        titles: The networks that are drawn.
+    """
 
     def draw(figure: Any) -> None:
         axes = figure.subplots(2, 2)
         for row, (name, label) in enumerate(QUANTITIES.items()):
             for column, what in enumerate(("mean", "width")):
                 axis = axes[row, column]
-                _points(axis, responses["lines"], titles, name, what)
+                _points(axis, responses, titles, name, what)
                 axis.set_xlabel(f"detector: {what} of the {label} response")
                 axis.set_ylabel("network")
         names = axes[0, 0].get_legend_handles_labels()
@@ -31,14 +36,16 @@ def response(responses: dict[str, Any], titles: Sequence[str]) -> bytes:
     return png(draw, 7.5, 6.5)
 
 
-def _points(axis: Any, lines: dict[str, Any], titles: Sequence[str], name: str, what: str) -> None:
-    seen = []
+def _points(
+    axis: Any, responses: dict[str, Any], titles: Sequence[str], name: str, what: str
+) -> None:
+    shown: list[float] = []
     for number, title in enumerate(titles):
-        ours, theirs, _ = lines[title]
-        x, y = theirs[name][what], ours[name][what]
+        network, detector, _ = responses[title]
+        x, y = detector[name][what], network[name][what]
         axis.plot(x, y, ".", color=network_colour(number), markersize=3, label=title)
-        seen += [*x, *y]
-    low, high = np.quantile(seen, (0.005, 0.995))
+        shown += [*x, *y]
+    low, high = np.quantile(shown, (0.005, 0.995))
     margin = 0.08 * (high - low)
     span = low - margin, high + margin
     axis.plot(span, span, color=GREY, linewidth=1, zorder=0)
@@ -47,7 +54,11 @@ def _points(axis: Any, lines: dict[str, Any], titles: Sequence[str], name: str, 
 
 
 def bins(lines: Sequence[dict[str, Any]]) -> bytes:
-    """Histograms of mass and pT with the ratio of each network to the target below."""
+    """Histograms of mass and pT, with the ratio of each network to the target below.
+
+    Args:
+        lines: Rows of the table with the leading particles.
+    """
 
     def draw(figure: Any) -> None:
         axes = figure.subplots(2, 2, sharex="col", height_ratios=(2, 1))
@@ -56,11 +67,11 @@ def bins(lines: Sequence[dict[str, Any]]) -> bytes:
             real = lines[0]["bins"][name]
             above.stairs(real["real"], real["edges"], color="black", label="target", linewidth=1.2)
             for number, line in enumerate(lines):
-                one, colour = line["bins"][name], network_colour(number)
-                edges = np.array(one["edges"])
-                above.stairs(one["made"], edges, color=colour, label=line["title"])
+                ratios, colour = line["bins"][name], network_colour(number)
+                edges = np.array(ratios["edges"])
+                above.stairs(ratios["made"], edges, color=colour, label=line["title"])
                 middle = (edges[1:] + edges[:-1]) / 2
-                below.errorbar(middle, one["ratio"], one["error"], fmt=".", color=colour,
+                below.errorbar(middle, ratios["ratio"], ratios["error"], fmt=".", color=colour,
                                linewidth=1, markersize=5)  # fmt: skip
             above.set_ylim(bottom=0)
             below.axhspan(0.9, 1.1, color=GREY, alpha=0.2, linewidth=0)
@@ -75,7 +86,11 @@ def bins(lines: Sequence[dict[str, Any]]) -> bytes:
 
 
 def digits(shown: dict[str, list[np.ndarray]]) -> bytes:
-    """Rows of digits: what they are, made again, and made out of noise."""
+    """Rows of digits: the targets, their reconstructions, and digits out of noise.
+
+    Args:
+        shown: Digits of each row, as (x, y, intensity) of their pixels.
+    """
     n = len(shown["target"])
     pixels = np.concatenate(shown["target"])
     low, high = pixels[:, :2].min(0), pixels[:, :2].max(0)
