@@ -1,7 +1,10 @@
 r"""The edge convolution of ParticleNet on a table of neighbours, as one operation.
 
-On the blackboard, an edge convolution takes the edge from a particle :math:`i` to its neighbour
-:math:`j` through linear layers, each with batch norm and ReLU, and averages over the neighbours:
+On the blackboard, an edge convolution takes the edge of a particle :math:`i` and its neighbour
+:math:`j` through linear layers without bias, each with batch norm and ReLU, and averages over the
+neighbours of :math:`i`. (PyG, whose edges point to the particle that collects, would write
+:math:`j \to i`.) ParticleNet's shortcut around it and the last ReLU are in
+:class:`~pyg_jets.nn.EdgeConvBlock`.
 
 .. math::
     z^{(1)}_{ij} = W_1\, (x_i \oplus (x_j - x_i)), \quad
@@ -11,10 +14,11 @@ On the blackboard, an edge convolution takes the edge from a particle :math:`i` 
 
 With :math:`W_1 = (A\ B)` the first layer is :math:`z^{(1)}_{ij} = (A - B)\, x_i + B\, x_j
 = u_i + v_j`, the sum of two linear maps of particles, of which there are k times fewer than edges.
-These are made outside of this operation, which begins with the sum.
+``EdgeConvBlock`` makes :math:`u` and :math:`v`; this operation begins with their sum.
 
 :func:`edge_conv_reference` is the whole operation in plain torch. For float32 on the CPU the
-kernels in :mod:`pyg_jets.ops.edge_conv_kernels` compute the same, faster and in less memory.
+kernels in :mod:`pyg_jets.ops.edge_conv_kernels` compute the same, faster and in less memory: they
+pass over the edges once a layer, since the statistics of a norm need all of them first.
 """
 
 from __future__ import annotations
@@ -60,16 +64,16 @@ def edge_conv_reference(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """:func:`edge_conv` in plain torch, on any device and with torch's own gradient."""
     widths = [u.size(1), *(matrix.size(0) for matrix in matrices)]
-    norms = zip(*(t.split(widths) for t in (weight, bias, mean, var)), strict=True)
+    norm_of_layers = zip(*(t.split(widths) for t in (weight, bias, mean, var)), strict=True)
     real = (index >= 0).view(-1, 1)  # the table has entries without a neighbour
     n_edges = real.sum()
     z = edge_sum_reference(u, v, index)  # [N · k, F], one row an edge
     means, variances = [], []
-    for layer, (w, b, mu, sigma2) in enumerate(norms):
+    for layer, (w, b, mu, sigma2) in enumerate(norm_of_layers):
         if batch_statistics:  # of the real edges alone, summed in float64
-            exact = z.double()
-            mu = torch.where(real, exact, 0).sum(0) / n_edges.clamp(min=1)
-            sigma2 = torch.where(real, exact - mu, 0).square().sum(0) / n_edges.clamp(min=1)
+            z64 = z.double()
+            mu = torch.where(real, z64, 0).sum(0) / n_edges.clamp(min=1)
+            sigma2 = torch.where(real, z64 - mu, 0).square().sum(0) / n_edges.clamp(min=1)
             sigma2 = torch.where(n_edges > 0, sigma2, 1)
         normalized = (z - mu.to(z.dtype)) * (sigma2.to(z.dtype) + eps).rsqrt()
         a = torch.where(real, torch.relu(w * normalized + b), 0)
@@ -103,21 +107,26 @@ def edge_conv(
         a^{(l)} = \max\Big(w_l \frac{z^{(l)} - \mu_l}{\sqrt{\sigma_l^2 + \epsilon}} + b_l, 0\Big),
         \quad o_i = \frac{1}{n_i} \sum_m a^{(L)}_{im}
 
-    The kernels take some thousand edges at a time, so that their activations stay in a core's cache
-    between norm and product. Of each layer but the first only :math:`z` is stored for the gradient,
-    and with constant statistics and no gradient nothing at all.
+    Memory: the activations :math:`a` are never stored. The inputs :math:`z` of the norms, from the
+    second layer on, are stored where they are needed again: for the gradient, and with the batch's
+    statistics for the norm itself. With constant statistics and no gradient nothing is stored. The
+    kernels take some thousand edges at a time, so that these stay in a core's cache.
+
+    Any floating dtype and device is taken; the kernels serve float32 on the CPU.
 
     Args:
         u: The first layer's part of each particle, ``[N, F_1]``.
         v: The first layer's part of each particle as a neighbour, ``[N, F_1]``.
-        index: Neighbours ``[N, k]`` int64, rows of ``v`` in the same jet, or -1 for none.
+        index: Neighbours ``[N, k]`` int64, rows of ``v`` counted over the whole batch, in the same
+            jet as the particle, or -1 for none. A particle may be its own neighbour, or one twice.
         ptr: Ragged pointer ``[J + 1]`` int64.
         matrices: :math:`W_2, \dots, W_L`, of shapes ``[F_2, F_1], [F_3, F_2], …``; empty for one
             layer.
-        weight: :math:`w_l` of all layers, concatenated, ``[F_1 + … + F_L]``.
-        bias: :math:`b_l` of all layers, concatenated.
-        mean: :math:`\mu_l` of all layers, concatenated; not read with ``batch_statistics``.
-        var: :math:`\sigma_l^2` of all layers, concatenated; not read with ``batch_statistics``.
+        weight: :math:`w_l` of the norms of all layers, concatenated, ``[F_1 + … + F_L]``.
+        bias: :math:`b_l` of the norms of all layers, concatenated.
+        mean: :math:`\mu_l` of all layers, concatenated: the running means of the norms, which are
+            not used with ``batch_statistics``.
+        var: :math:`\sigma_l^2` of all layers likewise.
         eps: Added to the variance. Default: 1e-5.
         batch_statistics: Whether :math:`\mu` and :math:`\sigma^2` are those of the batch's edges,
             through which the gradient then flows, or the constants ``mean`` and ``var``. Table
@@ -125,27 +134,35 @@ def edge_conv(
 
     Returns:
         The output ``[N, F_L]``, 0 for particles without neighbours, and the means and (biased)
-        variances that were used, float64 without gradient, ``[F_1 + … + F_L]``.
+        variances that were used, float64 without gradient, ``[F_1 + … + F_L]``: 0 and 1 where the
+        batch has no edge. Running statistics, with their unbiased variance, are the caller's.
 
     Raises:
-        ValueError: If the shapes do not fit together, or a neighbour is not in the particle's jet.
+        ValueError: If the shapes do not fit together, or, on the CPU, a neighbour is not in the
+            particle's jet. Elsewhere that is not checked, as it would wait for the device.
 
     Source: `arXiv:1902.08570 <https://arxiv.org/abs/1902.08570>`_ (ParticleNet), after
     `arXiv:1801.07829 <https://arxiv.org/abs/1801.07829>`_ (DGCNN).
 
     Examples:
         >>> u, v = torch.tensor([[1.0], [2.0]]), torch.tensor([[10.0], [30.0]])
-        >>> index, ptr, one = torch.tensor([[1], [0]]), torch.tensor([0, 2]), torch.ones(1)
-        >>> out, mean, var = edge_conv(u, v, index, ptr, [], one, 0 * one, 0 * one, one)
-        >>> mean.tolist(), var.tolist()
+        >>> index, ptr = torch.tensor([[1], [0]]), torch.tensor([0, 2])  # each other's neighbour
+        >>> weight, bias = torch.ones(1), torch.zeros(1)
+        >>> running_mean, running_var = torch.zeros(1), torch.ones(1)
+        >>> out, mean, var = edge_conv(
+        ...     u, v, index, ptr, [], weight, bias, running_mean, running_var
+        ... )
+        >>> mean.tolist(), var.tolist()  # of z = (1 + 30, 2 + 10)
         ([21.5], [90.25])
+        >>> out.round(decimals=3).tolist()  # ReLU of (31 - 21.5) / 9.5 and of (12 - 21.5) / 9.5
+        [[1.0], [0.0]]
     """
-    _check_ends(u, v, index, ptr)
+    _check_shapes(u, v, index, ptr)
     widths = [u.size(1)]
-    for number, matrix in enumerate(matrices):
+    for layer, matrix in enumerate(matrices, start=2):
         if matrix.dim() != 2 or matrix.size(1) != widths[-1]:
             raise ValueError(
-                f"Expected matrix {number} of shape [F, {widths[-1]}], but got "
+                f"Expected matrix W_{layer} of shape [F, {widths[-1]}], but got "
                 f"{list(matrix.shape)}."
             )
         widths.append(matrix.size(0))
@@ -156,15 +173,15 @@ def edge_conv(
                 f"{widths}, but got {list(row.shape)}."
             )
     inputs = (u, v, weight, bias, *matrices)
-    if not use_float32_kernels(*inputs):
+    if not use_float32_kernels(*inputs):  # another dtype or device, or kernels switched off
         check_neighbours(index, ptr, len(u))
         norms = weight, bias, mean, var
         return edge_conv_reference(u, v, index, matrices, *norms, eps, batch_statistics)
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
+    needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     statistics = torch.stack((mean.double(), var.double())).detach()
     flat = flatten_matrices(matrices, u)
     out, _, used = _edge_conv(
-        u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, keep
+        u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, needs_grad
     )
     return out, used[0], used[1]
 
@@ -173,7 +190,7 @@ def edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
     r"""The first layer of an edge convolution, one row an edge, :math:`z_{im} = u_i + v_{j(i, m)}`.
 
     It is for edge convolutions that :func:`edge_conv` does not cover, such as those that take the
-    maximum over the neighbours.
+    maximum over the neighbours; these have to leave out the rows of entries without a neighbour.
 
     Args:
         u: The first layer's part of each particle, ``[N, F]``.
@@ -192,14 +209,14 @@ def edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
         >>> edge_sum(u, v, torch.tensor([[1], [0]]), torch.tensor([0, 2])).flatten()
         tensor([21., 12.])
     """
-    _check_ends(u, v, index, ptr)
+    _check_shapes(u, v, index, ptr)
     if not use_float32_kernels(u, v):
         check_neighbours(index, ptr, len(u))
         return edge_sum_reference(u, v, index)
     return _edge_sum(u, v, index, ptr)
 
 
-def _check_ends(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> None:
+def _check_shapes(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> None:
     check_ragged(u, ptr)
     if index.dim() != 2 or index.dtype != torch.int64 or index.size(0) != u.size(0):
         raise ValueError(
@@ -213,10 +230,11 @@ def _check_ends(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> None:
 
 
 def check_neighbours(index: Tensor, ptr: Tensor, n_particles: int) -> None:
-    """Check on the CPU that each neighbour lies in the particle's jet.
+    """Check, for tensors on the CPU, that each neighbour lies in the particle's jet.
 
     A kernel relies on it: threads that work on other jets must never write to the same rows. On
-    another device nothing is checked, since reading the values would wait for the device.
+    another device nothing is checked, since reading the values would wait for the device, nor
+    while ``torch.compile`` traces, when there are no values.
 
     Args:
         index: Neighbours ``[N, k]`` int64, or -1 for none.
@@ -231,8 +249,8 @@ def check_neighbours(index: Tensor, ptr: Tensor, n_particles: int) -> None:
         return
     array, pointer = index.numpy(), ptr.numpy()
     counts = np.diff(pointer)
-    first, last = (np.repeat(edge, counts)[:, None] for edge in (pointer[:-1], pointer[1:]))
-    is_wrong = (array >= last) | ((array < first) & (array >= 0)) | (array < -1)
+    start, stop = (np.repeat(bound, counts)[:, None] for bound in (pointer[:-1], pointer[1:]))
+    is_wrong = (array >= stop) | ((array < start) & (array >= 0)) | (array < -1)
     if is_wrong.any():
         i, m = (int(place[0]) for place in np.nonzero(is_wrong))
         raise ValueError(
@@ -254,16 +272,16 @@ def _edge_conv(
     widths: list[int],
     eps: float,
     batch_statistics: bool,
-    keep: bool,
+    needs_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output, what the gradient needs of the edges, and the statistics ``[2, F_1 + … + F_L]``.
 
-    ``flat`` holds all matrices, and ``keep`` says whether there will be a gradient.
+    ``flat`` holds all matrices, and the rows of ``statistics`` are mean and variance.
     """
     check_neighbours(index, ptr, len(u))
     matrices = split_matrices(flat, widths)
     kernels = EdgeConvKernels(u, v, index, ptr, matrices, weight, bias, eps)
-    return kernels.forward(statistics, batch_statistics, keep)
+    return kernels.forward(statistics, batch_statistics, needs_grad)
 
 
 @torch.library.custom_op("pyg_jets::edge_conv_backward", mutates_args=(), device_types="cpu")
@@ -276,7 +294,7 @@ def _edge_conv_backward(
     flat: Tensor,
     weight: Tensor,
     bias: Tensor,
-    saved: Tensor,
+    saved: Tensor,  # z of the layers from the second on, flat
     statistics: Tensor,
     widths: list[int],
     eps: float,
@@ -316,9 +334,12 @@ def _edge_sum(u: Tensor, v: Tensor, index: Tensor, ptr: Tensor) -> Tensor:
 @torch.library.custom_op("pyg_jets::edge_sum_backward", mutates_args=(), device_types="cpu")
 def _edge_sum_backward(grad: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
     to_u, to_v = (grad.new_empty(len(index), grad.size(1)) for _ in range(2))
-    grads, table, *ends, pointer = (t.contiguous().numpy() for t in (grad, index, to_u, to_v, ptr))
+    grads, table, pointer = (t.contiguous().numpy() for t in (grad, index, ptr))
+    u_grads, v_grads = to_u.numpy(), to_v.numpy()
     over_jets(
-        lambda a, b: edge_sum_backward_kernel(grads, table, 0, *ends, pointer[a], pointer[b]),
+        lambda a, b: edge_sum_backward_kernel(
+            grads, table, 0, u_grads, v_grads, pointer[a], pointer[b]
+        ),
         pointer,
         copies=max(index.size(1), 1),
     )
@@ -326,8 +347,8 @@ def _edge_sum_backward(grad: Tensor, index: Tensor, ptr: Tensor) -> tuple[Tensor
 
 
 @_edge_conv.register_fake
-def _(u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, keep):
-    n_saved = index.numel() * sum(widths[1:]) * (keep or batch_statistics)
+def _(u, v, index, ptr, flat, weight, bias, statistics, widths, eps, batch_statistics, needs_grad):
+    n_saved = index.numel() * sum(widths[1:]) * (needs_grad or batch_statistics)
     return u.new_empty(u.size(0), widths[-1]), u.new_empty(n_saved), torch.empty_like(statistics)
 
 
@@ -356,23 +377,25 @@ def setup_conv(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(u, v, index, ptr, flat, weight, bias, saved, statistics)
 
 
-def conv_backward(ctx: Any, grad: Tensor, *others: Any) -> tuple[Any, ...]:
+def conv_backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Any, ...]:
     if not torch.is_grad_enabled():
-        grads = _edge_conv_backward(grad.contiguous(), *ctx.saved_tensors, *ctx.options)
+        grads = tuple(_edge_conv_backward(grad.contiguous(), *ctx.saved_tensors, *ctx.options))
     else:  # a gradient of the gradient is asked for: it is the reference's
         u, v, index, _, flat, weight, bias, _, statistics = ctx.saved_tensors
         widths, eps, batch_statistics = ctx.options
         matrices, (mean, var) = split_matrices(flat, widths), statistics.float()
-        out, *_ = edge_conv_reference(
+        out = edge_conv_reference(
             u, v, index, matrices, weight, bias, mean, var, eps, batch_statistics
-        )
+        )[0]
         leaves = (u, v, flat, weight, bias)
         inputs = [t for t in leaves if t.requires_grad]
         of_inputs = iter(
             torch.autograd.grad(out, inputs, grad, create_graph=True, allow_unused=True)
         )
         grads = tuple(next(of_inputs) if t.requires_grad else None for t in leaves)
-    return *grads[:2], None, None, *grads[2:], *(None,) * 5
+    to_u, to_v, to_flat, to_weight, to_bias = grads
+    not_differentiable = (None,) * 5  # statistics, widths, eps, batch_statistics, needs_grad
+    return to_u, to_v, None, None, to_flat, to_weight, to_bias, *not_differentiable
 
 
 def setup_sum(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

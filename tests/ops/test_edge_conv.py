@@ -162,7 +162,7 @@ def test_bad_input(switch):
             op(u, v[:, :-1], index, ptr)
         with pytest.raises(ValueError, match=r"to the number of particles \(50\)"):
             op(u, v, index, ptr[:-2])
-    with pytest.raises(ValueError, match=r"matrix 0 of shape \[F, 5\], but got \[3, 4\]"):
+    with pytest.raises(ValueError, match=r"matrix W_2 of shape \[F, 5\], but got \[3, 4\]"):
         edge_conv(u, v, index, ptr, [matrices[0][:, :-1]], *rest[1:])
     with pytest.raises(ValueError, match=r"Expected bias of shape \[8\].*but got \[7\]"):
         edge_conv(u, v, index, ptr, matrices, weight, bias[:-1], *rest[3:])

@@ -24,16 +24,20 @@ class EFN(nn.Module):
     jet are summed with the particles' shares of its pT as weights; F maps the sum to logits. The
     output is therefore infrared and collinear safe: a particle with :math:`z_i \to 0` has no
     effect, and neither has splitting a particle into two in the same direction, as their shares
-    add up to its share. The example below shows the latter.
+    add up to its share. The example below shows the latter. (Cuts on single particles, such as
+    ``min_pt=`` of a data set, break this before the network sees a jet.)
 
-    The shares have to reach the network unchanged. A logarithm of them is not linear in pT, and a
-    standardised share of a soft particle is not zero: train with ``standardize: false``.
+    The shares have to reach the network unchanged: a feature that is pT in GeV or its logarithm is
+    no share, and a share that was shifted by a mean is not zero for a soft particle. Ask the data
+    for the feature ``ptrel``, and train with ``--model.standardize=false``, which leaves
+    features as they are.
 
     Args:
         in_channels: Number of columns of ``x``, or -1 for any; only column ``weight`` is read.
-        weight: The column of ``x`` that holds the share of pT, such as ``ptrel``.
-        phi: Widths of the layers of Φ, which reads the two angles of a particle.
-        f: Widths of the hidden layers of F.
+        weight: Number of the column of ``x`` that holds the share of the jet's pT, ``ptrel``.
+            Default: the first.
+        phi: Widths of the layers of Φ, each followed by the activation.
+        f: Widths of the hidden layers of F, each followed by the activation and by dropout.
         out_channels: Number of logits: 1 for two classes, else one for each class.
         dropout: Probability of zeroing an activation of F in training.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
@@ -41,7 +45,8 @@ class EFN(nn.Module):
     Shapes:
         - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
         - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
-        - **pos:** ``[N, 2]``, (Δη, Δφ) in radians
+        - **pos:** ``[N, 2]``, Δη and Δφ (radians, from -π to π) relative to the jet axis; it may be
+          left out of the call of other models, not of this one
         - **output:** logits ``[J, out_channels]``; an empty jet gives F(0)
 
     Raises:
@@ -51,6 +56,7 @@ class EFN(nn.Module):
         Two jets of two particles and one particle. Splitting the last into halves changes nothing:
 
         >>> import torch
+        >>> from pyg_jets.nn import EFN
         >>> model = EFN(phi=(8, 16), f=(8,))
         >>> z, pos = torch.tensor([[0.7], [0.3], [1.0]]), torch.tensor([[0.1, 0.0], [-0.2, 0.1]])
         >>> pos = torch.cat((pos, torch.zeros(1, 2)))
@@ -100,7 +106,9 @@ class EFN(nn.Module):
                 f"{x.size(1)} columns."
             )
         share = x[:, self.weight : self.weight + 1]  # z: [N, 1]
-        summed = segment_sum(share * self.phi(pos), ptr)  # over the particles of a jet: [J, phi]
+        summed = segment_sum(
+            share * self.phi(pos), ptr
+        )  # over the particles of each jet: [J, phi[-1]]
         return self.f(summed)
 
     def __repr__(self) -> str:
