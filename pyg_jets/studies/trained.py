@@ -36,6 +36,4 @@ def data_module(run: Run, **options: Any) -> JetDataModule:
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(JetDataModule, "data", fail_untyped=False)
-    return parser.instantiate_classes(
-        parser.parse_object({"data": {**run.config["data"], **options}})
-    ).data
+    return parser.instantiate(parser.parse_object({"data": {**run.config["data"], **options}})).data
