@@ -110,7 +110,9 @@ FACTS = ("needs_epoch", "pairs", "variants", "makes_features", "input_columns")
         (Compose([]), (False, False, 1, False, None)),
         (as_batch_transform(copy.copy), (False, False, 1, False, None)),
     ],
-    ids=lambda value: repr(value) if isinstance(value, BatchTransform) else "",
+    ids=lambda value: (
+        repr(value).partition(" at 0x")[0] if isinstance(value, BatchTransform) else ""
+    ),
 )
 def test_facts(transform, facts):
     assert isinstance(transform, BatchTransform)

@@ -66,6 +66,8 @@ def study(args: argparse.Namespace) -> None:
     elif args.action == "run":
         with interruptible():
             run = StudyRun(chosen, args.out, args.quick, args.workers)
+            cost = chosen.head.get("quick_cost" if args.quick else "cost") or "not known"
+            print(f"{chosen.title}, in {run.folder}; costs {cost}.", flush=True)
             for path in run_study(run):
                 print(path.resolve())
     else:
