@@ -255,7 +255,7 @@ def make_data(arguments: Sequence[str]) -> JetDataset:
     parser = ArgumentParser()
     parser.add_argument("--dataset", type=JetDataset)
     parsed = parser.parse_object({"dataset": config[config.subcommand].data.dataset})
-    return parser.instantiate_classes(parsed).dataset
+    return parser.instantiate(parsed).dataset
 
 
 class _Parsed(JetCLI):

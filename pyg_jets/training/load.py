@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import warnings
 import zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -95,11 +94,9 @@ def _build(kind: type[_Task], run: Run) -> _Task:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "model", instantiate=True)
     try:
-        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            # jsonargparse 4.49 renames instantiate_classes, which our lower bound still needs
-            warnings.simplefilter("ignore", DeprecationWarning)
+        with redirect_stderr(io.StringIO()):
             parsed = parser.parse_object({"model": run.config.get("model") or {}})
-            return parser.instantiate_classes(parsed).model
+            return parser.instantiate(parsed).model
     except (ArgumentError, ValueError, TypeError, ImportError) as error:
         raise InputError(
             f"The model of {run.folder / CONFIG} cannot be built{_version(run)}: "
