@@ -211,6 +211,7 @@ class StudyRun:
             count: Number of points, at most.
 
         Raises:
+            InputError: If a point failed.
             MissingFileError: If the scan has not been run, and the run only reads.
         """
         from pyg_jets.runs import load_scan
@@ -219,7 +220,12 @@ class StudyRun:
         folder = self.scan_folder(sweep)
         if not self.only_read:
             file = self.study.sweep_file(sweep)
-            run_scan(file, folder, workers=self.workers, count=count, command=self.command)
+            ended = run_scan(file, folder, workers=self.workers, count=count, command=self.command)
+            if ended["failed"]:
+                raise InputError(
+                    f"{ended['failed']} points of {file.name} failed: log.txt in their folders "
+                    f"below {folder / 'points'} says why; the same command tries them again."
+                )
         elif not folder.is_dir():
             raise MissingFileError(
                 f"{folder} is not there: pyg-jets study run {self.study.name} makes it."

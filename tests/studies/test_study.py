@@ -80,7 +80,9 @@ def test_a_run_of_a_user_s_own_study(tmp_path, monkeypatch, capsys):
     own_study(tmp_path / "mystudy_one", measures=MEASURES, page=PAGE)
     assert main(["study", "run", "./mystudy_one"]) == 0
     run = tmp_path / "runs/studies/mystudy_one"
-    assert capsys.readouterr().out.strip() == str(run / "mystudy_one.md")
+    cost, page = capsys.readouterr().out.strip().splitlines()
+    assert cost == "My own study, in runs/studies/mystudy_one; costs not known."
+    assert page == str(run / "mystudy_one.md")
     assert (run / "mystudy_one-dot.png").read_bytes() == b"PNG"
     assert "![a dot](mystudy_one-dot.png)\n\nA caption." in (run / "mystudy_one.md").read_text()
     assert (run / "mystudy_one.csv").read_text().splitlines() == [
@@ -165,3 +167,18 @@ def test_list_and_show(capsys):
     assert main(["study", "show", "broken_symmetry"]) == 0
     assert "source: arXiv:2311.05952" in capsys.readouterr().out
     assert main(["study", "show", "nothing"]) == 2
+
+
+def test_a_point_that_fails_ends_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = own_study(tmp_path / "mystudy_failing", measures=MEASURES, page=PAGE)
+    (folder / "sweep.yaml").write_text(
+        "method: grid\n"
+        'command: ["${env}", pyg-jets, fit, --config=broken_symmetry/base, "${args}"]\n'
+        "parameters:\n"
+        "  data.dataset.init_args.n_jets: {value: 60}\n"
+        "  data.sample.jets: {value: 1000}\n"  # more than there are
+    )
+    assert main(["study", "run", str(folder), "--workers", "1"]) == 2
+    assert "1 points of sweep.yaml failed: log.txt" in capsys.readouterr().err
+    assert not list(tmp_path.glob("runs/studies/mystudy_failing/*.md"))
