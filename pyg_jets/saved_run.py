@@ -42,8 +42,8 @@ def load_run(folder: str | Path) -> SavedRun:
         folder: The folder.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If it is no run folder, or one of its files is damaged.
+        MissingFileError: If there is no such folder.
+        InputError: If it is no run folder, or one of its files is damaged.
 
     Examples:
         >>> import tempfile
