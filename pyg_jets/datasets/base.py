@@ -166,6 +166,7 @@ class JetDataset(InMemoryDataset):
         self._per_jet = {name for name, ptr in table.slices.items() if ptr is None}
         self.columns = tuple(table.meta["columns"])
         self.jet_columns = tuple(table.meta["jet_columns"])
+        self.classes = tuple(table.meta.get("classes", self.classes))
         self._data_list = _NoCache()
         if self.split is not None:
             self._indices = self.split_indices(self.split)
@@ -195,15 +196,19 @@ class JetDataset(InMemoryDataset):
             return data[key][torch.as_tensor(np.asarray(indices))]
         return super().__getattr__(key)
 
-    def observables(self, level: str) -> dict[str, np.ndarray]:
-        """Jet columns ``{name: [J]}`` of one level, ``"gen"`` or ``"reco"``, of these jets."""
-        chosen = torch.as_tensor(list(self.indices()))
+    def observables(self, level: str | None) -> dict[str, np.ndarray]:
+        """Jet columns ``{name: [J]}`` of one level, ``"gen"`` or ``"reco"``, of these jets.
+
+        Args:
+            level: The level, which the names then lack; ``None`` for all columns.
+        """
+        chosen, prefix = torch.as_tensor(list(self.indices())), f"{level}_" if level else ""
         columns = {
-            name.removeprefix(f"{level}_"): self._data.jet[chosen, i].numpy()
+            name.removeprefix(prefix): self._data.jet[chosen, i].numpy()
             for i, name in enumerate(self.jet_columns)
-            if name.startswith(f"{level}_")
+            if name.startswith(prefix)
         }
-        if (counts := self._data.get(f"{level}_multiplicity")) is not None:
+        if (counts := self._data.get(f"{prefix}multiplicity")) is not None:
             columns["multiplicity"] = counts[chosen].numpy()
         return columns
 

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from pyg_jets.columns import JET, KINDS, PARTICLE, check_names
 from pyg_jets.datasets.base import append_graphs
-from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader
+from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, is_integer
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import assign_splits, jet_keys
 from pyg_jets.errors import InputError
@@ -27,7 +27,6 @@ _CHUNK = 2048
 #: The largest block whose return raises glibc's threshold (``DEFAULT_MMAP_THRESHOLD_MAX``), bytes.
 _LARGEST = 32 * 1024 * 1024 - 65536
 _AXIS = ("pt", "eta", "phi", "mass")
-_INTEGERS = ("event", "multiplicity")
 _MOMENTA = {*_AXIS, "rapidity", "px", "py", "pz", "e", "ptrel", "etarel", "phirel"}
 
 
@@ -63,7 +62,7 @@ class Conversion:
         features: Columns of ``x``.
         coordinates: Columns of ``pos``; empty for no ``pos``.
         selection: Cuts and order.
-        level: ``"gen"`` or ``"reco"``: the prefix of the jet columns.
+        level: ``"gen"`` or ``"reco"``: the prefix of the jet columns; ``None`` for no prefix.
         axis: ``"jet"``, or ``"origin"`` for jets on a plane.
         fractions: Shares of the splits by hash, or ``None`` for the publisher's splits.
         drop_bad: Whether jets with bad values are left out.
@@ -75,7 +74,7 @@ class Conversion:
     features: tuple[str, ...]
     coordinates: tuple[str, ...]
     selection: Selection
-    level: str = "reco"
+    level: str | None = "reco"
     axis: str = "jet"
     fractions: tuple[float, ...] | None = None
     drop_bad: bool = False
@@ -210,20 +209,23 @@ class Conversion:
                     out[:, i] = columns[name] if rows is None else columns[name][rows]
         return tensors, dict.fromkeys(tensors, ptr)
 
-    def _jet_columns(self, jets: JetArray, columns: Derived, level: str) -> dict[str, np.ndarray]:
+    def _jet_columns(
+        self, jets: JetArray, columns: Derived, level: str | None
+    ) -> dict[str, np.ndarray]:
         """Jet columns by their full names; those of the axis come first."""
+        prefix = f"{level}_" if level else ""
         out: dict[str, np.ndarray] = {}
         for name in _AXIS:
             if name in jets.jets:
-                out[f"{level}_{name}"] = jets.jets[name]
+                out[f"{prefix}{name}"] = jets.jets[name]
             elif self.axis == "jet" and columns.can(f"jet_{name}"):
-                out[f"{level}_{name}"] = columns[f"jet_{name}"]
+                out[f"{prefix}{name}"] = columns[f"jet_{name}"]
         for name, value in jets.jets.items():
             if name in JET:  # such as event, which has no level
                 out[name] = value
             elif name not in (*_AXIS, "e"):
-                out[f"{level}_{name}"] = value
-        out.setdefault(f"{level}_multiplicity", jets.counts)
+                out[f"{prefix}{name}"] = value
+        out.setdefault(f"{prefix}multiplicity", jets.counts)
         return out
 
     def _splits(self, jets: JetArray, raw_file: RawFile) -> np.ndarray:
@@ -238,12 +240,13 @@ class Conversion:
         """Names of the columns of ``jet [1, K]``, from the conversion of a table without jets."""
         ptr = np.zeros(1, np.int64)
         converted: dict[str, np.ndarray] = {}
+        level: str | None
         for level, particles, jets in (
             (self.level, columns.particles, columns.jets),
             ("reco", columns.target, columns.target_jets),
         ):
             if particles:
-                types = {n: np.int64 if n in _INTEGERS else np.float32 for n in jets}
+                types = {n: np.int64 if is_integer(n) else np.float32 for n in jets}
                 values: dict[str, np.ndarray] = {n: np.empty(0, t) for n, t in types.items()}
                 empty = JetArray(np.empty((0, len(particles))), particles, ptr, jets=values)
                 converted |= self._jet_columns(empty, self._derived(empty), level)

@@ -75,8 +75,9 @@ class FileDataset(JetDataset):
     default_features: ClassVar[tuple[str, ...]] = ("pt", "eta", "phi", "mass")
     #: Splits that the publisher made, empty if none.
     published_splits: tuple[str, ...] = ()
-    #: ``"gen"`` or ``"reco"``: whether particles are those before or after a detector.
-    level: str = "reco"
+    #: ``"gen"`` or ``"reco"``: whether particles are those before or after a detector. Names of jet
+    #: columns begin with it, unless it is ``None``.
+    level: str | None = "reco"
 
     def __init__(
         self,
@@ -215,6 +216,7 @@ class FileDataset(JetDataset):
         writer.finish(
             {
                 "columns": self.conversion.features,
+                "classes": self.classes,
                 "jet_columns": self.conversion.float_columns(columns),
                 "files": identify(files),
             }

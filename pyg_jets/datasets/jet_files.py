@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch_geometric.data import Data
 from pyg_jets.columns import check_names
 from pyg_jets.datasets.file_dataset import FileDataset, matching_files
 from pyg_jets.datasets.jet_files_reader import ColumnMapReader, ColumnPlace
+from pyg_jets.datasets.labels import ClassValues, LabelColumns, flag_names, values_of_classes
 from pyg_jets.datasets.reader import RawFile, Reader
 from pyg_jets.errors import InputError
 from pyg_jets.files import data_path
@@ -30,10 +32,12 @@ _MOMENTA = (
 #: Columns that are zero in padding: the first set that a file has.
 _SIZES = (("pt",), ("e",), ("ptrel",), ("px", "py", "pz"))
 #: Names of the columns in files of `write_parquet`.
-_PARTICLES, _JETS, _LABEL = "particles.", "jets.", "label"
+_PARTICLES, _JETS, _LABEL, _WEIGHT = "particles.", "jets.", "label", "weight"
 
 Files = str | Path | Sequence[str | Path]
 ColumnMap = Mapping[str, ColumnPlace]
+#: One column, or a flag a class.
+Label = ColumnPlace | Sequence[ColumnPlace] | Mapping[str, ColumnPlace]
 
 
 class JetFiles(FileDataset):
@@ -46,6 +50,17 @@ class JetFiles(FileDataset):
     - ``{"pt": ("X", 0)}``: the first column of a padded array ``[J, P, F]``;
     - ``{"pt": ("parts", "pt")}``: a field of a structured array, or of lists of records.
 
+    Names that are the same in the file may be a list, ``["pt", "eta", "phi"]``.
+
+    Labels are numbers, text or flags:
+
+    - ``label="flavour"``: a column of whole numbers, booleans or text. Each value is a class, in
+      sorted order, or as ``classes`` says;
+    - ``label=["label_QCD", "label_Tbqq"]``, or ``{"QCD": "label_QCD", "top": "label_Tbqq"}``: a
+      flag a class, exactly one of them 1. Without names, classes are called as their flags, without
+      what all of these begin with. An array ``[J, C]`` of flags is one column, ``label="Y"``;
+    - ``label=None``: no labels. Files without the column, such as those to be scored, need it.
+
     A row of an array is padding if the columns ``key``, or ``mask``, are zero there; every entry of
     a list is a particle, unless ``key`` or ``mask`` is given. Files of
     :func:`pyg_jets.io.write_parquet` need no map. A file that has changed is converted again.
@@ -56,15 +71,21 @@ class JetFiles(FileDataset):
             ``root/raw``; or ``{class: paths}``, to label jets by their file.
         columns: Where the particle columns are.
         jets: Where jet columns are: ``pt, eta, phi, mass, e`` are the axis for relative
-            coordinates; ``event`` keeps the jets of an event in one split; others are stored.
-        label: Where the label is, an integer from 0, the index into ``classes``.
+            coordinates; ``event`` keeps the jets of an event in one split; others are stored. They
+            keep the names given here.
+        label: Where the labels are: a column, or a flag a class, see above. Default: no labels.
         key: Particle columns that are all zero in padding. Default: ``pt``, or else ``e``,
             ``ptrel``, or ``px, py, pz``.
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the event or jet, or ``None``.
         tree: The tree of ROOT files; needed only if there are several.
         mask: Where a column is that is zero in padding, instead of ``key``.
-        classes: Names of the classes, in the order of their labels.
-        level: ``"reco"``, or ``"gen"`` for jets before a detector.
+        classes: The classes in the order of their labels: text or numbers of the file; names, whose
+            numbers in the file then are 0, 1, …; or names with the value or values of each,
+            ``{"light": [1, 2, 3], "b": 5}``. Default: those of the files, sorted.
+        level: ``"reco"`` or ``"gen"`` to have names of jet columns begin with it, as those of other
+            data sets do. Default: the names stay as they are.
+        weight: Where the weight of each jet is, at least 0, which enters losses and metrics.
+        unlabelled: ``"raise"`` to refuse jets without a label, ``"drop"`` to leave them out.
         features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE` and
             ``columns``; ``pdgid_onehot`` stands for five. Default: those of ``columns``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
@@ -106,15 +127,17 @@ class JetFiles(FileDataset):
         self,
         root: str | Path,
         files: Files | Mapping[str, Files],
-        columns: ColumnMap | None = None,
-        jets: ColumnMap | None = None,
-        label: ColumnPlace | None = None,
+        columns: ColumnMap | Sequence[str] | None = None,
+        jets: ColumnMap | Sequence[str] | None = None,
+        label: Label | None = None,
         key: str | Sequence[str] | None = None,
         split: str | None = None,
         tree: str | None = None,
         mask: ColumnPlace | None = None,
-        classes: Sequence[str] = (),
-        level: str = "reco",
+        classes: Sequence[str | int] | Mapping[str, ClassValues] = (),
+        level: str | None = None,
+        weight: ColumnPlace | None = None,
+        unlabelled: str = "raise",
         *,
         features: Sequence[str] | None = None,
         coordinates: Sequence[str] = ("etarel", "phirel"),
@@ -132,20 +155,28 @@ class JetFiles(FileDataset):
         pre_filter: Callable[[Data], bool] | None = None,
         force_reload: bool = False,
     ):
-        (self.level,) = check_names((level,), _LEVELS, "level")
+        self.level = level if level is None else check_names((level,), _LEVELS, "level")[0]
+        check_names((unlabelled,), ("raise", "drop"), "treatment of unlabelled jets")
         self.root = str(data_path(root))
         self._files = _labelled_files(files, Path(self.root) / "raw")
         by_file = isinstance(files, Mapping)
-        self.classes = tuple(files) if isinstance(files, Mapping) else tuple(classes)
-        if columns is None:
-            columns, jets, label = self._parquet_map(tree, jets, None if by_file else label)
         if by_file and (label is not None or classes):
             raise InputError("Expected classes by file or by label=, but got both: leave one out.")
-        if label is not None and not self.classes:
+        columns, jets = _as_map(columns), _as_map(jets)
+        if columns is None:
+            columns, jets, label, weight = self._parquet_map(tree, jets, label, classes, weight)
+        if "weight" in (jets or {}):
             raise InputError(
-                f"Expected classes= with label={label!r}, but got none: name the classes in the "
-                "order of their labels."
+                "Expected jet columns of other names than weight, which is that of a jet in losses "
+                "and metrics: give it as weight=, or call the column otherwise."
             )
+        names, places = self._label_places(label, classes, tree)
+        labels = values_of_classes(classes or names, unlabelled == "drop")
+        labels = labels if places else LabelColumns()
+        if isinstance(files, Mapping):
+            self.classes = tuple(files)
+        else:
+            self.classes = labels.classes
         of_jets = [name for name in columns if name.startswith("jet_")]
         if of_jets or not columns:
             raise InputError(
@@ -159,8 +190,9 @@ class JetFiles(FileDataset):
         self._reader = ColumnMapReader(
             columns=tuple((name, _checked_place(place)) for name, place in columns.items()),
             jets=tuple((name, _checked_place(place)) for name, place in (jets or {}).items()),
-            label=None if label is None else _checked_place(label),
-            n_classes=len(self.classes),
+            label=places,
+            labels=labels,
+            weight=None if weight is None else _checked_place(weight),
             padding=tuple(padding),
             lists_are_padded=key is not None,
             mask=None if mask is None else _checked_place(mask),
@@ -178,27 +210,63 @@ class JetFiles(FileDataset):
         )  # fmt: skip
 
     def _parquet_map(
-        self, tree: str | None, jets: ColumnMap | None, label: ColumnPlace | None
-    ) -> tuple[dict[str, ColumnPlace], ColumnMap, ColumnPlace | None]:
-        """The maps of particle and jet columns and the label of a file of `write_parquet`."""
+        self,
+        tree: str | None,
+        jets: ColumnMap | None,
+        label: Label | None,
+        classes: Any,
+        weight: ColumnPlace | None,
+    ) -> tuple[ColumnMap, ColumnMap, Label | None, ColumnPlace | None]:
+        """The maps of particle and jet columns, label and weight of a file of `write_parquet`."""
         path = self._files[0][0]
-        with open_table(path, tree) as table:
-            names = table.names
-        columns: dict[str, ColumnPlace] = {
-            name.removeprefix(_PARTICLES): name for name in names if name.startswith(_PARTICLES)
-        }
+        names = _columns_of(path, tree)
+        columns = {n.removeprefix(_PARTICLES): n for n in names if n.startswith(_PARTICLES)}
         if not columns:
             raise InputError(
                 f"{path} was not written by pyg_jets, it holds {', '.join(names[:30])}: give "
                 "columns=, as {'pt': the name of its pt, …}."
             )
+        if weight is None and f"{_JETS}{_WEIGHT}" in names:
+            weight = f"{_JETS}{_WEIGHT}"
         if jets is None:
-            prefix = f"{_JETS}{self.level}_"
+            prefix = f"{_JETS}{self.level}_" if self.level else _JETS
             jets = {n.removeprefix(prefix): n for n in names if n.startswith(prefix)}
             jets |= {"event": f"{_JETS}event"} if f"{_JETS}event" in names else {}
-        if label is None and self.classes and _LABEL in names:
+            jets.pop(_WEIGHT, None)
+        if label is None and classes and _LABEL in names:
             label = _LABEL
-        return columns, jets, label
+        return columns, jets, label, weight
+
+    def _label_places(
+        self, label: Label | None, classes: Any, tree: str | None
+    ) -> tuple[Sequence[str], tuple[ColumnPlace, ...]]:
+        """Names of the classes, if the label has any, and where the label or the flags are."""
+        if label is None:
+            return (), ()
+        if not isinstance(label, Mapping) and (
+            isinstance(label, str) or self._is_pair(label, tree)
+        ):
+            return (), (_checked_place(label),)
+        if len(label) < 2:
+            raise InputError(
+                f"Expected a flag for each of at least two classes, but got label={label!r}: give "
+                "the name alone for a column of 0 and 1."
+            )
+        if isinstance(label, Mapping):
+            names = check_names(classes or label, label, "class of label=")
+            if len(names) < len(label):
+                raise InputError(f"Expected the classes {', '.join(label)}, but got {classes}.")
+            return names, tuple(_checked_place(label[name]) for name in names)
+        places = tuple(map(_checked_place, label))
+        return flag_names([p if isinstance(p, str) else str(p[1]) for p in places]), places
+
+    def _is_pair(self, label: Sequence[Any], tree: str | None) -> bool:
+        """Whether two words are an array and its column or field, and not two flags."""
+        if len(label) != 2 or not isinstance(label[0], str):
+            return False
+        if isinstance(label[1], str):
+            return label[1] not in _columns_of(self._files[0][0], tree)
+        return isinstance(label[1], int)
 
     def reader(self) -> Reader:
         """The reader with the map of columns."""
@@ -215,10 +283,32 @@ class JetFiles(FileDataset):
                 [path.name, path.stat().st_size, path.stat().st_mtime_ns, label]
                 for path, label in self._files
             ],
-            "reader": vars(self._reader),
+            "reader": asdict(self._reader),
             "classes": self.classes,
             "level": self.level,
         }
+
+    def build(self, folder: Path) -> None:
+        """Convert the files, after a look at the labels of all of them."""
+        if self._reader.label:
+            self._reader.file_columns(self._files[0][0])  # refuses columns that are not there
+            labels = self._reader.survey_labels([path for path, _ in self._files])
+            self._reader = replace(self._reader, labels=labels)
+            self.conversion = replace(self.conversion, reader=self._reader)
+            self.classes = labels.classes
+        super().build(folder)
+
+
+def _as_map(columns: ColumnMap | Sequence[str] | None) -> ColumnMap | None:
+    """A map of columns, of a list of those that are called the same in the file too."""
+    if columns is None or isinstance(columns, Mapping):
+        return columns
+    return {name: name for name in ([columns] if isinstance(columns, str) else columns)}
+
+
+def _columns_of(path: Path, tree: str | None) -> tuple[str, ...]:
+    with open_table(path, tree) as table:
+        return table.names
 
 
 def _labelled_files(files: Files | Mapping[str, Files], raw: Path) -> list[tuple[Path, int | None]]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, checked_labels, make_jets
+from pyg_jets.datasets.labels import LabelColumns, LabelSurvey
+from pyg_jets.datasets.reader import (
+    Chunk,
+    FileColumns,
+    RawFile,
+    Reader,
+    is_integer,
+    make_jets,
+)
 from pyg_jets.errors import InputError
 from pyg_jets.io.padded import unpad
 from pyg_jets.io.tables import Lists, open_table
@@ -20,9 +28,11 @@ __all__ = ["ColumnMapReader", "ColumnPlace"]
 ColumnPlace = str | tuple[str, int | str]
 Values = Mapping[str, np.ndarray | Lists]
 
-_INTEGERS = ("event", "multiplicity")
+#: Jets whose labels are looked at together, before any jet is converted.
+_SURVEYED = 1 << 16
 #: Stands for the mask among the names of particle columns, none of which is empty.
 _MASK = ""
+_LISTED = 5  # flags in a message
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,9 @@ class ColumnMapReader(Reader):
     Args:
         columns: Names of particle columns, and where each is.
         jets: Names of jet columns, and where each is.
-        label: Where the label is, or ``None``.
-        n_classes: Number of classes.
+        label: Where the label is; several for a flag a class, none for jets without labels.
+        labels: The classes, and the values that they have there.
+        weight: Where the weight of a jet is, or ``None``.
         padding: Particle columns that are all zero where an array is padded.
         lists_are_padded: Whether lists are padded in the same way; otherwise every entry is real.
         mask: Where the column is that is zero in padding, instead of ``padding``.
@@ -43,8 +54,9 @@ class ColumnMapReader(Reader):
 
     columns: tuple[tuple[str, ColumnPlace], ...]
     jets: tuple[tuple[str, ColumnPlace], ...] = ()
-    label: ColumnPlace | None = None
-    n_classes: int = 0
+    label: tuple[ColumnPlace, ...] = ()
+    labels: LabelColumns = field(default_factory=LabelColumns)
+    weight: ColumnPlace | None = None
     padding: tuple[str, ...] = ()
     lists_are_padded: bool = False
     mask: ColumnPlace | None = None
@@ -69,7 +81,7 @@ class ColumnMapReader(Reader):
         """The columns and arrays to read."""
         places = list(self._particle_places(names)[0].values())
         places += [place for _, place in self.jets]
-        places += [] if self.label is None else [self.label]
+        places += [*self.label, *([] if self.weight is None else [self.weight])]
         return list(dict.fromkeys(_source(place) for place in places))
 
     def chunks(
@@ -81,19 +93,66 @@ class ColumnMapReader(Reader):
                 particles, ptr = self._particles(path, values, names, first)
                 n_jets = len(ptr) - 1
                 labels = None
-                if self.label is not None:
-                    labels = _per_jet(path, values, self.label, n_jets)
-                    labels = checked_labels(path, labels, self.n_classes, first)
+                if self.label:
+                    labels = self.labels.encode(self._label_column(path, values, n_jets))
                 of_jets = {}
                 for name, place in self.jets:
                     column = _per_jet(path, values, place, n_jets)
-                    if name in _INTEGERS:
+                    if is_integer(name):
                         of_jets[name] = _integers(path, column, name, place)
                     else:
                         of_jets[name] = column.astype(np.float32)
+                if self.weight is not None:
+                    weights = _per_jet(path, values, self.weight, n_jets)
+                    where = f"in {_text(self.weight)}"
+                    of_jets["weight"] = _checked_weights(path, weights, where, first, drop_bad)
                 jets = make_jets(path, particles, names, ptr, first, labels, of_jets, drop_bad)
+                if jets.labels is not None and (jets.labels < 0).any():
+                    jets = jets[jets.labels >= 0]
+                extra = {}
+                if self.weight is not None:
+                    extra = {"weight": jets.jets["weight"]}
+                    jets = replace(jets, jets={n: jets.jets[n] for n, _ in self.jets})
                 first += n_jets
-                yield Chunk(jets, first)
+                yield Chunk(jets, first, extra=extra)
+
+    def survey_labels(self, paths: Sequence[Path]) -> LabelColumns:
+        """Read the labels of all files, and return the classes with their values.
+
+        Args:
+            paths: The files.
+
+        Raises:
+            InputError: For a label that is none, or a jet without one that is not to be dropped.
+        """
+        name = ", ".join(map(_text, self.label[:_LISTED])) + ", …" * (len(self.label) > _LISTED)
+        survey = LabelSurvey(self.labels, name)
+        sources = list(dict.fromkeys(map(_source, self.label)))
+        for path in paths:
+            first = 0
+            with open_table(path, self.tree) as table:
+                for values in table.chunks(sources, _SURVEYED):
+                    one = values[sources[0]]
+                    n_jets = len(one.counts if isinstance(one, Lists) else one)
+                    survey.see(path, self._label_column(path, values, n_jets), first)
+                    first += n_jets
+        return survey.result()
+
+    def _label_column(self, path: Path, values: Values, n_jets: int) -> np.ndarray:
+        """The values of the label ``[J]``, or the flags ``[J, C]``."""
+        if len(self.label) > 1:
+            flags = [_per_jet(path, values, place, n_jets) for place in self.label]
+            return np.stack(flags, 1)
+        (place,) = self.label
+        value: Any = values[_source(place)]
+        if not isinstance(place, str):
+            value = _inside(path, value, place)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "OSU" and value.size == n_jets:
+            return value.reshape(n_jets)
+        value = _numbers_at(path, values, place)
+        if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] > 1:
+            return value
+        return _per_jet(path, values, place, n_jets)
 
     def _particles(
         self, path: Path, values: Values, names: Sequence[str], first: int
@@ -225,6 +284,24 @@ def _per_jet(path: Path, values: Values, place: ColumnPlace, n_jets: int) -> np.
     raise InputError(
         f"{path}: {_text(place)} holds {content}, expected one number a jet: name another column."
     )
+
+
+def _checked_weights(
+    path: Path, column: np.ndarray, where: str, first: int, drop_bad: bool
+) -> np.ndarray:
+    """Weights as float32, NaN where a jet is to be dropped for its weight."""
+    with np.errstate(over="ignore"):
+        weights = column.astype(np.float32)
+    wrong = ~np.isfinite(weights) | (weights < 0) | ((weights == 0) & (column != 0))
+    if wrong.any() and not drop_bad:
+        j = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{path}: jet {first + j} has the weight {column[j]:g} {where} (it is one of "
+            f"{int(wrong.sum())} such among {len(column)} jets), expected 0 or a positive number "
+            "that float32 holds: with negative weights a ROC curve turns back; write their "
+            "absolute values, or use bad_jets='drop' to leave such jets out."
+        )
+    return np.where(wrong, np.float32(np.nan), weights)
 
 
 def _integers(path: Path, column: np.ndarray, name: str, place: ColumnPlace) -> np.ndarray:

@@ -21,6 +21,7 @@ __all__ = [
     "RawFile",
     "Reader",
     "checked_labels",
+    "is_integer",
     "make_jets",
     "rows_in_step",
 ]
@@ -49,7 +50,8 @@ class FileColumns:
 
     Args:
         particles: Particle columns, of those in :data:`pyg_jets.columns.PARTICLE` or the user's.
-        jets: Jet columns, without ``gen_`` or ``reco_``: ``pt, eta, phi, mass, e`` are the axis.
+        jets: Jet columns, without the ``gen_`` or ``reco_`` that the data set adds: ``pt, eta, phi,
+            mass, e`` are the axis.
         target: Particle columns of the second set of pairs; empty without pairs.
         target_jets: Jet columns of the second set.
     """
@@ -181,6 +183,16 @@ def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -
             "again."
         )
     return whole
+
+
+def is_integer(name: str) -> bool:
+    """Whether a jet column of this name holds integers, which are stored under their own name.
+
+    Examples:
+        >>> is_integer("event"), is_integer("gen_multiplicity"), is_integer("pt")
+        (True, True, False)
+    """
+    return name == "event" or name.split("_")[-1] == "multiplicity"
 
 
 def rows_in_step(

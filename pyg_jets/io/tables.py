@@ -211,6 +211,11 @@ class _RootTable(Table):
 
     @staticmethod
     def _column(flat: FlatBranches, array: Any, name: str) -> np.ndarray | Lists:
+        if array.ndim == 1 and array.layout.purelist_parameter("__array__") in (
+            "string",
+            "bytestring",
+        ):
+            return require("awkward", "data").to_numpy(array)
         if array.ndim == 1:
             return flat.numbers(name)
         if array.layout.purelist_isregular:  # an array of fixed size in each entry

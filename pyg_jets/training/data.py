@@ -59,7 +59,7 @@ class JetDataModule(lightning.LightningDataModule):
         cache_variants: Whether to make variants that are the same in every epoch only once.
             Default: if they take less than a gigabyte.
         weights: Weights of the jets, which are set from the training jets and enter the losses and
-            the metrics.
+            the metrics, multiplied with the weights that the data set has.
 
     Examples:
         >>> import tempfile
@@ -118,9 +118,25 @@ class JetDataModule(lightning.LightningDataModule):
         self.weights = weights
         if weights is not None:
             check_names(weights.columns, dataset.jet_columns, f"jet column of {dataset}")
-            jets = Data(jet=self.splits["train"].jet, y=self.splits["train"].y)
+            train = self.splits["train"]
+            jets = Data(jet=train.jet, y=train.y, weight=_own_weights(train))
             weights.fit_statistics([jets], dataset.jet_columns)
         self._caches: dict[str, VariantCache] = {}
+
+    def jet_weights(self, jets: InMemoryDataset) -> Tensor | None:
+        """The weight of each jet of a split: that of the data set times that of ``weights``.
+
+        Args:
+            jets: The split, one of ``splits``.
+
+        Returns:
+            ``[J]``, or ``None`` if all jets count the same.
+        """
+        own = _own_weights(jets)
+        if self.weights is None:
+            return own
+        flat = self.weights.of(jets.jet, jets.y)
+        return flat if own is None else flat * own
 
     @property
     def n_features(self) -> int:
@@ -209,6 +225,11 @@ class JetDataModule(lightning.LightningDataModule):
     def transfer_batch_to_device(self, batch, device: torch.device, dataloader_idx: int):
         """Move a PyG batch, pointer and all, unless it is there."""
         return batch if batch.x.device == device else batch.to(device)
+
+
+def _own_weights(jets: Any) -> Tensor | None:
+    """The weights that jets of a data set bring along, ``[J]``."""
+    return jets.weight if "weight" in jets._data else None
 
 
 def _processes() -> int:

@@ -230,7 +230,7 @@ def prediction_table(
         return table
     if len(data.dataset.classes) == 2:
         jets = data.splits["train"]
-        weight = None if data.weights is None else data.weights.of(jets.jet, jets.y)
+        weight = data.jet_weights(jets)
         score = tree_scores(train, jets.y.numpy(), test, tree, weights=weight)
         test["tree"] = score.astype(np.float32)
     ids = data.splits["test"].jet_id.flatten().numpy()

@@ -27,7 +27,8 @@ class FlatWeights(BatchTransform):
     .. math:: w_{cb} = \frac{n_c}{B\,n_{cb}}
 
     with B the number of bins in which every class has training jets; elsewhere it is 0. The mean
-    over the training jets of a class is 1 where no bin is left out.
+    over the training jets of a class is 1 where no bin is left out. Jets that have a ``weight``
+    count with it in :math:`n_c` and :math:`n_{cb}`, and keep it: the new weight is the product.
 
     Args:
         columns: Jet columns of the data set, flattened jointly; of those named ``eta`` or ``…_eta``
@@ -69,19 +70,20 @@ class FlatWeights(BatchTransform):
         """Set the weight of each class and bin from training jets, and return these weights.
 
         Args:
-            batches: Graphs or batches with ``jet [J, K]`` and ``y [J]``.
+            batches: Graphs or batches with ``jet [J, K]``, ``y [J]`` and, where jets have one,
+                ``weight [J]``.
             jet_columns: Names of the K columns.
         """
         check_names(self.columns, jet_columns, "jet column")
         self.places = [list(jet_columns).index(name) for name in self.columns]
-        parts = [(batch.jet, batch.y.flatten()) for batch in batches]
-        jet, y = (torch.cat(values) for values in zip(*parts, strict=True))
+        parts = [(batch.jet, batch.y.flatten(), _weight_of(batch)) for batch in batches]
+        jet, y, weight = (torch.cat(values) for values in zip(*parts, strict=True))
         values = self._values(jet)
         self.low = values.amin(0)
         self.width = (values.amax(0) - self.low).clamp_min(1e-12) / torch.tensor(self.bins)
         label, cell = y.long().numpy(), self._cell(values).numpy()
         n_classes, n_cells = int(label.max()) + 1, int(np.prod(self.bins))
-        counts = np.bincount(label * n_cells + cell, minlength=n_classes * n_cells)
+        counts = np.bincount(label * n_cells + cell, weight.numpy(), n_classes * n_cells)
         counts = counts.reshape(n_classes, n_cells)
         common = (counts > 0).all(0)
         if not common.any():
@@ -89,7 +91,7 @@ class FlatWeights(BatchTransform):
                 f"The classes have no bin of {', '.join(self.columns)} in common: take fewer bins."
             )
         total = counts.sum(1, keepdims=True) / common.sum()
-        table = np.where(common, total / np.maximum(counts, 1), 0.0)
+        table = np.divide(total, counts, out=np.zeros_like(counts), where=common)
         self.table = torch.from_numpy(table).float()
         return self
 
@@ -99,10 +101,12 @@ class FlatWeights(BatchTransform):
             raise InputError("Expected labels y of the jets, whose weight depends on their class.")
         out = copy.copy(data)
         out.weight = self.of(data.jet, data.y)
+        if data.get("weight") is not None:
+            out.weight = out.weight * data.weight.flatten()
         return out
 
     def of(self, jet: Tensor, y: Tensor) -> Tensor:
-        """Weights ``[J]`` of jets with columns ``[J, K]`` and labels ``[J]``."""
+        """Weights ``[J]`` of jets with columns ``[J, K]`` and labels ``[J]``, without their own."""
         if not self.places:
             raise InputError("These weights have no training jets yet: call fit_statistics first.")
         return self.table.to(jet.device)[y.flatten().long(), self._cell(self._values(jet))]
@@ -125,3 +129,9 @@ class FlatWeights(BatchTransform):
     def __repr__(self) -> str:
         each = ", ".join(f"{n}: {b}" for n, b in zip(self.columns, self.bins, strict=True))
         return f"FlatWeights({each})"
+
+
+def _weight_of(batch: Data) -> Tensor:
+    """The weight of each jet, ``[J]`` float64; 1 for jets that have none."""
+    weight = batch.get("weight")
+    return torch.ones(batch.y.numel()).double() if weight is None else weight.flatten().double()

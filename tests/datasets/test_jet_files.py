@@ -150,7 +150,7 @@ def test_every_kind_of_file_gives_the_same(tmp_path, jets, kind):
     assert dataset._data.y.tolist() == held["y"].tolist()
     assert dataset._data.event.tolist() == held["number"].tolist()
     for name in ("pt", "eta", "phi"):
-        column = dataset.jet_columns.index(f"reco_{name}")
+        column = dataset.jet_columns.index(name)
         np.testing.assert_array_equal(dataset._data.jet[:, column].numpy(), held[f"jet_{name}"])
     eta = jets.column("eta") - np.repeat(held["jet_eta"], jets.counts)
     np.testing.assert_allclose(dataset._data.pos[:, 0].numpy(), eta, atol=1e-6)
@@ -210,9 +210,11 @@ class TestOwnParquet:
     def test_jet_columns_of_the_level(self, path):
         gen = JetFiles(path.parent, path, level="gen")
         assert gen._data.jet[:, gen.jet_columns.index("gen_pt")].tolist() == [5.0] * len(gen)
-        reco = JetFiles(path.parent, path)
+        reco = JetFiles(path.parent, path, level="reco")
         assert reco.jet_columns[0] == "reco_pt"
         assert reco._data.jet[0, 0] > 100  # summed, since the file has none of this level
+        both = JetFiles(path.parent, path)
+        assert both.jet_columns == ("pt", "eta", "phi", "mass", "gen_pt")
 
     def test_with_other_features(self, path):
         dataset = JetFiles(path.parent, path, features=["logpt", "deltar"], max_particles=10)
@@ -273,9 +275,9 @@ def test_relative_paths_and_patterns(tmp_path, jets, monkeypatch):
 
 def test_names_of_your_own(tmp_path, jets):
     dataset = make(tmp_path, "parquet", jets, columns={**THEIRS, "heat": "part_pt"},
-                   jets={"weight": "jet_pt"})  # fmt: skip
+                   jets={"hotness": "jet_pt"})  # fmt: skip
     assert dataset.columns == (*NAMES, "heat")
-    assert "reco_weight" in dataset.jet_columns
+    assert "hotness" in dataset.jet_columns
     assert torch.equal(dataset[0].x[:, 0], dataset[0].x[:, 4])
 
 
@@ -342,14 +344,13 @@ def test_lists_of_different_lengths(tmp_path):
         ("npz", {"columns": {"pt": ("X", "pt")}, "coordinates": ()}, "'X' has no fields, but 'pt'"),
         ("npz", {"columns": {"heat": ("X", 0)}, "coordinates": ()}, "give key= .* or mask="),
         ("npz", {"columns": {"pt": "y"}, "coordinates": ()}, "'y' does not fit"),
-        ("npz", {"label": "jet_pt"}, "label 5.*3 classes"),
+        ("npz", {"label": "jet_pt"}, "'jet_pt' holds 5.* in jet 0, expected a class"),
         ("npz", {"label": "X"}, "expected one number a jet"),
         ("npz", {"jets": {"event": "jet_pt"}}, "other than whole numbers"),
         ("npz", {"columns": {"pt": 3}}, "or .name, number or field., but got 3"),
         ("npz", {"columns": {"jet_pt": "X"}}, "jet_pt: what belongs to a whole jet"),
         ("npz", {"columns": {}}, "but got none"),
         ("npz", {"key": "heat"}, "key column 'heat': choose from pt, eta, phi, mass"),
-        ("npz", {"classes": ()}, "classes= with label='y'"),
         ("npz", {"level": "parton"}, "'parton': choose from gen, reco"),
         ("npz", {"split": "training"}, "'training': choose from"),
         ("npz", {"features": ["charge"]}, "'charge': choose from"),

@@ -5,14 +5,18 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from torch_geometric.data import Data
 
 from pyg_jets import JetArray
 from pyg_jets.cli import main
-from pyg_jets.io import write_parquet
+from pyg_jets.io import read_parquet, write_parquet
+from pyg_jets.losses import ClassificationLoss
 from pyg_jets.report import summary_table
 from pyg_jets.runs import load_run
+from pyg_jets.transforms import FlatWeights
 
 
 def settings(folder):
@@ -28,7 +32,7 @@ def settings(folder):
         np.arange(n + 1) * size,
         labels=label,
         ids=np.arange(n),
-        jets={"reco_pt": pt.sum(1).astype(np.float32)},
+        jets={"reco_pt": pt.sum(1).astype(np.float32), "mc": 0.1 + 2 * rng.random(n)},
     )
     write_parquet(jets, folder / "jets.parquet")
     return {
@@ -80,3 +84,51 @@ def test_a_column_that_the_data_set_lacks_is_named(tmp_path, capsys):
     tree["data"]["weights"]["init_args"]["columns"] = ["reco_e"]
     assert fit(tmp_path, tree) == 2
     assert "reco_e" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["own", "own-and-flat"])
+def test_weights_of_the_file_count_everywhere(tmp_path, flat):
+    tree = settings(tmp_path)
+    tree["data"]["dataset"]["init_args"]["weight"] = "jets.mc"
+    tree["model"]["standardize"] = False
+    if not flat:
+        del tree["data"]["weights"]
+    assert fit(tmp_path, tree) == 0
+    table = pq.read_table(tmp_path / "run" / "predictions.parquet").sort_by("jet_id")
+    score, label, weight, ids = (
+        table[name].to_numpy() for name in ("score", "label", "weight", "jet_id")
+    )
+    own = read_parquet(tmp_path / "jets.parquet").jets["mc"][ids]
+    if flat:
+        factor = weight / own
+        assert 3 < len(np.unique(factor.round(4))) <= 8  # one for each class and bin
+    else:
+        np.testing.assert_allclose(weight, own, rtol=1e-6)
+    found = load_run(tmp_path / "run").metrics
+    area = roc_auc_score(label, score, sample_weight=weight)
+    assert found["test/auc"] == pytest.approx(area, abs=1e-6)
+    assert abs(area - roc_auc_score(label, score)) > 1e-4
+    loss = log_loss(label, 1 / (1 + np.exp(-score.astype(np.float64))), sample_weight=weight)
+    assert found["test/loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_flat_weights_multiply_and_flatten_the_weighted_jets():
+    rng = np.random.default_rng(4)
+    pt, y = torch.from_numpy(rng.uniform(0, 4, (4000, 1))).float(), torch.arange(4000) % 2
+    own = torch.from_numpy(rng.uniform(0.5, 2, 4000) * (1 + (pt[:, 0].numpy() > 1))).float()
+    jets = Data(jet=pt, y=y, weight=own)
+    weights = FlatWeights(["pt"], [4]).fit_statistics([jets], ["pt"])
+    after = weights(jets).weight
+    torch.testing.assert_close(after, own * weights.of(pt, y))
+    for label in (0, 1):
+        chosen = (y == label).numpy()
+        height, _ = np.histogram(pt[chosen, 0], 4, weights=after[chosen].double())
+        np.testing.assert_allclose(height, height.mean(), rtol=1e-3)
+
+
+def test_the_training_loss_is_that_of_weighted_jets():
+    logits, y = torch.tensor([[0.3], [-1.0], [2.0]]), torch.tensor([1, 0, 0])
+    weight = torch.tensor([2.0, 1.0, 0.5])
+    loss = ClassificationLoss()(logits, Data(y=y, weight=weight))
+    want = log_loss(y, logits.double().sigmoid().flatten(), sample_weight=weight)
+    assert loss.item() == pytest.approx(want, rel=1e-6)

@@ -52,8 +52,10 @@ def _draw_panel(ax: Any, one: TaggerResult, classes: tuple[str, str]) -> None:
     ]
     edges, highest = _edges(one.scores), 0.0
     for value, look in enumerate(looks):
-        inside = np.clip(one.scores[one.labels == value], edges[0], edges[-1])
-        height = np.histogram(inside, edges)[0] / len(inside)
+        chosen = one.labels == value
+        inside = np.clip(one.scores[chosen], edges[0], edges[-1])
+        weights = np.ones(len(inside)) if one.weights is None else one.weights[chosen]
+        height = np.histogram(inside, edges, weights=weights)[0] / weights.sum()
         highest = max(highest, height.max())
         histplot(height, edges, ax=ax, label=label(classes[value]), yerr=False, **look)
     ax.axvline(0, color="black", linewidth=0.8, linestyle=":", ymax=0.85)

@@ -89,7 +89,11 @@ LAYOUT = Layout(
             change(lambda held: held.update(y=np.append(held["y"], [0, 1]))),
             "jets_0.npz has arrays of different numbers of rows .*X has 20.* y has 22",
         ),
-        "label": (put("y", 4, 3), "jets_0.npz: jet 4 has the label 3, but there are 3 classes"),
+        "label": (
+            put("y", 4, 3),
+            r"jets_0.npz: jet 4 is the first of 1 of 41 jets without a label in 'y' \(3: 1\), "
+            "expected one of w, qcd, top, numbered from 0 to 2",
+        ),
         "second": (
             change(lambda held: held.update(X=held["X"][..., :3]), FILES[1]),
             r"jets_1.npz: 'X' has columns 0 to 2 .* but 3 is wanted",
