@@ -43,6 +43,7 @@ __all__ = [
     "dask_client",
     "data_path",
     "is_config_text",
+    "load_yaml",
     "locked",
     "read_config",
     "read_json",
@@ -153,10 +154,55 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         return json.loads(Path(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             f"{path} is not a JSON file ({error}): remove it, or give another folder."
         ) from None
+
+
+#: Values in a YAML file, counted as often as aliases repeat them: more than any of ours has.
+_MOST_VALUES = 1_000_000
+
+
+def load_yaml(text: str | bytes, name: str | Path) -> Any:
+    """Read plain values of YAML; tags that make objects are refused, and so are alias bombs.
+
+    Args:
+        text: The YAML text.
+        name: What a message calls it, such as its path.
+
+    Raises:
+        InputError: If it is not YAML, holds a tag of Python, or expands without end.
+
+    Examples:
+        >>> load_yaml("{pt: [500, 600]}", "window.yaml")
+        {'pt': [500, 600]}
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+        count = _count_values(values, {})
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name} is not YAML of plain values ({reason}): mend it.") from None
+    if count > _MOST_VALUES:
+        raise InputError(
+            f"{name} holds aliases of aliases that expand to more than {_MOST_VALUES:,} values: "
+            "write them out."
+        )
+    return values
+
+
+def _count_values(value: Any, counts: dict[int, int]) -> int:
+    """The number of values inside, those behind an alias each time that it occurs."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in counts:
+        counts[id(value)] = _MOST_VALUES + 1  # for an alias of itself
+        inner = value.values() if isinstance(value, dict) else value
+        counts[id(value)] = 1 + sum(_count_values(each, counts) for each in inner)
+    return counts[id(value)]
 
 
 #: The folders of the package whose YAML files have names.
@@ -267,13 +313,7 @@ def is_config_text(value: str) -> bool:
 def _read_config(
     text: str | bytes, path: Path, including: tuple[Path, ...]
 ) -> list[dict[str, Any]]:
-    import yaml
-
-    try:
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not YAML ({reason}): mend it.") from None
+    tree = load_yaml(text, path)
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise InputError(f"Expected {path} as a mapping of keys to values, but got {tree!r}.")

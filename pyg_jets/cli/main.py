@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -43,15 +42,10 @@ _TRAINING = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``pyg-jets``; a user's error prints a sentence and ends with exit code 2.
 
-    Modules in the working folder can be imported by their ``class_path``, as they can by
-    ``python -m``.
-
     Args:
         arguments: The arguments. Default: those of this process.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
         if arguments and arguments[0] in _TRAINING:
             from pyg_jets.training.cli import main as train

@@ -7,7 +7,6 @@ is whole, that an archive cut between two members is noticed, and one sentence f
 from __future__ import annotations
 
 import errno
-import shutil
 import tarfile
 import zipfile
 import zlib
@@ -27,6 +26,8 @@ _MARKER = ".unpacked.json"
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError,
             RuntimeError, NotImplementedError)  # fmt: skip
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: An archive may unpack to this many times its size, and this many bytes more.
+_MOST_TIMES, _MOST_BYTES = 200, 1 << 30
 _LARGE = 50_000_000  # bytes: no progress bar for an archive below this size
 
 
@@ -52,7 +53,8 @@ def unpack(
         FileNotFoundError: If there is no archive.
         FileExistsError: If the folder is there, but was not unpacked from this archive.
         ValueError: If the archive is cut short or damaged, if a member of a tar would leave the
-            folder or is a device, or if nothing wanted is in it.
+            folder or is a device, if it unpacks to 200 times its size, or if nothing wanted is in
+            it.
         OSError: If the disk is full; nothing is left of what was unpacked.
     """
     archive, folder = Path(archive), Path(folder)
@@ -86,7 +88,8 @@ def _unpack(archive: Path, folder: Path, source: dict[str, Any], progress: bool)
         ) as stream,
     ):
         part.mkdir()
-        if not extract(stream, part, suffixes):
+        limit = _MOST_TIMES * source["bytes"] + _MOST_BYTES
+        if not extract(stream, part, suffixes, limit):
             expected = f"a file that ends in {' or '.join(suffixes)}" if suffixes[0] else "a file"
             raise InputError(
                 f"{archive} holds nothing to unpack, expected {expected}: fetch it again."
@@ -107,7 +110,7 @@ def _is_unpacked(folder: Path, source: dict[str, Any]) -> bool:
     return True
 
 
-def _extract_tar(stream: IO[bytes], folder: Path, suffixes: tuple[str, ...]) -> int:
+def _extract_tar(stream: IO[bytes], folder: Path, suffixes: tuple[str, ...], limit: int) -> int:
     """Extract the files with these suffixes, and return how many there are."""
     if not hasattr(tarfile, "data_filter"):
         raise InputError("Python 3.11.4 or newer is needed to unpack a tar safely: update Python.")
@@ -123,7 +126,10 @@ def _extract_tar(stream: IO[bytes], folder: Path, suffixes: tuple[str, ...]) -> 
             path = folder / safe.name
             path.parent.mkdir(parents=True, exist_ok=True)
             with content, path.open("wb") as file:
-                shutil.copyfileobj(content, file, 1 << 20)
+                while block := content.read(1 << 20):
+                    limit -= len(block)
+                    _check_limit(limit)
+                    file.write(block)
             count += 1
         if tar.fileobj is stream:
             # A plain tar that is cut between two members differs from a whole one only in the zeros
@@ -134,15 +140,26 @@ def _extract_tar(stream: IO[bytes], folder: Path, suffixes: tuple[str, ...]) -> 
     return count
 
 
-def _extract_zip(stream: IO[bytes], folder: Path, suffixes: tuple[str, ...]) -> int:
+def _extract_zip(stream: IO[bytes], folder: Path, suffixes: tuple[str, ...], limit: int) -> int:
     """Extract the files with these suffixes, and return how many there are."""
     count = 0
     with zipfile.ZipFile(stream) as packed:
         for info in packed.infolist():
             if not info.is_dir() and info.filename.endswith(suffixes):
+                limit -= info.file_size  # of which zipfile writes no byte more
+                _check_limit(limit)
                 packed.extract(info, folder)  # drops what would leave the folder from the name
                 count += 1
     return count
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _check_limit(left: int) -> None:
+    if left < 0:
+        raise _TooLarge(f"it unpacks to more than {_MOST_TIMES} times its size")
 
 
 @contextmanager
@@ -150,6 +167,8 @@ def _archive_errors(archive: Path) -> Iterator[None]:
     """Say in one sentence what is wrong with an archive that cannot be unpacked."""
     try:
         yield
+    except _TooLarge as error:
+        raise InputError(f"{archive} is not safe ({error}): fetch it from its publisher.") from None
     except tarfile.FilterError as error:
         raise InputError(
             f"{archive} is not safe: its member {error.tarinfo.name!r} is refused ({error}). "

@@ -290,6 +290,8 @@ def open_flat(folder: str | Path) -> FlatTable:
     meta = read_json(folder / _META)
     try:
         groups = meta.pop("groups")
+        if outside := [n for n in {*groups, *groups.values()} if n and Path(n).name != n]:
+            raise InputError(f"its column {outside[0]!r} leads out of it")
         # Tables of version 0.1.0 have the former name of the key.
         joined_last = tuple(meta.pop("across" if "across" in meta else "joined_last"))
         columns = {name: _map(folder / f"{name}.npy") for name in groups}

@@ -96,9 +96,12 @@ def dataset_of(
     h5py = require("h5py", "data")
     path = file.file.filename
     try:
+        _refuse_links(file, key)
         dataset = file.get(key)
         # Reading the shape and the dtype here reports a damaged header here.
         is_dataset = isinstance(dataset, h5py.Dataset) and (dataset.shape, dataset.dtype)
+    except InputError:
+        raise
     except _READ_ERRORS as error:
         raise refusal(path, f"{_damage(error)} at {key!r}", _WHOLE) from None
     if not is_dataset:
@@ -119,6 +122,37 @@ def dataset_of(
             "this layout."
         )
     return dataset
+
+
+def _refuse_links(group: Any, key: str) -> None:
+    """Refuse a dataset whose values another file holds, which a stranger's file may choose.
+
+    Raises:
+        InputError: For an external link on the way to the dataset, or external or virtual storage.
+    """
+    h5py = require("h5py", "data")
+    name = f"{group.file.filename}: {key!r}"
+    parts = [part for part in key.split("/") if part]
+    for i in range(len(parts)):
+        link = group.get("/".join(parts[: i + 1]), getlink=True)
+        if isinstance(link, h5py.SoftLink):
+            _refuse_links(group.file, link.path)
+        if isinstance(link, h5py.ExternalLink):
+            raise _elsewhere(name, link.filename)
+    dataset = group.get(key)
+    if isinstance(dataset, h5py.Dataset):
+        files = [place[0] for place in dataset.external or ()]
+        if dataset.is_virtual:
+            files += [s.file_name for s in dataset.virtual_sources() if s.file_name != "."]
+        if files:
+            raise _elsewhere(name, files[0])
+
+
+def _elsewhere(name: str, file: Any) -> InputError:
+    return InputError(
+        f"{name} lies in another file, {file}, expected values in this one: copy them into one "
+        "file, such as by h5repack."
+    )
 
 
 def _member_names(group: Any, limit: int = 20) -> str:

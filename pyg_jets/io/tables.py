@@ -250,6 +250,7 @@ class _ParquetTable(Table):
             skip = max(skip - batch.num_rows, 0)
 
     def _column(self, array: Any, name: str) -> np.ndarray | Lists:
+        import pyarrow as pa
         from pyarrow import types
 
         if types.is_list(array.type) or types.is_large_list(array.type):
@@ -263,11 +264,16 @@ class _ParquetTable(Table):
                 f"{self.path}: {name!r} holds {array.type} with gaps, expected plain lists: write "
                 "it again."
             )
+        if isinstance(array.type, pa.BaseExtensionType):
+            array = array.storage  # what its name stands for is left alone
         return array.to_numpy(zero_copy_only=False)
 
     def _values(self, array: Any, name: str) -> np.ndarray | Mapping[str, np.ndarray]:
+        import pyarrow as pa
         from pyarrow import types
 
+        if isinstance(array.type, pa.BaseExtensionType):
+            array = array.storage
         if types.is_struct(array.type):
             fields = [field.name for field in array.type]
             columns = dict(zip(fields, array.flatten(), strict=True))

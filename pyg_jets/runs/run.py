@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.errors import InputError, MissingFileError
-from pyg_jets.files import content_hash, read_json
+from pyg_jets.files import content_hash, load_yaml, read_json
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.inputs import scores_and_labels, several_classes
@@ -254,12 +254,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        return _mapping(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a YAML file ({str(error).splitlines()[0]}).") from None
+    return _mapping(load_yaml(path.read_bytes(), path))
 
 
 def _read_history(path: Path) -> dict[str, np.ndarray]:

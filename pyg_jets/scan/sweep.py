@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets.errors import InputError
-from pyg_jets.files import config_path
+from pyg_jets.files import config_path, load_yaml
 from pyg_jets.scan.distributions import Distribution
 from pyg_jets.scan.hyperband import Hyperband
 from pyg_jets.scan.parameters import as_number, distribution
@@ -105,14 +105,7 @@ def read_sweep(path: str | Path) -> Sweep:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"Expected YAML, but got what is none ({reason}): mend it.") from None
-    return _mapping("the file", raw)
+    return _mapping("the file", load_yaml(path.read_bytes(), "it"))
 
 
 def _sweep(path: Path, raw: dict[str, Any]) -> Sweep:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import sys
 import threading
 import time
 import traceback
@@ -110,8 +109,6 @@ def _train(job: Job, folder: Path) -> bool:
         gc.freeze()  # what was imported stays, and is not looked through after each point
     torch.set_num_threads(job.threads)
     os.chdir(job.place)
-    if job.place not in sys.path:
-        sys.path.insert(0, job.place)  # modules there are found by their class_path
     callbacks = []
     if job.early is not None and job.goal is not None:
         callbacks = [StopEarly(folder, *job.goal, job.early)]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyg_jets import __version__
 from pyg_jets.errors import InputError, MissingFileError, did_you_mean
-from pyg_jets.files import read_json, write_json
+from pyg_jets.files import load_yaml, read_json, write_json
 from pyg_jets.provenance import invocation, timestamp
 from pyg_jets.studies.page import Page
 
@@ -141,16 +141,11 @@ def list_studies() -> tuple[str, ...]:
 
 def _read_head(path: Path) -> tuple[dict[str, Any], str]:
     """The YAML head of a Markdown file, empty without one, and the text below it."""
-    import yaml
-
     text = path.read_text(encoding="utf-8")
     parts = text.split("---\n", 2)
     if len(parts) < 3 or parts[0].strip():
         return {}, text.strip()
-    try:
-        head = yaml.safe_load(parts[1])
-    except yaml.YAMLError as error:
-        raise InputError(f"The head of {path} is not YAML ({error}): mend it.") from None
+    head = load_yaml(parts[1], f"The head of {path}")
     if not isinstance(head, dict):
         raise InputError(f"Expected names and values in the head of {path}, but got {head!r:.40}.")
     return head, parts[2].strip()

@@ -26,6 +26,11 @@ from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import read_config
 from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, RunWriter, is_finished
 from pyg_jets.training.arguments import flatten_arguments, join_options
+from pyg_jets.training.class_paths import (
+    find_own_modules,
+    modules_of_arguments,
+    refuse_foreign_code,
+)
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.parser import ConfigByName, JetArgumentParser
@@ -108,6 +113,12 @@ class JetCLI(LightningCLI):
         """Refuse to write over a run, and put the checkpoints into the run folder."""
         config = self._sub()
         _seed_sample(config)
+        if config.weights_only is False:
+            raise InputError(
+                "Expected weights_only as true, but got false: a checkpoint holds tensors and "
+                "plain values, and all else may run a stranger's code; leave it out."
+            )
+        config.weights_only = True
         folder = Path(config.run)
         if self.subcommand in ("fit", "test") and not config.overwrite:
             _refuse_to_write_over(folder, continues=config.get("ckpt_path") is not None)
@@ -271,6 +282,8 @@ class _Parsed(JetCLI):
 
 
 def _cli(arguments: list[str], kind: type[JetCLI] = JetCLI) -> JetCLI:
+    refuse_foreign_code()
+    find_own_modules(modules_of_arguments(arguments))
     with warnings.catch_warnings():
         for message in _NOT_FOR_USERS:
             warnings.filterwarnings("ignore", message=message)

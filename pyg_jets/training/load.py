@@ -15,6 +15,11 @@ from jsonargparse import ArgumentError, ArgumentParser
 from pyg_jets import __version__
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.runs import BEST_CHECKPOINT, CONFIG, PROVENANCE, Run, load_run
+from pyg_jets.training.class_paths import (
+    find_own_modules,
+    modules_of_values,
+    refuse_foreign_code,
+)
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.tagger import Tagger
 from pyg_jets.training.task import JetTask
@@ -29,7 +34,8 @@ _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError,
 def load_tagger(run: Run | str | Path) -> Tagger:
     """The tagger of a run, with the weights of its best epoch, ready to be called.
 
-    The network is built from the run's configuration, so a class of your own must be importable.
+    The network is built from the run's configuration, so a class of your own must be importable, or
+    lie in the working folder.
 
     Args:
         run: The run, or its folder.
@@ -91,6 +97,8 @@ def _load(kind: type[_Task], task: str, run: Run | str | Path) -> _Task:
 
 def _build(kind: type[_Task], run: Run) -> _Task:
     """The model of the configuration, with weights as they are drawn."""
+    refuse_foreign_code()
+    find_own_modules(modules_of_values(run.config.get("model")))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "model", instantiate=True)
     try:

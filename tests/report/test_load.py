@@ -106,7 +106,7 @@ def test_refuses_a_parquet_file_cut_short(run, name):
         ("provenance.json", "", "provenance.json is not a JSON file"),
         ("metrics.csv", "step,loss\n1,2\n", "column 'epoch' in .*metrics.csv, but got step, loss"),
         ("metrics.csv", "epoch,val/loss\n0,big\n", "metrics.csv holds something that is no number"),
-        ("config.yaml", "a: [1, 2", "config.yaml is not a YAML file"),
+        ("config.yaml", "a: [1, 2", "config.yaml is not YAML of plain values"),
     ],
 )
 def test_refuses_broken_text(run, name, text, words):

@@ -1,0 +1,91 @@
+"""What the class paths of a configuration may name, and where their modules are looked up.
+
+jsonargparse takes a class path only where the class fits the type of the argument. These settings
+close what its types leave open: functions and classes that run, load or fetch code, whatever their
+type, and values of any type, which would otherwise be made into any object.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import set_parsing_settings
+
+from pyg_jets.files import read_config
+from pyg_jets.training.arguments import join_options
+
+__all__ = ["find_own_modules", "modules_of_arguments", "modules_of_values", "refuse_foreign_code"]
+
+#: Beside what jsonargparse refuses, such as os, subprocess, pickle, builtins.eval: what loads or
+#: runs code in the packages that are installed with this one, and callbacks of any function.
+_REFUSED = (
+    "torch.load", "torch.hub", "torch.jit", "torch.package", "torch.multiprocessing",
+    "torch.distributed", "torch.utils.cpp_extension", "torch.serialization", "numpy.load",
+    "lightning.pytorch.callbacks.LambdaCallback", "lightning.pytorch.callbacks.lambda_function",
+    "IPython", "cloudpickle", "dask", "dill", "distributed", "fsspec", "jinja2", "joblib", "numba",
+    "pandas", "requests", "setuptools", "sympy", "yaml",
+)  # fmt: skip
+_NAME = re.compile(r"(?<![\w./-])([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
+
+
+def refuse_foreign_code() -> None:
+    """Set what class paths may not name, in this process; called before anything is parsed."""
+    set_parsing_settings(
+        import_path_denylist=list(_REFUSED), instantiate_subclass_spec_in_any=False
+    )
+
+
+def find_own_modules(names: Iterable[str]) -> None:
+    """Have Python look for modules in the working folder too, if it holds one of these.
+
+    A folder whose modules no class path names stays out, as its files may be a stranger's. Modules
+    that are installed come first.
+
+    Args:
+        names: Names of modules, without what stands behind a dot.
+    """
+    folder = Path.cwd()
+    if {"", str(folder)} & set(sys.path):
+        return
+    for name in set(names):
+        is_there = (folder / f"{name}.py").is_file() or any((folder / name).glob("*.py"))
+        if is_there and find_spec(name) is None:
+            sys.path.append(os.fspath(folder))
+            return
+
+
+def modules_of_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """Names of the modules that a command line and its configurations may name.
+
+    Args:
+        arguments: The arguments.
+
+    Examples:
+        >>> sorted(modules_of_arguments(["fit", "--model.network", "{class_path: mine.Net}"]))
+        ['mine']
+    """
+    for argument in join_options(arguments):
+        option, _, value = argument.partition("=")
+        if option == "--config" or value.endswith((".yaml", ".yml")):
+            yield from modules_of_values(read_config(value))
+        else:
+            yield from modules_of_values(value)
+
+
+def modules_of_values(value: Any) -> Iterator[str]:
+    """Names of the modules that plain values may name as ``module.Class``.
+
+    Args:
+        value: Text, or lists and mappings of it.
+    """
+    if isinstance(value, str):
+        yield from _NAME.findall(value)
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from modules_of_values(each)
