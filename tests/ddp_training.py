@@ -116,7 +116,11 @@ def run(name, data, devices, fit=True, checkpoint=None, save=None):
         trainer.fit(tagger, datamodule=data)
     if save is not None:
         trainer.save_checkpoint(save)
-    test = trainer.test(tagger, datamodule=data, ckpt_path=checkpoint, verbose=False)
+    test = trainer.test(
+        tagger, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False
+    )
+        tagger, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False
+    )
     found = {k: v for one in test for k, v in one.items()}
     scores = tagger.predictions["logits"].flatten().tolist()
     facts = (seen.rows, seen.curve, found, scores, weights(tagger))

@@ -65,10 +65,15 @@ def classification_loss(logits: Tensor, y: Tensor, weight: Tensor | None = None)
         loss = F.binary_cross_entropy_with_logits(logits, y, reduction=reduction)
     else:
         loss = F.cross_entropy(logits, y, reduction=reduction)
-    return loss if weight is None else _weighted_mean(loss, weight)
+    return loss if weight is None else weighted_mean(loss, weight)
 
 
-def _weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+def weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """The mean of a value for each jet ``[M]`` with a weight for each, ``[M]``.
+
+    Raises:
+        ValueError: For another number of weights.
+    """
     weight = weight.flatten().to(loss.dtype)
     if weight.shape != loss.shape:
         raise InputError(f"Expected {len(loss)} weights, one a jet, but got {len(weight)}.")

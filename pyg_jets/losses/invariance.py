@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pyg_jets.errors import InputError
-from pyg_jets.losses.classification import check_logits, classification_loss
+from pyg_jets.losses.classification import check_logits, classification_loss, weighted_mean
 from pyg_jets.losses.protocol import TermLoss
 
 __all__ = ["InvarianceLoss", "invariance_loss", "variant_variance"]
@@ -84,7 +84,14 @@ def _terms(
     # The variance, not its root: a root has no gradient where all variants agree.
     probability = torch.sigmoid(logits) if logits.dim() == 1 else logits.softmax(-1)
     variance = variant_variance(probability, variant_of)
-    return {"bce": classification_loss(logits, y, weight), "invariance": variance.mean()}
+    if variance.dim() == 2:
+        variance = variance.mean(1)
+    if weight is None:
+        return {"bce": classification_loss(logits, y), "invariance": variance.mean()}
+    _, jet, n_variants = torch.unique(variant_of, return_inverse=True, return_counts=True)
+    of_jet = variance.new_zeros(len(variance)).index_add(0, jet, weight.flatten().to(variance))
+    terms = {"bce": classification_loss(logits, y, weight)}
+    return terms | {"invariance": weighted_mean(variance, of_jet / n_variants)}
 
 
 class InvarianceLoss(TermLoss):
@@ -108,7 +115,7 @@ class InvarianceLoss(TermLoss):
     Shapes:
         - **output:** logits ``[M]`` or ``[M, 1]`` for two classes, ``[M, C]`` for ``C``
         - **batch:** ``y [M]``; ``variant_of [M]`` integers, without which each row is a jet of its
-          own; ``weight [M]``, for a weighted mean of the cross-entropy
+          own; ``weight [M]``, for weighted means
         - **loss:** a scalar
 
     Raises:

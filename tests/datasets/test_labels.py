@@ -7,10 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
+from jsonargparse import ArgumentParser
 
 from pyg_jets import JetArray, JetLoader
+from pyg_jets.datasets import JetDataset
 from pyg_jets.datasets.jet_files import JetFiles
 from pyg_jets.io import write_parquet
+from pyg_jets.training.arguments import flatten_arguments
 
 N = 6
 COLUMNS = {"pt": "part_pt", "eta": "part_eta", "phi": "part_phi"}
@@ -30,8 +33,7 @@ def write_hdf5(path, columns):
     with h5py.File(path, "w") as file:
         for name, values in {**particles(), **columns}.items():
             values = np.array(values)
-            text = values.dtype.kind == "U"
-            file.create_dataset(name, data=values, dtype=h5py.string_dtype() if text else None)
+            file[name] = values.astype(object) if values.dtype.kind == "U" else values
 
 
 def write_root(path, columns):
@@ -315,3 +317,35 @@ class TestWeights:
                  {"label": "y", "unlabelled": "drop"}]  # fmt: skip
         hashes = {read(tmp_path, columns, **arguments).content_hash for arguments in asked}
         assert len(hashes) == len(asked) - 1  # classes without labels change nothing
+
+
+class TestCommandLine:
+    @pytest.mark.parametrize(
+        ("options", "classes"),
+        [
+            (["--data.dataset.label=[label_QCD, label_Tbqq, label_Tbl]"], ("QCD", "Tbqq", "Tbl")),
+            (["--data.dataset.label={a: label_QCD, b: label_Tbqq, c: label_Tbl}"], ("a", "b", "c")),
+            (["--data.dataset.label=[bkg, sig]"], ("bkg", "sig")),
+            (["--data.dataset.label=id"], ("-1", "5", "21")),
+            (["--data.dataset.label=id", "--data.dataset.classes=[21, -1, 5]"], ("21", "-1", "5")),
+            (["--data.dataset.label=id", "--data.dataset.classes={g: 21, q: [-1, 5]}"], ("g", "q")),
+            (["--data.dataset.label=text", "--data.dataset.classes=[z, a]"], ("z", "a")),
+            (["--data.dataset.label=gaps", "--data.dataset.unlabelled=drop"], ("0", "1")),
+            ([], ()),
+        ],
+    )
+    def test_takes_every_kind_of_label(self, tmp_path, options, classes):
+        columns = {"bkg": [1, 1, 1, 0, 0, 0], "sig": [0, 0, 0, 1, 1, 1], "w": [0.5] * N,
+                   "id": [-1, 5, 21] * 2, "text": list("azazaz"), "gaps": [0, 1, None] * 2,
+                   "btag": [0.1] * N}  # fmt: skip
+        write_arrow(tmp_path / "jets.parquet", {**columns, **FLAGS})
+        fixed = [f"root={tmp_path}", f"files={tmp_path}/jets.parquet", f"columns={COLUMNS}",
+                 "weight=w", "jets=[btag]"]  # fmt: skip
+        arguments = ["--data.dataset=JetFiles", *(f"--data.dataset.{text}" for text in fixed)]
+        parser = ArgumentParser()  # as that of pyg-jets fit, which takes a second to make
+        parser.add_argument("--data.dataset", type=JetDataset)
+        parsed = parser.parse_args([*arguments, *flatten_arguments(options)])
+        dataset = parser.instantiate(parsed).data.dataset
+        assert dataset.classes == classes
+        assert dataset.jet_columns[-1] == "btag"
+        assert dataset._data.weight.tolist() == [0.5] * len(dataset)

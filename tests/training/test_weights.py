@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from pyg_jets import JetArray
 from pyg_jets.cli import main
 from pyg_jets.io import read_parquet, write_parquet
-from pyg_jets.losses import ClassificationLoss
+from pyg_jets.losses import ClassificationLoss, InvarianceLoss
 from pyg_jets.report import summary_table
 from pyg_jets.runs import load_run
 from pyg_jets.transforms import FlatWeights
@@ -120,9 +120,10 @@ def test_flat_weights_multiply_and_flatten_the_weighted_jets():
     weights = FlatWeights(["pt"], [4]).fit_statistics([jets], ["pt"])
     after = weights(jets).weight
     torch.testing.assert_close(after, own * weights.of(pt, y))
+    edges = np.linspace(pt.min(), pt.max(), 5)
     for label in (0, 1):
         chosen = (y == label).numpy()
-        height, _ = np.histogram(pt[chosen, 0], 4, weights=after[chosen].double())
+        height, _ = np.histogram(pt[chosen, 0].double(), edges, weights=after[chosen].double())
         np.testing.assert_allclose(height, height.mean(), rtol=1e-3)
 
 
@@ -132,3 +133,16 @@ def test_the_training_loss_is_that_of_weighted_jets():
     loss = ClassificationLoss()(logits, Data(y=y, weight=weight))
     want = log_loss(y, logits.double().sigmoid().flatten(), sample_weight=weight)
     assert loss.item() == pytest.approx(want, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_the_spread_of_variants_is_that_of_weighted_jets(n_classes):
+    """A weight of 2 is a jet that is there twice."""
+    rng = torch.Generator().manual_seed(2)
+    logits = torch.randn(6, n_classes, generator=rng)
+    y, variant_of = torch.tensor([1, 1, 0, 0, 1, 1]), torch.tensor([0, 0, 1, 1, 2, 2])
+    weight = torch.tensor([2.0, 2.0, 1.0, 1.0, 0.0, 0.0])
+    found = InvarianceLoss()(logits, Data(y=y, variant_of=variant_of, weight=weight))
+    rows = torch.tensor([0, 1, 0, 1, 2, 3])
+    twice = Data(y=y[rows], variant_of=torch.tensor([0, 0, 1, 1, 2, 2]))
+    torch.testing.assert_close(found, InvarianceLoss()(logits[rows], twice))
