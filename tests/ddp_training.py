@@ -119,8 +119,6 @@ def run(name, data, devices, fit=True, checkpoint=None, save=None):
     test = trainer.test(
         tagger, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False
     )
-        tagger, datamodule=data, ckpt_path=checkpoint, weights_only=True, verbose=False
-    )
     found = {k: v for one in test for k, v in one.items()}
     scores = tagger.predictions["logits"].flatten().tolist()
     facts = (seen.rows, seen.curve, found, scores, weights(tagger))
