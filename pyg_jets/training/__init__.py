@@ -1,5 +1,6 @@
 """Lightning tasks, the data module, run folders and the models that are read from them."""
 
+from pyg_jets.training.checkpoint import read_checkpoint
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
@@ -17,4 +18,5 @@ __all__ = [
     "TrainingSample",
     "load_generator",
     "load_tagger",
+    "read_checkpoint",
 ]

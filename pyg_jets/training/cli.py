@@ -20,12 +20,14 @@ from lightning.pytorch.cli import (
     LightningCLI,
     SaveConfigCallback,
 )
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from pyg_jets.datasets import JetDataset
 from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import read_config
 from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, RunWriter, is_finished
 from pyg_jets.training.arguments import flatten_arguments, join_options
+from pyg_jets.training.checkpoint import SealedCheckpointIO
 from pyg_jets.training.class_paths import (
     find_own_modules,
     modules_of_arguments,
@@ -109,6 +111,13 @@ class JetCLI(LightningCLI):
             }
         )
 
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as it is.
+
+        Lightning takes hyperparameters, class paths too, from a checkpoint, which may come from a
+        stranger. Those of our tasks hold none.
+        """
+
     def before_instantiate_classes(self) -> None:
         """Refuse to write over a run, and put the checkpoints into the run folder."""
         config = self._sub()
@@ -153,6 +162,8 @@ class JetCLI(LightningCLI):
                 tree=config.tree,
             )
         )
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # unless a plugin gives one
+            trainer.strategy.checkpoint_io = SealedCheckpointIO()
         trainer.callbacks += _further_callbacks.get()  # type: ignore[attr-defined]
         return trainer
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import pickle
-import zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
@@ -15,6 +13,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from pyg_jets import __version__
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.runs import BEST_CHECKPOINT, CONFIG, PROVENANCE, Run, load_run
+from pyg_jets.training.checkpoint import read_checkpoint
 from pyg_jets.training.class_paths import (
     find_own_modules,
     modules_of_values,
@@ -27,8 +26,6 @@ from pyg_jets.training.task import JetTask
 __all__ = ["load_generator", "load_tagger"]
 
 _Task = TypeVar("_Task", bound=JetTask)
-#: What torch raises for a file that is cut short or no checkpoint.
-_DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, zipfile.BadZipFile)
 
 
 def load_tagger(run: Run | str | Path) -> Tagger:
@@ -81,7 +78,7 @@ def _load(kind: type[_Task], task: str, run: Run | str | Path) -> _Task:
     if (trained := run.config.get("task", "tag")) != task:
         other = "load_generator" if task == "tag" else "load_tagger"
         raise InputError(f"{folder} is a run of the task {trained!r}: call {other} for its model.")
-    checkpoint = _read_checkpoint(folder / BEST_CHECKPOINT)
+    checkpoint = read_checkpoint(folder / BEST_CHECKPOINT)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and then replaced
         model = _build(kind, run)
         try:
@@ -118,11 +115,3 @@ def _version(run: Run) -> str:
     if version in (None, __version__):
         return ""
     return f"; it was written by pyg_jets {version}, and this is {__version__}"
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is damaged or no checkpoint ({reason}): train again.") from None

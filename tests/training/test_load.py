@@ -7,6 +7,7 @@ import torch
 import yaml
 
 import pyg_jets
+from pyg_jets.io.checksums import is_sealed
 from pyg_jets.training import Generator, Tagger, cli, load_generator, load_tagger
 
 TOYS = {"class_path": "pyg_jets.datasets.ToyJets"}
@@ -110,8 +111,20 @@ def test_what_is_missing_is_named(copy):
 def test_a_damaged_checkpoint_is_refused_in_words(copy, size):
     path = copy / "checkpoints" / "best.ckpt"
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r"best\.ckpt is damaged or no checkpoint"):
+    with pytest.raises(ValueError, match=r"best\.ckpt is .* a whole checkpoint: use last"):
         load_tagger(copy)
+
+
+def test_the_command_line_seals_checkpoints_and_checks_the_seal(tagging, tmp_path):
+    path = tagging[0] / "checkpoints" / "best.ckpt"
+    assert is_sealed(path)
+    broken = tmp_path / "broken.ckpt"
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    broken.write_bytes(whole)
+    config = str(tagging[0].parent / "config.yaml")
+    with pytest.raises(ValueError, match=r"broken\.ckpt is damaged \(its CRC"):
+        cli.main(["test", "--config", config, "--run", str(tmp_path), "--ckpt_path", str(broken)])
 
 
 @pytest.mark.parametrize(
