@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.up-to-date
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-scatter lint format bench docs clean
+.PHONY: help venv demo test test-scatter stress lint format bench docs clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ test-scatter: venv ## build torch-scatter once, some ten minutes, and test the o
 	@$(BIN)/python -c 'import torch_scatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation $(PIP_ARGS) -c constraints.txt 'torch-scatter>=2.1.2'
 	@PYG_JETS_KERNELS=0 $(BIN)/python -m pytest -n 2 tests/ops tests/nn
 	@PYG_JETS_KERNELS=0 PYG_JETS_SCATTER=0 $(BIN)/python -m pytest -n 2 tests/ops tests/nn
+
+stress: venv ## kill, damage and race what is promised to survive it, and write docs/reliability.md (half an hour)
+	@$(BIN)/python -m tests.stress
 
 lint: venv ## ruff (check, format) and mypy
 	@$(BIN)/ruff check .

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from pathlib import Path
 
 import pytest
 
 from pyg_jets.cli import main
+from pyg_jets.datasets import ToyJets
 from pyg_jets.errors import DiskFullError
+from pyg_jets.io import write_parquet
 from pyg_jets.io.cards import card_names, read_card
+from pyg_jets.io.checksums import write_checked_json
 from pyg_jets.io.remote import MIRROR
+from tests.conftest import random_jets
 
 DATA = b"jets" * 1000
 
@@ -116,7 +122,31 @@ def test_fetch_shows_a_bar(capsys, mirror, tmp_path):
     assert "val.h5: 100%" in said
 
 
+def test_verify_of_converted_and_generated_jets(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path(ToyJets("data/toy_jets", n_jets=20).processed_dir)
+    generated = tmp_path / "jets"
+    write_parquet(random_jets(5), generated / "w.parquet")
+    write_checked_json(generated / "generation.json", {"processes": {"w": {}, "qcd": {}}})
+    code, said, _ = datasets(capsys, "verify", "toy_jets")
+    assert code == 0
+    assert re.fullmatch(r"\d+ ok of the files that were made in data/toy_jets\n", said)
+    code, said, _ = datasets(capsys, "verify", "jets")
+    assert code == 1
+    assert "jets/qcd.parquet is missing\n" in said
+    assert "2 ok, 1 damaged of the files that were made in jets" in said
+    values = (folder / "x.npy").read_bytes()
+    (folder / "x.npy").write_bytes(values[:-1] + bytes([values[-1] ^ 1]))
+    code, said, _ = datasets(capsys, "verify", "ToyJets")
+    assert code == 1
+    assert "x.npy is damaged: its values have the CRC" in said
+    assert "Make them again: with force_reload=True" in said
+    assert datasets(capsys, "verify", "sparse_mnist")[0] == 1
+
+
 def test_verify_of_nothing(capsys, tmp_path):
+    code, said, _ = datasets(capsys, "verify", "toy_jets", "--root", tmp_path)
+    assert (code, said) == (1, f"Nothing to verify in {tmp_path}.\n")
     code, said, _ = datasets(capsys, "verify", "jet_net", "--root", tmp_path)
     assert (code, said) == (1, f"10 missing in {tmp_path}/raw\n")
 

@@ -46,10 +46,12 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
         "verify",
         help="check sizes and hashes of what is there",
         description="Hold the files in DIR/raw against their sizes and hashes, without a network. "
-        "Where no hash is published, that of the first download counts.",
+        "Where no hash is published, that of the first download counts. Generated and converted "
+        "jets below DIR are held against the checksums that were stored with them.",
     )
     for action in (fetch, verify):
-        action.add_argument("name", metavar="NAME", help="its name or class, as in the list")
+        named = "its name or class, as in the list" + ", or a folder" * (action is verify)
+        action.add_argument("name", metavar="NAME", help=named)
         action.add_argument("--root", type=Path, metavar="DIR", help="its folder (data/NAME)")
         action.add_argument("--only", nargs="+", metavar="FILE", help="only these files")
         action.add_argument("--split", nargs="+", help="only the files of these splits")
@@ -58,7 +60,10 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
 
 def datasets(args: argparse.Namespace) -> int:
     """Run the action of the command, and return its exit code."""
-    if args.action != "list":
+    args.folder = None
+    if args.action == "verify" and args.root is None and Path(args.name).is_dir():
+        args.folder = None if args.name in card_names() else Path(args.name)
+    if args.action != "list" and args.folder is None:
         args.name = card_name(args.name)
     actions = {"list": _list, "show": _show, "fetch": _fetch, "verify": _verify}
     return actions[args.action](args)
@@ -218,19 +223,42 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from pyg_jets.datasets.verify import verify_made
     from pyg_jets.io.download import verify
 
-    files, folder = _chosen(args), _folder(args)
     chosen = args.only or any(getattr(args, key) for key in _KEYS)
-    checks = verify(files, folder)
+    if args.folder is not None:
+        files, folder = [], args.folder
+    else:
+        files = _chosen(args) if chosen or card_files(args.name) else []
+        folder = data_path(args.root or Path("data") / args.name)
+    checks = verify(files, folder / "raw")
     counts = Counter(check.status for check in checks)
+    wrong = any(check.status.startswith("wrong") for check in checks)
     for check in checks:
         if check.status != "missing" or chosen:
             print(f"{check.status:<11} {check.file.name}")
         if check.status.startswith("wrong"):
             print(f"            expected {check.expected}\n            found    {check.found}")
-    print(", ".join(f"{number} {status}" for status, number in counts.items()) + f" in {folder}")
-    if any(check.status.startswith("wrong") for check in checks):
+    if checks:
+        where = folder / "raw"
+        print(", ".join(f"{number} {status}" for status, number in counts.items()) + f" in {where}")
+    if wrong:
         print("Remove what is wrong, and fetch it again.")
+    made = {} if chosen else dict(verify_made(folder))
+    damaged = {path: status for path, status in made.items() if status not in ("ok", "unverified")}
+    for path, status in damaged.items():
+        print(f"{path} is {status}")
+    if made:
+        kinds = Counter("damaged" if path in damaged else made[path] for path in made)
+        told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+        print(f"{told} of the files that were made in {folder}")
+    if damaged:
+        print("Make them again: with force_reload=True, or by removing them.")
+    if wrong or damaged:
         return 1
-    return int(bool(counts["missing"]) and (bool(chosen) or counts["missing"] == len(files)))
+    if not files and not made:
+        print(f"Nothing to verify in {folder}.")
+        return 1
+    lacks_all = counts["missing"] == len(files) and not made
+    return int(bool(counts["missing"]) and (bool(chosen) or lacks_all))

@@ -19,7 +19,8 @@ from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.splits import SPLITS, assign_splits
 from pyg_jets.errors import InputError
 from pyg_jets.files import content_hash, data_path, locked
-from pyg_jets.io.flat import FlatWriter, open_flat
+from pyg_jets.io.flat import META, open_flat
+from pyg_jets.io.flat_writer import FlatWriter
 from pyg_jets.jets import JetArray
 
 __all__ = ["GeneratedDataset", "JetDataset", "append_graphs"]
@@ -112,7 +113,7 @@ class JetDataset(InMemoryDataset):
     @property
     def processed_file_names(self) -> list[str]:
         """The file that is written last."""
-        return ["meta.json"]
+        return [META]
 
     @property
     def has_process(self) -> bool:
@@ -142,23 +143,22 @@ class JetDataset(InMemoryDataset):
         """Build the flat storage beside its place, and rename it there when it is whole."""
         target = Path(self.processed_dir)
         building = target.with_name(f".{target.name}.building")
+        old = target.with_name(f".{target.name}.old")
         if self.force_reload:
             shutil.rmtree(building, ignore_errors=True)
         self.build(building)
+        shutil.rmtree(old, ignore_errors=True)  # a killed process may have left it
         if target.exists():
-            old = target.with_name(f".{target.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
             os.replace(target, old)
-            os.replace(building, target)
-            shutil.rmtree(old)
-        else:
-            os.replace(building, target)
+        os.replace(building, target)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _open(self) -> None:
         try:
             table = open_flat(self.processed_dir)
         except (ValueError, FileNotFoundError) as error:
-            raise InputError(f"{str(error).rstrip('.')}: use force_reload=True.") from None
+            said = str(error).replace("make it again", "use force_reload=True")
+            raise InputError(said) from None
         each = torch.arange(len(table) + 1)
         ptrs = {id(s): torch.from_numpy(s) for s in table.slices.values() if s is not None}
         self._data = Data(**{n: torch.from_numpy(v) for n, v in table.columns.items()})

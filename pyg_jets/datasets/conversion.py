@@ -16,7 +16,7 @@ from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, is_int
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import assign_splits, jet_keys
 from pyg_jets.errors import InputError
-from pyg_jets.io.flat import FlatWriter
+from pyg_jets.io.flat_writer import FlatWriter
 from pyg_jets.jets import JetArray
 from pyg_jets.transforms.derive import Derived, derivable, requirements
 

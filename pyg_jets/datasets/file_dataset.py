@@ -24,7 +24,8 @@ from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import dask_client, data_path
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
-from pyg_jets.io.flat import FlatWriter, join_flat
+from pyg_jets.io.flat import open_flat
+from pyg_jets.io.flat_writer import FlatWriter, join_flat
 
 __all__ = ["FileDataset", "convert_files", "identify", "matching_files"]
 
@@ -312,6 +313,8 @@ def _convert_in_parallel(
     """Convert each file to a table of its own, in several processes, and join the tables."""
     folders = [writer.folder / f"part-{i:05d}" for i in range(len(files))]
     done = writer.place[0] if writer.place else 0
+    for folder in folders[:done]:  # joined, but not yet removed when the process was killed
+        shutil.rmtree(folder, ignore_errors=True)
     with dask_client(workers=min(len(files), workers), memory_limit=0) as client:
         tasks = zip(files[done:], folders[done:], identity[done:], strict=True)
         futures = [client.submit(_convert_alone, conversion, *task, pure=False) for task in tasks]
@@ -325,8 +328,11 @@ def _convert_in_parallel(
 
 def _convert_alone(conversion: Conversion, raw_file: RawFile, folder: Path, identity: list) -> None:
     """Convert one file into a table of its own, unless that exists."""
-    if (folder / "meta.json").exists():
-        return
+    try:
+        if open_flat(folder, verify=True).meta.get("file") == identity:
+            return
+    except (ValueError, FileNotFoundError):  # it is not finished, or damaged
+        pass
     writer = _resumed(folder, identity)
     start = writer.place[0] if writer.place else 0
     try:
@@ -334,7 +340,7 @@ def _convert_alone(conversion: Conversion, raw_file: RawFile, folder: Path, iden
     except BaseException:
         writer.close()
         raise
-    writer.finish({})
+    writer.finish({"file": identity})
 
 
 def _resumed(folder: Path, identity: list) -> FlatWriter:

@@ -19,12 +19,20 @@ from pyg_jets.events.schedule import (
     first_jets,
     generate_missing_chunks,
 )
-from pyg_jets.files import claim_folder, locked, read_json, write_json
+from pyg_jets.files import claim_folder, locked
 from pyg_jets.io import read_parquet, write_parquet
+from pyg_jets.io.checksums import read_checked_json, write_checked_json
+from pyg_jets.io.parquet import verify_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.provenance import versions
 
-__all__ = ["MARKER", "GeneratedFolder", "generate_folder", "read_cut_flows"]
+__all__ = [
+    "MARKER",
+    "GeneratedFolder",
+    "generate_folder",
+    "read_cut_flows",
+    "verify_generated_folder",
+]
 
 #: The file that marks a folder of generated jets and records how they were made.
 MARKER = "generation.json"
@@ -88,8 +96,34 @@ def read_cut_flows(out: str | Path) -> dict[str, CutFlow]:
     Args:
         out: A folder that :func:`generate_folder` made.
     """
-    processes = read_json(Path(out) / MARKER)["processes"]
+    processes = read_checked_json(Path(out) / MARKER)["processes"]
     return {name: CutFlow(**entry["summary"]) for name, entry in processes.items()}
+
+
+def verify_generated_folder(out: str | Path) -> dict[str, str]:
+    """Compare every file of a folder of generated jets with its checksum.
+
+    Args:
+        out: A folder that :func:`generate_folder` made.
+
+    Returns:
+        For each file ``"ok"``, ``"unverified"`` (an earlier version stored no checksum),
+        ``"missing"``, or what is wrong with it.
+    """
+    out = Path(out)
+    checks: dict[str, str] = {}
+    notes = [out / MARKER, *sorted(out.glob("chunks/*.json"))]
+    for path in notes:
+        try:
+            read_checked_json(path)
+            checks[str(path.relative_to(out))] = "ok"
+        except InputError as error:
+            checks[str(path.relative_to(out))] = str(error).removeprefix(f"{path} is ")
+    files = sorted(out.glob("chunks/*.parquet"))
+    if checks[MARKER] == "ok":
+        processes = read_checked_json(out / MARKER)["processes"]
+        files = [*(out / f"{process}.parquet" for process in processes), *files]
+    return checks | {str(path.relative_to(out)): verify_parquet(path) for path in files}
 
 
 class GeneratedFolder:
@@ -119,7 +153,7 @@ class GeneratedFolder:
         if not record:
             record = {"format": _FORMAT, "options": self.options.as_dict()}
             record |= {"versions": _versions(), "processes": {}}
-            write_json(self.path / MARKER, record)
+            write_checked_json(self.path / MARKER, record)
             return
         requested, existing = self.options.as_dict(), record["options"]
         different = [
@@ -185,8 +219,8 @@ class GeneratedFolder:
         marker = self.path / MARKER
         if not marker.exists():
             return {}
-        record = read_json(marker)
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        record = read_checked_json(marker, "give another folder")
+        if record.get("format") != _FORMAT:
             raise FolderInUseError(f"{marker} is of another format: give another folder.")
         return record
 
@@ -194,7 +228,7 @@ class GeneratedFolder:
         record = self._record()
         others = {k: v for k, v in record["processes"].items() if k != process}
         record["processes"] = others | ({process: entry} if entry else {})
-        write_json(self.path / MARKER, record)
+        write_checked_json(self.path / MARKER, record)
 
     def _check_versions(self) -> None:
         made_with, installed = self._record()["versions"], _versions()
@@ -228,7 +262,7 @@ class _FileStore:
 
     def cut_flow(self, chunk: int) -> CutFlow | None:
         try:
-            cut_flow = CutFlow(**read_json(self._file(chunk, "json")))
+            cut_flow = CutFlow(**read_checked_json(self._file(chunk, "json")))
             if len(self.load(chunk)) != cut_flow.kept:
                 raise InputError("another number of jets")
         except (ValueError, TypeError, KeyError, OSError):
@@ -241,7 +275,7 @@ class _FileStore:
         return read_parquet(self._file(chunk, "parquet"))
 
     def save(self, chunk: int, jets: JetArray, cut_flow: CutFlow) -> None:
-        write_json(self._file(chunk, "json"), cut_flow.as_dict())
+        write_checked_json(self._file(chunk, "json"), cut_flow.as_dict())
         write_parquet(jets, self._file(chunk, "parquet"))
         self.cut_flows[chunk] = cut_flow
 

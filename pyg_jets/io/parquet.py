@@ -1,20 +1,112 @@
-"""Jets in parquet: one row a jet, particle columns as lists."""
+"""Tables and jets in parquet, with checksums of every page and of the whole file.
+
+Of jets, a row is a jet, and particle columns are lists.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import write_aside
+from pyg_jets.io.checksums import is_sealed, seal
 from pyg_jets.io.file_type import refusal
 from pyg_jets.jets import JetArray
 
-__all__ = ["read_parquet", "write_parquet"]
+__all__ = [
+    "open_parquet",
+    "parquet_errors",
+    "read_parquet",
+    "verify_parquet",
+    "write_columns",
+    "write_parquet",
+]
 
 _KEY = b"pyg_jets"
+_END = 8  # bytes: the length of the footer, and the magic bytes
+_REMEDY = "write it again, or delete it and fetch it again"
+
+
+def write_columns(
+    columns: Mapping[str, Any], path: str | Path, head: Mapping[str, Any] | None = None
+) -> None:
+    """Write columns to ``path``, aside first, so that a cut write leaves no file.
+
+    Args:
+        columns: Arrays of NumPy or Arrow by name, of one length.
+        path: The file; one that is there is replaced whole.
+        head: Plain values that mark the file as one of jets.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(dict(columns))
+    if head is not None:
+        table = table.replace_schema_metadata({_KEY: json.dumps(head).encode()})
+    with write_aside(path) as part:
+        pq.write_table(table, part, write_page_checksum=True)
+        seal(part, _footer_bytes(part))
+
+
+def _footer_bytes(path: Path) -> int:
+    """Length of the footer of a parquet file, which the last bytes state, with these."""
+    with path.open("rb") as stream:
+        stream.seek(max(path.stat().st_size - _END, 0))
+        return int.from_bytes(stream.read(4), "little") + _END
+
+
+@contextmanager
+def open_parquet(
+    path: str | Path, expected: str = "a whole parquet file", remedy: str = _REMEDY
+) -> Iterator[Any]:
+    """Give the ``pyarrow.parquet.ParquetFile`` of a file that is there, and not damaged.
+
+    Args:
+        path: The file.
+        expected: What it should be, for messages.
+        remedy: What to do where it is not, for messages.
+
+    Raises:
+        ValueError: If the file is cut short, damaged, or no parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    with parquet_errors(path, expected, remedy):
+        try:
+            is_sealed(path, _footer_bytes(path))
+        except InputError as error:
+            raise refusal(path, str(error), expected, remedy) from None
+        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+    with file:
+        yield file
+
+
+@contextmanager
+def parquet_errors(
+    path: Path, expected: str = "a whole parquet file", remedy: str = _REMEDY
+) -> Iterator[None]:
+    """Raise what Arrow says of a damaged file as the error of a user's file.
+
+    Args:
+        path: The file.
+        expected: What it should be.
+        remedy: What to do where it is not.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # on damaged bytes Arrow raises nearly anything
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        state = f"cut short or no parquet file ({reason})"
+        raise refusal(path, state, expected, remedy) from None
 
 
 def write_parquet(jets: JetArray, path: str | Path) -> None:
@@ -33,7 +125,6 @@ def write_parquet(jets: JetArray, path: str | Path) -> None:
         True
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     offsets = pa.array(jets.ptr, pa.int64())
     columns = {
@@ -44,10 +135,7 @@ def write_parquet(jets: JetArray, path: str | Path) -> None:
     if jets.labels is not None:
         columns["label"] = pa.array(jets.labels)
     columns |= {f"jets.{name}": pa.array(value) for name, value in jets.jets.items()}
-    head = {_KEY: json.dumps({"columns": jets.columns}).encode()}
-    with write_aside(path) as part:
-        table = pa.table(columns).replace_schema_metadata(head)
-        pq.write_table(table, part, write_page_checksum=True)
+    write_columns(columns, path, {"columns": jets.columns})
 
 
 def read_parquet(path: str | Path) -> JetArray:
@@ -58,33 +146,55 @@ def read_parquet(path: str | Path) -> JetArray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is cut short, or was not written by this package.
+        ValueError: If the file is cut short or damaged, or was not written by this package.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"There is no file {path}: give the path of a parquet file of jets.")
+    expected = "a whole parquet file of jets"
+    with open_parquet(path, expected) as file, parquet_errors(path, expected):
+        table = file.read()
+        if _KEY not in (table.schema.metadata or {}):
+            raise InputError(
+                f"{path} is a parquet file, but not one of jets that pyg_jets wrote (columns "
+                f"{', '.join(table.column_names[:5])}): read it with awkward and "
+                "JetArray.from_awkward."
+            )
+        columns = json.loads(table.schema.metadata[_KEY])["columns"]
+        lists = [table[f"particles.{name}"].combine_chunks() for name in columns]
+        counts = np.asarray(lists[0].value_lengths(), np.int64) if columns else np.empty(0)
+        per_jet = [name for name in table.column_names if not name.startswith("particles.")]
+        flat = {name: table[name].to_numpy() for name in per_jet}
+        particles = np.stack([np.asarray(values.flatten()) for values in lists], -1)
+        ids, labels = flat.pop("jet_id"), flat.pop("label", None)
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-        state = f"cut short or no parquet file ({str(error).splitlines()[0]})"
-        raise refusal(path, state, "a whole parquet file of jets") from None
-    if _KEY not in (table.schema.metadata or {}):
-        raise InputError(
-            f"{path} is a parquet file, but not one of jets that pyg_jets wrote (columns "
-            f"{', '.join(table.column_names[:5])}): read it with awkward and JetArray.from_awkward."
+        return JetArray(
+            particles,
+            tuple(columns),
+            np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+            labels,
+            ids=ids,
+            jets={name.removeprefix("jets."): value for name, value in flat.items()},
         )
-    columns = json.loads(table.schema.metadata[_KEY])["columns"]
-    lists = [table[f"particles.{name}"].combine_chunks() for name in columns]
-    counts = np.asarray(lists[0].value_lengths(), dtype=np.int64) if columns else np.empty(0)
-    flat = {name: table[name].to_numpy() for name in table.column_names if "particles." not in name}
-    return JetArray(
-        np.stack([np.asarray(values.flatten()) for values in lists], -1),
-        tuple(columns),
-        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        flat.pop("label", None),
-        ids=flat.pop("jet_id"),
-        jets={name.removeprefix("jets."): value for name, value in flat.items()},
-    )
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def verify_parquet(path: str | Path) -> str:
+    """Read a file of jets whole, and compare its checksums.
+
+    Args:
+        path: The file.
+
+    Returns:
+        ``"ok"``, ``"unverified"`` (without a checksum, as an earlier version wrote it),
+        ``"missing"``, or what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        read_parquet(path)
+        return "ok" if is_sealed(path, _footer_bytes(path)) else "unverified"
+    except MissingFileError:
+        return "missing"
+    except InputError as error:
+        return str(error).removeprefix(f"{path} is ")

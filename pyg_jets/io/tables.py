@@ -15,6 +15,7 @@ from pyg_jets.files import require
 from pyg_jets.io.file_type import check_file, describe, refusal
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5, read_rows
 from pyg_jets.io.npz import NpzReader
+from pyg_jets.io.parquet import open_parquet, parquet_errors
 from pyg_jets.io.root import FlatBranches, TreeReader, open_tree
 
 __all__ = ["Lists", "Table", "open_table"]
@@ -125,11 +126,7 @@ def open_table(path: str | Path, tree: str | None = None) -> Iterator[Table]:
             yield _NpzTable(arrays)
     elif format == "parquet":
         check_file(path, "a parquet file", (b"PAR1",))
-        import pyarrow.parquet as pq
-
-        with _arrow_errors(path):
-            file = pq.ParquetFile(path, memory_map=True)
-        with file:
+        with open_parquet(path) as file:
             yield _ParquetTable(path, file)
     else:
         expected = "a parquet, HDF5, ROOT, npz or npy file"
@@ -237,10 +234,10 @@ class _ParquetTable(Table):
         first = int(np.searchsorted(ends, start, side="right"))
         skip = start - (int(ends[first - 1]) if first else 0)
         groups = list(range(first, meta.num_row_groups))
-        with _arrow_errors(self.path):
+        with parquet_errors(self.path):
             batches = self._file.iter_batches(size, groups, list(names)) if groups else iter(())
         while True:
-            with _arrow_errors(self.path):
+            with parquet_errors(self.path):
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -284,14 +281,3 @@ class _ParquetTable(Table):
                 "flatten them."
             )
         return array.to_numpy(zero_copy_only=False)
-
-
-@contextmanager
-def _arrow_errors(path: Path) -> Iterator[None]:
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise refusal(path, f"cut short or damaged ({reason})", "a whole parquet file") from None

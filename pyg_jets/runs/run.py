@@ -19,6 +19,7 @@ import numpy as np
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import content_hash, load_yaml, read_json
 from pyg_jets.io import read_parquet
+from pyg_jets.io.parquet import open_parquet, parquet_errors
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.inputs import scores_and_labels, several_classes
 from pyg_jets.runs.names import (
@@ -271,16 +272,9 @@ def _read_history(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_predictions(path: Path) -> Predictions:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path} is cut short or no parquet file ({reason}): test the run again."
-        ) from None
+    expected, remedy = "a whole parquet file of scores", "test the run again"
+    with open_parquet(path, expected, remedy) as file, parquet_errors(path, expected, remedy):
+        table = file.read()
     names = table.column_names
     several = [f"score_{i}" for i in range(sum(name.startswith("score_") for name in names))]
     keys = (*_KEYS, *(several or ["score"]))

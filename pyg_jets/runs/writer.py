@@ -11,6 +11,7 @@ import numpy as np
 
 from pyg_jets.files import write_aside, write_json
 from pyg_jets.io import write_parquet
+from pyg_jets.io.parquet import write_columns
 from pyg_jets.jets import JetArray
 from pyg_jets.runs.names import (
     CONFIG,
@@ -76,11 +77,7 @@ class RunWriter:
             columns: ``jet_id``, ``label``, ``score`` (or ``score_0``, ``score_1``, … of several
                 classes), and observables, each ``[J]``.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        with write_aside(self.folder / PREDICTIONS) as part:
-            pq.write_table(pa.table(dict(columns)), part)
+        write_columns(columns, self.folder / PREDICTIONS)
 
     def write_samples(self, jets: JetArray) -> None:
         """Write test jets before and after the detector, with the columns ``stage``, ``angle``."""

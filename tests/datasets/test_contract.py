@@ -187,7 +187,7 @@ def test_a_cut_file_is_noticed(make):
     path = Path(make(**extra).processed_dir) / "x.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"cut short or not ours .* force_reload=True"):
+    with pytest.raises(ValueError, match=r"is damaged \(.*\): use force_reload=True"):
         make(**extra)
     assert len(make(**extra, force_reload=True)) == len(make())
 

@@ -252,8 +252,8 @@ def test_a_changed_file_is_not_continued(fresh, monkeypatch):
 SLOW = """
 import sys, time
 from pyg_jets.datasets import QuarkGluon, conversion
-from pyg_jets.io import flat
-conversion._CHUNK, flat._PAUSE = 1, 0
+from pyg_jets.io import flat_writer
+conversion._CHUNK, flat_writer._JOURNAL_INTERVAL = 1, 0
 convert = conversion.Conversion.convert
 def slow(self, chunk, raw_file):
     time.sleep(0.05)

@@ -1,7 +1,7 @@
 """A folder of generated jets: kills, continuation, other arguments, workers."""
 
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +13,15 @@ import pytest
 
 from pyg_jets.events import pythia, schedule
 from pyg_jets.events.cutflow import cut_flow_table
-from pyg_jets.events.folder import MARKER, generate_folder, read_cut_flows
+from pyg_jets.events.folder import (
+    MARKER,
+    generate_folder,
+    read_cut_flows,
+    verify_generated_folder,
+)
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.io import read_parquet
+from pyg_jets.io.checksums import read_checked_json, write_checked_json
 
 OPTIONS = PythiaOptions(seed=4, events_per_chunk=30)
 SMALL = {"options": OPTIONS, "progress": False}
@@ -106,9 +112,27 @@ def test_broken_files_are_made_again(straight, tmp_path, made):
     for path in (file, out / "chunks" / "w-00000001.parquet"):
         path.write_bytes(path.read_bytes()[:-100])
     (out / "chunks" / "w-00000000.json").write_text('{"events": 3')
+    checks = verify_generated_folder(out)
+    assert checks["w.parquet"].startswith("cut short")
+    assert sum(status != "ok" for status in checks.values()) == 3
     generate_folder(["w"], 15, out, workers=1, **SMALL)
     assert sorted(made[number:]) == [0, 1]
     assert file.read_bytes() == whole
+    assert set(verify_generated_folder(out).values()) == {"ok"}
+
+
+def test_a_damaged_cut_flow_is_not_believed(straight, tmp_path, made):
+    out = shutil.copytree(straight.parent, tmp_path / "jets")
+    path = out / "chunks" / "w-00000000.json"
+    text = path.read_text()
+    path.write_text(text.replace('"found": ', '"found": 1', 1))
+    straight_again = generate_folder(["w"], N_JETS - 1, out, workers=1, **SMALL)["w"]
+    assert made == [0]
+    assert path.read_text() == text
+    assert len(read_parquet(straight_again)) < len(read_parquet(straight))
+    (out / MARKER).write_text((out / MARKER).read_text().replace('"seed": 4', '"seed": 5'))
+    with pytest.raises(ValueError, match=r"generation\.json is damaged .*: give another folder"):
+        generate_folder(["w"], N_JETS, out, workers=1, **SMALL)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +155,9 @@ def test_other_arguments_are_refused(straight, arguments, message):
 def test_other_versions_are_refused_only_for_new_events(straight, tmp_path):
     out = tmp_path / "jets"
     generate_folder(["w"], 3, out, workers=1, **SMALL)
-    head = json.loads((out / MARKER).read_text())
+    head = read_checked_json(out / MARKER)
     head["versions"]["pythia8mc"] = "8.100.0"
-    (out / MARKER).write_text(json.dumps(head))
+    write_checked_json(out / MARKER, head)
     generate_folder(["w"], 3, out, workers=1, **SMALL)
     with pytest.raises(FileExistsError, match=r"made with pythia8mc 8\.100\.0, not 8\."):
         generate_folder(["w"], 300, out, workers=1, **SMALL)
