@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -139,6 +140,17 @@ def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
 def test_make_alone_prints_help():
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(f"make {verb}" in said for verb in ("venv", "demo", "test", "lint", "bench"))
+
+
+def test_the_package_lists_what_it_exports():
+    assert {"JetArray", "JetLoader", "load_run"} <= set(dir(pyg_jets))
+
+
+def test_users_install_no_tools_of_developers():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for_users = project["optional-dependencies"]["all"]
+    assert for_users == ["pyg-jets[generate,data,metrics,scan,report,bench]"]
+    assert "-e '.[all,dev]'" in (ROOT / "Makefile").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pyg_jets.cli.datasets import add_datasets, datasets
 from pyg_jets.cli.demo import add_demo, demo
 from pyg_jets.cli.generate import add_generate, generate
 from pyg_jets.cli.parser import CommandParser
+from pyg_jets.cli.predict import predict, predict_parser, scores_files
 from pyg_jets.cli.report import add_report, report
 from pyg_jets.cli.scan import add_scan, scan
 from pyg_jets.cli.study import add_study, study
@@ -34,8 +35,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
 _TRAINING = {
     "fit": "train a tagger, test it, leave a run folder (--config NAME, see fit --help)",
     "validate": "run the validation of a configuration",
-    "test": "test a checkpoint",
-    "predict": "predict with a checkpoint",
+    "test": "test a run again (--run DIR), or a checkpoint",
+    "predict": "score jets by a run's tagger (--run DIR [--data FILE …] [--out FILE])",
 }
 
 
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if arguments and arguments[0] == "predict" and scores_files(arguments):
+            return predict(predict_parser().parse_args(arguments[1:]))
         if arguments and arguments[0] in _TRAINING:
             from pyg_jets.training.cli import main as train
 

@@ -77,6 +77,8 @@ class JetDataset(InMemoryDataset):
     jet_columns: tuple[str, ...] = ()
     #: Whether jets lie on a plane (``"origin"``) or around a jet axis (``"jet"``).
     axis = "jet"
+    #: The features that the data set was asked for; empty where it keeps its default columns.
+    requested_features: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -181,6 +183,9 @@ class JetDataset(InMemoryDataset):
         if self.split is None:
             part = copy.copy(self)
             part._indices = self.split_indices(split)
+            if self._indices is not None:  # of a part of the jets, such as dataset[:1000]
+                chosen = np.asarray(self._indices, np.int64)
+                part._indices = chosen[np.isin(chosen, part._indices)]
             return part
         if split != self.split:
             raise InputError(

@@ -73,7 +73,7 @@ class FileDataset(JetDataset):
     #: Name of the card, which lists the published files.
     card: ClassVar[str] = ""
     #: The features of ``features=None``.
-    default_features: ClassVar[tuple[str, ...]] = ("pt", "eta", "phi", "mass")
+    default_features: tuple[str, ...] = ("pt", "eta", "phi", "mass")
     #: Splits that the publisher made, empty if none.
     published_splits: tuple[str, ...] = ()
     #: ``"gen"`` or ``"reco"``: whether particles are those before or after a detector. Names of jet
@@ -108,9 +108,10 @@ class FileDataset(JetDataset):
         self.by_hash = self._by_hash(splits)
         check_names((bad_jets,), ("raise", "drop"), "treatment of bad jets")
         self._workers = workers
+        self.requested_features = () if features is None else expand_features(features)
         self.conversion = Conversion(
             self.reader(),
-            expand_features(self.default_features if features is None else features),
+            expand_features(self.default_features) if features is None else self.requested_features,
             expand_features(coordinates),
             Selection(max_particles, min_pt, order, _window(pt), _window(mass)),
             self.level,

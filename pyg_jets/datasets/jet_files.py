@@ -199,8 +199,7 @@ class JetFiles(FileDataset):
             tree=tree,
             split_columns=_first_complete(_MOMENTA, columns) or tuple(columns),
         )
-        if features is None:
-            features = tuple(columns)
+        self.default_features = tuple(columns)
         super().__init__(
             root, split, features=features, coordinates=coordinates, max_particles=max_particles,
             min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,

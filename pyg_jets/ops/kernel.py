@@ -8,8 +8,11 @@ the same time, and gives the same result however the jets are split.
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,7 +22,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 import torch
-from numba.core import config
+from numba.core import config, event
 
 from pyg_jets.files import content_hash
 
@@ -53,11 +56,46 @@ def _cache_folder() -> str:
     return str(base / "pyg_jets" / "kernels" / content_hash(*sources))
 
 
+#: The kernels of this process, so that the compilation of a user's own functions says nothing.
+_kernels: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _CompilationNote(event.Listener):
+    """Says on standard error, once a process, that kernels are being compiled, which takes a while.
+
+    numba tells of a compilation only where the cache on disk does not hold the kernel. Processes
+    that were started by another one, such as the workers of a loader or a scan, say nothing.
+    """
+
+    said = False
+
+    def on_start(self, compilation: Any) -> None:
+        dispatcher = compilation.data["dispatcher"]
+        if self.said or dispatcher not in _kernels or multiprocessing.parent_process() is not None:
+            return
+        self.said = True
+        folder = dispatcher._cache.cache_path
+        where = f"once; cached in {folder}" if folder else "in each process: no folder to cache in"
+        print(f"pyg_jets: compiling kernels ({where})", file=sys.stderr, flush=True)
+
+    def on_end(self, compilation: Any) -> None:
+        pass
+
+
+_note = _CompilationNote()
+
+
+@cache
+def _listen() -> None:
+    event.register("numba:compile", _note)
+
+
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a function with numba: serial, without the GIL, cached on disk.
 
     The cache lies in a folder named by a hash of all sources that have kernels. Where no folder can
-    be written to, the kernel is compiled anew in each process.
+    be written to, the kernel is compiled anew in each process. The first compilation of a process
+    is announced by a line on standard error.
 
     Args:
         function: A function of arrays and scalars only.
@@ -70,11 +108,14 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         # numba reads the folder while it decorates; the user's setting is put back at once.
         _config.CACHE_DIR = user_folder or _cache_folder()
         try:
-            return numba.njit(nogil=True, cache=True, **options)(function)
+            compiled = numba.njit(nogil=True, cache=True, **options)(function)
         except RuntimeError:  # no writable cache folder
-            return numba.njit(nogil=True, **options)(function)
+            compiled = numba.njit(nogil=True, **options)(function)
     finally:
         _config.CACHE_DIR = user_folder
+    _kernels.add(compiled)
+    _listen()
+    return compiled
 
 
 def use_kernels(*tensors: torch.Tensor) -> bool:

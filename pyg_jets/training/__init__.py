@@ -6,6 +6,7 @@ from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
 from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.sample import TrainingSample
+from pyg_jets.training.scores import predict
 from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
 
@@ -18,5 +19,6 @@ __all__ = [
     "TrainingSample",
     "load_generator",
     "load_tagger",
+    "predict",
     "read_checkpoint",
 ]

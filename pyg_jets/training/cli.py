@@ -13,6 +13,7 @@ from typing import Any
 
 import lightning
 import numpy as np
+import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import (
@@ -21,11 +22,18 @@ from lightning.pytorch.cli import (
     SaveConfigCallback,
 )
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.utils.data import Dataset
 
-from pyg_jets.datasets import JetDataset
-from pyg_jets.errors import FolderInUseError, InputError
+from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
 from pyg_jets.files import read_config
-from pyg_jets.runs import CONFIG, LAST_CHECKPOINT, RunWriter, is_finished
+from pyg_jets.runs import (
+    BEST_CHECKPOINT,
+    CONFIG,
+    LAST_CHECKPOINT,
+    PREDICTED,
+    RunWriter,
+    is_finished,
+)
 from pyg_jets.training.arguments import flatten_arguments, join_options
 from pyg_jets.training.checkpoint import SealedCheckpointIO
 from pyg_jets.training.class_paths import (
@@ -38,7 +46,9 @@ from pyg_jets.training.generator import Generator
 from pyg_jets.training.parser import ConfigByName, JetArgumentParser
 from pyg_jets.training.process import finish_wandb, keep_memory, wandb_logger
 from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
+from pyg_jets.training.scores import check_output, observables_of, score_table, write_scores
 from pyg_jets.training.selection import SelectByEMD
+from pyg_jets.training.summary import Announce, metric_table, run_lines
 from pyg_jets.training.tagger import Tagger
 
 __all__ = ["TASKS", "JetCLI", "check_arguments", "main", "make_data", "task_of"]
@@ -92,7 +102,8 @@ class JetCLI(LightningCLI):
             ("labels", dict[str, str], {}, "names and texts that tell this run from others"),
             ("samples", int, 200, "test jets kept before and after the detector, for pictures"),
             ("tree", list[str], list(TREE), "observables that the tree baseline reads"),
-            ("overwrite", bool, False, "write over a run that is there"),
+            ("overwrite", bool, False, "write over a run, or a file, that is there"),
+            ("out", str | None, None, "of test, the folder of its results; of predict, their file"),
             ("test_after_fit", bool, True, "test the best checkpoint when the fit ends"),
         ):
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
@@ -129,11 +140,34 @@ class JetCLI(LightningCLI):
             )
         config.weights_only = True
         folder = Path(config.run)
-        if self.subcommand in ("fit", "test") and not config.overwrite:
+        if self.subcommand == "fit" and not config.overwrite:
             _refuse_to_write_over(folder, continues=config.get("ckpt_path") is not None)
+        elif self.subcommand == "test":
+            config.verbose = False  # the table at the end says as much
+            if config.out and is_finished(config.out) and not config.overwrite:
+                raise FolderInUseError(
+                    f"{config.out} holds results: give another --out, or --overwrite=true."
+                )
+        elif self.subcommand == "predict":
+            check_output(self._predicted, config.overwrite)
         if config.checkpoint.dirpath is None:
             config.checkpoint.dirpath = str(folder / "checkpoints")
         config.trainer.default_root_dir = str(folder)
+
+    @property
+    def _predicted(self) -> Path:
+        """The file of a prediction."""
+        config = self._sub()
+        return Path(config.out or Path(config.run) / PREDICTED)
+
+    @property
+    def _results(self) -> Path | None:
+        """The folder that gets the results: not that of a finished run that is tested again."""
+        config = self._sub()
+        if self.subcommand == "test" and not config.out:
+            keeps = is_finished(config.run) and not config.overwrite
+            return None if keeps else Path(config.run)
+        return Path(config.run if self.subcommand != "test" else config.out)
 
     def _sub(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
@@ -153,25 +187,50 @@ class JetCLI(LightningCLI):
         if config.trainer.logger in (None, True):
             kwargs["logger"] = wandb_logger(Path(config.run)) if self.subcommand == "fit" else False
         trainer = super().instantiate_trainer(**kwargs)
-        trainer.callbacks.append(  # type: ignore[attr-defined]  # set by a connector
-            RunFolder(
-                config.run,
-                config.title,
-                samples=config.samples,
-                labels=config.labels,
-                tree=config.tree,
+        callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+        callbacks.append(Announce())
+        if self._results is not None:
+            callbacks.append(
+                RunFolder(
+                    self._results,
+                    config.title,
+                    samples=config.samples,
+                    labels=config.labels,
+                    tree=config.tree,
+                )
             )
-        )
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # unless a plugin gives one
             trainer.strategy.checkpoint_io = SealedCheckpointIO()
-        trainer.callbacks += _further_callbacks.get()  # type: ignore[attr-defined]
+        callbacks += _further_callbacks.get()
         return trainer
 
     def after_predict(self) -> None:
-        """Write the jets that were made."""
+        """Write the jets that were made, or the scores."""
         if isinstance(self.model, Generator):
+            if self._sub().out:
+                raise InputError("--out is for scores: jets go into the folder of the run.")
             jets = generated_jets(self.model, ("made",))
             print(RunWriter(self._sub().run).write_generated(jets, predicted=True))
+            return
+        outputs: Any = self.trainer.predict_loop.predictions
+        if table := _table_of(outputs, self.datamodule):
+            write_scores(table, self._predicted)
+            print(self._predicted)
+
+    def after_test(self) -> None:
+        """Print the metrics, and where they were written."""
+        self._print_metrics()
+        if self.trainer.is_global_zero and self._results is None:
+            print(
+                f"{self._sub().run} is finished and stays as it is: --out FOLDER keeps these "
+                "results, --overwrite=true replaces its own."
+            )
+
+    def _print_metrics(self) -> None:
+        if self.trainer.is_global_zero:
+            print(metric_table({n: float(v) for n, v in self.trainer.callback_metrics.items()}))
+            if self._results is not None:
+                print(run_lines(self._results), flush=True)
 
     def after_fit(self) -> None:
         """Test the best checkpoint."""
@@ -183,6 +242,25 @@ class JetCLI(LightningCLI):
                 weights_only=True,
                 verbose=False,
             )
+            self._print_metrics()
+
+
+def _table_of(outputs: list[dict[str, Any]], data: JetDataModule) -> dict[str, np.ndarray]:
+    """The scores of all processes in the order of the data set; of the first process only."""
+    parts = outputs
+    group = torch.distributed
+    if group.is_available() and group.is_initialized():
+        every: list[Any] = [None] * group.get_world_size()
+        group.all_gather_object(every, outputs)
+        parts = [part for rank in every for part in rank]
+        if group.get_rank() > 0:
+            return {}
+    jets = data.splits["test"]
+    place = {int(jet_id): i for i, jet_id in enumerate(jets.jet_id.flatten())}
+    ids = torch.cat([part["jet_id"].flatten().cpu() for part in parts])
+    logits = torch.cat([part["score"].cpu() for part in parts])
+    order = torch.tensor([place[int(jet_id)] for jet_id in ids]).argsort()
+    return score_table(ids[order], logits[order], data.classes, jets.y, observables_of(jets))
 
 
 def _default_run(task: str) -> str:
@@ -227,7 +305,8 @@ def _refuse_to_write_over(folder: Path, continues: bool) -> None:
         raise FolderInUseError(
             f"{folder} holds a finished run: give another --run, or --overwrite=true."
         )
-    if (folder / CONFIG).exists() and not continues:
+    # without a checkpoint it failed before its first epoch was over: there is nothing to lose
+    if (folder / CONFIG).exists() and (folder / LAST_CHECKPOINT).exists() and not continues:
         raise FolderInUseError(
             f"{folder} holds a run that was stopped: continue it with "
             f"--ckpt_path={folder / LAST_CHECKPOINT}, or give another --run, or --overwrite=true."
@@ -245,17 +324,47 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
         callbacks: Further callbacks of the trainer.
     """
     _further_callbacks.set(tuple(callbacks))
-    arguments = flatten_arguments([str(a) for a in (sys.argv[1:] if args is None else args)])
+    given = [str(a) for a in (sys.argv[1:] if args is None else args)]
     keep_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     exit_code = 1
     try:
-        cli = _cli(arguments)
+        cli = _cli(flatten_arguments(_of_run(given)))
         exit_code = 0
         return cli
     finally:
         finish_wandb(exit_code)
+
+
+def _of_run(arguments: Sequence[str]) -> list[str]:
+    """The arguments of ``validate``, ``test`` and ``predict``, which need only the run.
+
+    Where no configuration is named, it is that of ``--run``, with the checkpoint of the best epoch.
+
+    Args:
+        arguments: The arguments after ``pyg-jets``.
+
+    Raises:
+        MissingFileError: If the run's folder lacks its configuration or its checkpoint.
+    """
+    verb, *words = arguments or [""]
+    options = dict(word.partition("=")[::2] for word in join_options(words))
+    needs_none = verb not in ("validate", "test", "predict") or "--config" in options
+    if needs_none or "--run" not in options:
+        return list(arguments)
+    folder = Path(options["--run"])
+    needed = [CONFIG] + ([BEST_CHECKPOINT] if "--ckpt_path" not in options else [])
+    for name in needed:
+        if not (folder / name).is_file():
+            raise MissingFileError(
+                f"There is no {folder / name}: give the folder of a run that was trained, or "
+                "--config and --ckpt_path."
+            )
+    # the run may have been made with --overwrite, which is not meant for what follows
+    added = [f"--config={folder / CONFIG}", "--overwrite=false"]
+    added += [f"--ckpt_path={folder / BEST_CHECKPOINT}"] if len(needed) > 1 else []
+    return [verb, *added, *words]
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
@@ -267,7 +376,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     _cli(flatten_arguments(arguments), _Parsed)
 
 
-def make_data(arguments: Sequence[str]) -> JetDataset:
+def make_data(arguments: Sequence[str]) -> Dataset:
     """Make the data set of a command line, which generates or downloads what is missing.
 
     Args:
@@ -275,7 +384,7 @@ def make_data(arguments: Sequence[str]) -> JetDataset:
     """
     config = _cli(flatten_arguments(arguments), _Parsed).config
     parser = ArgumentParser()
-    parser.add_argument("--dataset", type=JetDataset)
+    parser.add_argument("--dataset", type=Dataset)
     parsed = parser.parse_object({"dataset": config[config.subcommand].data.dataset})
     return parser.instantiate(parsed).dataset
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data, InMemoryDataset
+from torch.utils.data import Dataset
+from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from pyg_jets.columns import check_names
-from pyg_jets.datasets import JetDataset
-from pyg_jets.datasets.splits import SPLITS
+from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.errors import InputError
 from pyg_jets.loader import JetLoader, Share
 from pyg_jets.ops import gather
+from pyg_jets.training.graphs import split_graphs
 from pyg_jets.training.sample import TrainingSample
 from pyg_jets.transforms import (
     TAGGER_FEATURES,
@@ -26,9 +27,9 @@ from pyg_jets.transforms import (
     FlatWeights,
 )
 from pyg_jets.transforms.base import as_batch_transform, make_batch
-from pyg_jets.transforms.derive import derivable
+from pyg_jets.transforms.derive import derivable, requirements
 
-__all__ = ["JetDataModule"]
+__all__ = ["JetDataModule", "choose_features", "pipeline"]
 
 #: Size of the largest variant cache, in bytes.
 _CACHE_BYTES = 1 << 30
@@ -44,9 +45,13 @@ class JetDataModule(lightning.LightningDataModule):
     how far the output spreads over them.
 
     Args:
-        dataset: The data set, made with ``split=None``.
+        dataset: The data set, made with ``split=None``; or any data set of PyG with ``x`` and ``y``
+            or a ``Subset`` of one, which is split by a hash of the position of each graph; or three
+            of these as ``(train, val, test)``.
         features: What the network reads, or names of it, made of the columns of the data set on its
-            axis. Default: the tagger features, or the columns themselves where these do not follow.
+            axis. Default: the ``features=`` that the data set was asked for, if no transform reads
+            its columns; else the tagger features, or the columns themselves where these do not
+            follow.
         train_transform: A batch transform of the training jets, such as ``Resimulate``.
         eval_transform: The same for all other jets. Default: ``for_evaluation()`` of
             ``train_transform``, which is the un-rotated jet of a ``Resimulate``.
@@ -72,7 +77,7 @@ class JetDataModule(lightning.LightningDataModule):
 
     def __init__(
         self,
-        dataset: JetDataset,
+        dataset: Dataset,
         features: Features | list[str] | None = None,
         train_transform: BaseTransform | None = None,
         eval_transform: BaseTransform | None = None,
@@ -89,24 +94,20 @@ class JetDataModule(lightning.LightningDataModule):
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if size < 1:
                 raise InputError(f"Expected {name} of at least 1, but got {size}.")
-        self.dataset, self.num_workers = dataset, num_workers
+        self.num_workers = num_workers
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.features = _features(features, dataset)
-        self.train_transform = self.eval_transform = self.spread_transform = None
-        if train_transform is not None:
-            self.train_transform = as_batch_transform(train_transform)
-            self.eval_transform = self.train_transform.for_evaluation()
-        if eval_transform is not None:
-            self.eval_transform = as_batch_transform(eval_transform)
+        self.dataset, self.splits = split_graphs(dataset)
+        self.train_transform, self.eval_transform, self.features = pipeline(
+            self.dataset, features, train_transform, eval_transform
+        )
+        self.spread_transform = None
         if self.eval_transform is not None and spread_angles > 1:
             self.spread_transform = self.eval_transform.with_angles(spread_angles, "before")
-        _check_columns(dataset, self.train_transform, self.eval_transform)
-        self.splits = {split: dataset.get_split(split) for split in SPLITS}
         for split, jets in self.splits.items():
             if len(jets) == 0:
                 raise InputError(
-                    f"The {split} split of {dataset} is empty: use more jets, other fractions, or "
-                    "splits='hash'."
+                    f"The {split} split of {self.dataset} is empty: use more jets, other "
+                    "fractions, or splits='hash'."
                 )
         self.sample, self.cache_variants = sample or TrainingSample(), cache_variants
         chosen, val = self.sample.choose(len(self.splits["train"]))
@@ -117,13 +118,13 @@ class JetDataModule(lightning.LightningDataModule):
         self.spread_jets = self.splits["test"][:spread_jets]
         self.weights = weights
         if weights is not None:
-            check_names(weights.columns, dataset.jet_columns, f"jet column of {dataset}")
+            check_names(weights.columns, self.jet_columns, f"jet column of {self.dataset}")
             train = self.splits["train"]
             jets = Data(jet=train.jet, y=train.y, weight=_own_weights(train))
-            weights.fit_statistics([jets], dataset.jet_columns)
+            weights.fit_statistics([jets], self.jet_columns)
         self._caches: dict[str, VariantCache] = {}
 
-    def jet_weights(self, jets: InMemoryDataset) -> Tensor | None:
+    def jet_weights(self, jets: Any) -> Tensor | None:
         """The weight of each jet of a split: that of the data set times that of ``weights``.
 
         Args:
@@ -137,6 +138,21 @@ class JetDataModule(lightning.LightningDataModule):
             return own
         flat = self.weights.of(jets.jet, jets.y)
         return flat if own is None else flat * own
+
+    @property
+    def jet_columns(self) -> tuple[str, ...]:
+        """Names of the columns of ``jet [1, K]``."""
+        return getattr(self.dataset, "jet_columns", ())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, where the data set has such names."""
+        return tuple(getattr(self.dataset, "classes", ()))
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 where jets have no labels."""
+        return self.dataset.num_classes
 
     @property
     def n_features(self) -> int:
@@ -153,7 +169,7 @@ class JetDataModule(lightning.LightningDataModule):
 
     def loader(
         self,
-        jets: InMemoryDataset,
+        jets: Any,
         transform: BatchTransform | None,
         shuffle: bool = False,
         cache: str | None = None,
@@ -186,7 +202,7 @@ class JetDataModule(lightning.LightningDataModule):
             persistent_workers=self.num_workers > 0,
         )
 
-    def _is_cached(self, jets: InMemoryDataset, transform: BatchTransform | None) -> bool:
+    def _is_cached(self, jets: Any, transform: BatchTransform | None) -> bool:
         """Whether variants are the same in every epoch, and those of all jets fit the cache."""
         if transform is None or transform.detector is None:
             return False
@@ -237,26 +253,87 @@ def _processes() -> int:
     return group.get_world_size() if group.is_available() and group.is_initialized() else 1
 
 
-def _features(asked: Features | list[str] | None, dataset: JetDataset) -> Features:
+def pipeline(
+    dataset: Any,
+    features: Features | Sequence[str] | None = None,
+    train_transform: BaseTransform | None = None,
+    eval_transform: BaseTransform | None = None,
+) -> tuple[BatchTransform | None, BatchTransform | None, Features]:
+    """What jets go through before the network: in training, else, and then the features.
+
+    Args:
+        dataset: The data set.
+        features: See :class:`JetDataModule`.
+        train_transform: See there.
+        eval_transform: See there.
+
+    Raises:
+        InputError: If a transform or the features need other columns than the data set has.
+    """
+    train = evaluate = None
+    if train_transform is not None:
+        train = as_batch_transform(train_transform)
+        evaluate = train.for_evaluation()
+    if eval_transform is not None:
+        evaluate = as_batch_transform(eval_transform)
+    # data sets of others name no columns
+    columns = getattr(dataset, "columns", None)
+    columns = columns or tuple(f"x{i}" for i in range(dataset.num_features))
+    transforms = [step for step in (train, evaluate) if step is not None]
+    for transform in transforms:
+        _check_columns(dataset, columns, transform)
+    axis, requested = getattr(dataset, "axis", "jet"), getattr(dataset, "requested_features", ())
+    if features is None and requested and not any(step.input_columns for step in transforms):
+        features = Features(requested, fixed=False, axis=axis, columns=columns)
+    return train, evaluate, choose_features(features, columns, axis)
+
+
+def choose_features(
+    asked: Features | Sequence[str] | None, columns: Sequence[str], axis: str
+) -> Features:
+    """The transform that makes what a network reads.
+
+    Args:
+        asked: The features that were asked for, if any. Default: the tagger features, or the
+            columns themselves where these do not follow from the columns.
+        columns: The columns of ``x``.
+        axis: ``"jet"``, or ``"origin"`` for jets on a plane.
+
+    Warns:
+        UserWarning: If the default leaves out a column that no other gives, such as ``d0``.
+
+    Examples:
+        >>> choose_features(["pt", "d0"], ("pt", "eta", "phi", "d0"), "jet")
+        Features(pt, d0)
+        >>> choose_features(None, ("pt", "eta", "phi"), "jet")
+        Features(logptrel, deltar, etarel, phirel)
+    """
     if isinstance(asked, Features):
         return asked
-    known = all(derivable(name, dataset.columns, dataset.axis) for name in TAGGER_FEATURES)
-    names = asked or (TAGGER_FEATURES if known else dataset.columns)
-    return Features(names, axis=dataset.axis, columns=dataset.columns)
+    if asked:
+        return Features(asked, axis=axis, columns=columns)
+    known = all(derivable(name, columns, axis) for name in TAGGER_FEATURES)
+    names = TAGGER_FEATURES if known else columns
+    read = requirements(names, columns, axis)
+    if left_out := [n for n in columns if n not in read and not derivable(n, CANONICAL, axis)]:
+        warnings.warn(
+            f"The network reads {', '.join(names)}, not {', '.join(left_out)}: name what it shall "
+            "read with features= of the data set or of the data module.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return Features(names, axis=axis, columns=columns)
 
 
-def _check_columns(dataset: JetDataset, *transforms: BatchTransform | None) -> None:
-    for transform in transforms:
-        if transform is None:
-            continue
-        columns = transform.input_columns
-        if columns is not None and columns != dataset.columns:
-            what = "transform" if transform.detector is None else "detector"
-            raise InputError(
-                f"The {what} needs the columns {', '.join(columns)} of x, but {dataset} has "
-                f"{', '.join(dataset.columns)}: make it with features={list(columns)} if it can "
-                f"give them, or leave the {what} out."
-            )
+def _check_columns(dataset: Any, columns: Sequence[str], transform: BatchTransform) -> None:
+    needed = transform.input_columns
+    if needed is not None and needed != columns:
+        what = "transform" if transform.detector is None else "detector"
+        raise InputError(
+            f"The {what} needs the columns {', '.join(needed)} of x, but {dataset} has "
+            f"{', '.join(columns)}: make it with features={list(needed)} if it can give them, or "
+            f"leave the {what} out."
+        )
 
 
 class VariantCache(BaseTransform):

@@ -16,6 +16,7 @@ from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn.protocol import GeneratorModel
 from pyg_jets.ops import counts_to_ptr
+from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.task import JetTask, check_state
 
 __all__ = ["Generator"]
@@ -77,6 +78,11 @@ class Generator(JetTask):
         data: Any = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
+        if not isinstance(data, JetDataModule):
+            raise InputTypeError(
+                f"Expected a JetDataModule, which names the columns of jets, but got "
+                f"{type(data).__name__}: JetDataModule((train, val, test)) takes data sets of PyG."
+            )
         self.columns = tuple(data.names)
         if stage == "fit":
             loader = data.statistics_dataloader()

@@ -79,6 +79,12 @@ def _load(kind: type[_Task], task: str, run: Run | str | Path) -> _Task:
         other = "load_generator" if task == "tag" else "load_tagger"
         raise InputError(f"{folder} is a run of the task {trained!r}: call {other} for its model.")
     checkpoint = read_checkpoint(folder / BEST_CHECKPOINT)
+    if reason := run.config.get("not_described"):
+        raise InputError(
+            f"The network of {folder} cannot be built, because {reason}: build it as it was, and "
+            f"give {kind.__name__}.load_from_checkpoint({str(folder / BEST_CHECKPOINT)!r}, "
+            "network=) the network."
+        )
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and then replaced
         model = _build(kind, run)
         try:

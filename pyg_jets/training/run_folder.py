@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,9 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
 from torch_geometric.data import Batch
 
@@ -22,13 +26,16 @@ from pyg_jets.columns import STAGES
 from pyg_jets.datasets import JetDataset
 from pyg_jets.detector import rotate
 from pyg_jets.errors import InputError
+from pyg_jets.files import write_aside
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.baselines import tree_scores
 from pyg_jets.provenance import invocation, timestamp, versions
-from pyg_jets.runs import RunWriter
+from pyg_jets.runs import BEST_CHECKPOINT, PROVENANCE, RunWriter, load_run
 from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.described import describe_run
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.tagger import Tagger
+from pyg_jets.training.task import JetTask
 
 __all__ = ["TREE", "RunFolder", "generated_jets", "prediction_table", "sample_jets"]
 
@@ -48,8 +55,13 @@ _PAUSE = 2.0
 class RunFolder(lightning.Callback):
     """Write metrics, predictions, samples and provenance of a run into its folder.
 
-    The history grows by a row with each validation; all else is written when the test ends.
-    :func:`pyg_jets.runs.load_run` reads the folder.
+    The history grows by a row with each validation; most is written when the test ends.
+    :func:`pyg_jets.load_run` reads the folder.
+
+    A trainer that is made in Python gets its checkpoints and ``config.yaml`` in the folder too: a
+    ``ModelCheckpoint`` without a folder writes there, as ``best.ckpt`` and by the loss of the
+    validation unless it says otherwise, and the configuration describes the model as far as plain
+    values do.
 
     Args:
         folder: The run's folder.
@@ -81,11 +93,36 @@ class RunFolder(lightning.Callback):
         self.trained = 0.0
         self.started = time.perf_counter()
 
+    def setup(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
+    ) -> None:
+        """Let checkpoints that have no place be written into the folder."""
+        best = self.folder / BEST_CHECKPOINT
+        for callback in trainer.checkpoint_callbacks if stage == "fit" else ():
+            if not isinstance(callback, ModelCheckpoint) or callback.dirpath is not None:
+                continue
+            callback.dirpath = str(best.parent)
+            validates = trainer.fit_loop.epoch_loop.val_loop._data_source.is_defined()
+            if callback.monitor is None and validates and isinstance(pl_module, JetTask):
+                callback.monitor = "val/loss"
+            if callback.filename is None and callback.save_top_k == 1:
+                callback.filename = best.stem
+
     def on_fit_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Start the clock."""
+        """Start the clock, and describe the model unless a command line has written it."""
         self.started = time.perf_counter()
+        callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+        if isinstance(pl_module, JetTask) and not any(
+            isinstance(callback, SaveConfigCallback) for callback in callbacks
+        ):
+            self._write_config(pl_module, getattr(trainer, "datamodule", None))
+
+    @rank_zero_only
+    def _write_config(self, task: JetTask, data: Any) -> None:
+        tree = describe_run(task, data) | {"title": self.title, "labels": self.labels}
+        self.writer.write_config(yaml.safe_dump(tree, sort_keys=False))
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -115,6 +152,8 @@ class RunFolder(lightning.Callback):
 
     @rank_zero_only
     def _write_rows(self) -> None:
+        if not self.rows:  # of a training without validation
+            return
         self.writer.write_history(self.rows)
         self.written = time.perf_counter()
 
@@ -122,16 +161,27 @@ class RunFolder(lightning.Callback):
         """Stop the clock, and write what is not yet written."""
         self._write_rows()
         self.trained = time.perf_counter() - self.started
+        self._copy_best(trainer)
+
+    @rank_zero_only
+    def _copy_best(self, trainer: lightning.Trainer) -> None:
+        """Copy a best checkpoint that is written elsewhere, or under another name."""
+        kept = Path(getattr(trainer.checkpoint_callback, "best_model_path", "") or "none")
+        best = self.folder / BEST_CHECKPOINT
+        if kept.is_file() and kept.resolve() != best.resolve():
+            with write_aside(best) as part:
+                shutil.copyfile(kept, part)
 
     @rank_zero_only
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write predictions, samples or generated jets, then provenance and metrics."""
-        data: Any = getattr(trainer, "datamodule", None)
-        if not isinstance(data, JetDataModule):
-            return
+        module: Any = getattr(trainer, "datamodule", None)
+        data = module if isinstance(module, JetDataModule) else None
+        if not self.rows:  # of a run that is tested again
+            self.rows = list(self.writer.history_rows())
         if isinstance(pl_module, Tagger):
             self.writer.write_predictions(prediction_table(pl_module, data, self.tree))
-            if self.samples:
+            if self.samples and data is not None and isinstance(data.dataset, JetDataset):
                 self.writer.write_samples(sample_jets(data, self.samples, self.variants))
         elif isinstance(pl_module, Generator):
             self.writer.write_generated(generated_jets(pl_module))
@@ -149,13 +199,14 @@ class RunFolder(lightning.Callback):
         rows = [row for row in self.rows if monitor in row]
         if monitor is None or not rows:
             return {}
+        rows = [row for row in rows if row[monitor] != ""]
         best = (min if mode == "min" else max)(rows, key=lambda row: float(row[monitor]))
-        return {name: float(best[name]) for name in best if name.startswith("val/")}
+        named = {name: best[name] for name in best if name.startswith("val/")}
+        return {name: float(value) for name, value in named.items() if value != ""}
 
     def _provenance(
-        self, trainer: lightning.Trainer, task: Any, data: JetDataModule
+        self, trainer: lightning.Trainer, task: Any, data: JetDataModule | None
     ) -> dict[str, Any]:
-        sizes = {f"n_{split}": len(jets) for split, jets in data.splits.items()}
         return {
             "name": self.folder.name,
             "title": self.title,
@@ -165,28 +216,42 @@ class RunFolder(lightning.Callback):
             "seed": int(os.environ.get("PL_GLOBAL_SEED", "-1")),
             "versions": {k: v for k, v in versions(_PACKAGES).items() if v},
             "machine": _machine(),
-            "dataset": repr(data.dataset),
-            "data_hash": data.dataset.content_hash,
-            "content": data.dataset.content,
-            "level": getattr(data.dataset, "level", None),
-            "classes": list(data.dataset.classes),
             "labels": self.labels,
             "tree": list(self.tree),
-            "weights": None if data.weights is None else repr(data.weights),
-            "sample": dataclasses.asdict(data.sample),
-            "detector": getattr(data.train_transform, "name", None),
+            **({} if data is None else _data_facts(data)),
             "network_name": type(task.network).__name__,
-            "features": list(data.names),
-            "train_transform": repr(data.train_transform),
             "network": repr(task.network),
             "loss": repr(task.loss),
-            **sizes,
             "parameters": sum(p.numel() for p in task.network.parameters()),
             "epochs": len({row["epoch"] for row in self.rows}),
             "steps": int(self.rows[-1]["step"]) if self.rows else 0,
-            "wall_time_s": round(self.trained, 2),
+            "wall_time_s": round(self.trained, 2) if self.trained else self._wall_time(),
             "world_size": trainer.world_size,
         }
+
+    def _wall_time(self) -> float:
+        """How long the run was trained, if it was before this process."""
+        if not (self.folder / PROVENANCE).is_file():
+            return 0.0
+        return load_run(self.folder, only=(PROVENANCE,)).provenance.get("wall_time_s", 0.0)
+
+
+def _data_facts(data: JetDataModule) -> dict[str, Any]:
+    """What the provenance says of the data; a data set of others has no content of its own."""
+    dataset = data.dataset
+    return {
+        "dataset": repr(dataset),
+        "data_hash": getattr(dataset, "content_hash", None),
+        "content": getattr(dataset, "content", None),
+        "level": getattr(dataset, "level", None),
+        "classes": list(data.classes),
+        "weights": None if data.weights is None else repr(data.weights),
+        "sample": dataclasses.asdict(data.sample),
+        "detector": getattr(data.train_transform, "name", None),
+        "features": list(data.names),
+        "train_transform": repr(data.train_transform),
+        **{f"n_{split}": len(jets) for split, jets in data.splits.items()},
+    }
 
 
 def _logged(trainer: lightning.Trainer) -> dict[str, float]:
@@ -205,13 +270,13 @@ def _machine() -> dict[str, Any]:
 
 
 def prediction_table(
-    tagger: Tagger, data: JetDataModule, tree: Sequence[str] = TREE
+    tagger: Tagger, data: JetDataModule | None, tree: Sequence[str] = TREE
 ) -> dict[str, np.ndarray]:
     """The predictions of a test: label, scores and observables of each jet, and a tree's score.
 
     Args:
         tagger: A tagger after its test.
-        data: The data of the test.
+        data: The data of the test; ``None`` for those of others, which have no observables.
         tree: The observables that the tree baseline reads.
 
     Returns:
@@ -225,10 +290,12 @@ def prediction_table(
              **dict(zip(names, logits.T, strict=True))}  # fmt: skip
     if "weight" in outputs:
         table["weight"] = outputs["weight"].flatten().numpy()
+    if data is None:
+        return table
     test, train = (_observables(data.splits[split]) for split in ("test", "train"))
     if not set(TREE) <= set(test):
         return table
-    if len(data.dataset.classes) == 2:
+    if data.num_classes == 2:
         jets = data.splits["train"]
         weight = data.jet_weights(jets)
         score = tree_scores(train, jets.y.numpy(), test, tree, weights=weight)
@@ -239,8 +306,10 @@ def prediction_table(
     return table | {name: value[rows] for name, value in test.items()}
 
 
-def _observables(jets: JetDataset) -> dict[str, np.ndarray]:
+def _observables(jets: Any) -> dict[str, np.ndarray]:
     """Observables at the level at which the data set is cut, with ratios of N-subjettiness."""
+    if not isinstance(jets, JetDataset):
+        return {}
     values = jets.observables(getattr(jets, "level", "gen"))
     for above, below in ((2, 1), (3, 2)):
         if f"tau{above}" in values:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pyg_jets import metrics
-from pyg_jets.errors import InputError
+from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.losses import ClassificationLoss, classification_loss
+from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.task import JetTask
 
 __all__ = ["Tagger"]
@@ -81,17 +82,27 @@ class Tagger(JetTask):
 
     def setup(self, stage: str) -> None:
         """Give lazy layers their size and, before a fit, compute the statistics of the inputs."""
+        data = self._data()
+        if data is not None:
+            if data.num_classes == 0 and stage != "predict":
+                raise InputError(
+                    f"{data.dataset} has no labels, expected at least two classes to tell apart: "
+                    "choose a data set with labels."
+                )
+            self._resize(data.n_features)
+            if stage == "fit" and self.standardize:
+                self.fit_statistics(data.statistics_dataloader())
+        elif stage == "fit":  # loaders, or another data module, such as PyG's LightningDataset
+            batches = self.trainer.fit_loop._data_source.dataloader()
+            with torch.random.fork_rng(devices=[]):  # a loader draws a number: keep the state
+                self._resize(_checked(next(iter(batches))).x.size(1))
+                if self.standardize:
+                    self.fit_statistics(batches)
+
+    def _data(self) -> JetDataModule | None:
+        """The data module of the trainer, if it is one of ours."""
         data = getattr(self.trainer, "datamodule", None)
-        if data is None:
-            return
-        if data.dataset.num_classes == 0:
-            raise InputError(
-                f"{data.dataset} has no labels, expected at least two classes to tell apart: "
-                "choose a data set with labels."
-            )
-        self._resize(data.n_features)
-        if stage == "fit" and self.standardize:
-            self.fit_statistics(data.statistics_dataloader())
+        return data if isinstance(data, JetDataModule) else None
 
     def _resize(self, n_features: int) -> None:
         if len(self.shift) != n_features:  # a test after a fit keeps the statistics
@@ -133,7 +144,12 @@ class Tagger(JetTask):
         while len(self.collected) <= loader:
             self.collected.append([])
         logits = self(batch.x, batch.ptr, batch.get("pos"))
-        outputs = {"jet_id": batch.jet_id, "label": batch.y, "logits": logits}
+        ids = batch.get("jet_id")
+        if ids is None:  # the position in the data set, where each process has every n-th jet
+            place = sum(len(part["jet_id"]) for part in self.collected[loader])
+            places = torch.arange(place, place + batch.num_graphs)
+            ids = self.trainer.global_rank + self.trainer.world_size * places
+        outputs = {"jet_id": ids, "label": batch.y.flatten(), "logits": logits}
         if "weight" in batch:
             outputs["weight"] = batch.weight
         self.collected[loader].append({k: v.detach().cpu() for k, v in outputs.items()})
@@ -141,7 +157,7 @@ class Tagger(JetTask):
     def on_validation_epoch_start(self) -> None:
         """Start with nothing collected, and with batch norms of un-rotated jets."""
         self.collected = []
-        data = getattr(self.trainer, "datamodule", None)
+        data = self._data()
         if self.fresh_norms and self.trainer.state.fn == "fit" and data is not None:
             self.fit_batch_norms(data.statistics_dataloader())
         self._agree_on_buffers()
@@ -216,11 +232,12 @@ class Tagger(JetTask):
             self.log(name, torch.as_tensor(float(value), dtype=torch.float64))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """``jet_id``, ``score`` (logit) and ``probability`` of each jet."""
+        """``score`` (logit) and ``probability`` of each jet, and its ``jet_id`` if it has one."""
         logits = self(batch.x, batch.ptr, batch.get("pos"))
         single = logits.size(-1) == 1
         probability = logits.sigmoid() if single else logits.softmax(-1)
-        return {"jet_id": batch.jet_id, "score": logits, "probability": probability}
+        outputs = {"score": logits, "probability": probability}
+        return outputs | ({"jet_id": batch.jet_id} if "jet_id" in batch else {})
 
     def _refuse_nan(self, logits: Tensor) -> None:
         if wrong := int((~logits.isfinite()).any(-1).sum()):
@@ -234,8 +251,19 @@ class Tagger(JetTask):
         return classification_loss(outputs["logits"], outputs["label"], outputs.get("weight"))
 
     def _classes(self) -> tuple[str, ...]:
-        data = getattr(self.trainer, "datamodule", None)
-        return () if data is None else tuple(data.dataset.classes)
+        data = self._data()
+        return () if data is None else data.classes
+
+
+def _checked(batch: Any) -> Batch:
+    """A batch of a loader that is none of ours, if it is one of labelled graphs."""
+    if isinstance(batch, Batch) and all(batch.get(name) is not None for name in ("x", "ptr", "y")):
+        return batch
+    raise InputTypeError(
+        f"Expected batches of PyG with x, ptr and y, but got {batch}: give "
+        "torch_geometric.loader.DataLoader or pyg_jets.JetLoader of graphs with x and y, or a "
+        "JetDataModule."
+    )
 
 
 def _auc(outputs: dict[str, Tensor]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning
@@ -50,6 +52,29 @@ class JetTask(lightning.LightningModule):
         self.optimizer, self.scheduler = optimizer, scheduler
         self.scheduler_interval = scheduler_interval
         self._sums: dict[str, Any] = {}
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Lightning's method, for a network that is given; :func:`pyg_jets.load_run` builds it too.
+
+        Args:
+            checkpoint_path: The checkpoint.
+            *args: Further arguments of ``LightningModule.load_from_checkpoint``.
+            **kwargs: The same; ``network=`` is the network of the checkpoint.
+
+        Raises:
+            ValueError: If no network is given, which a checkpoint does not hold.
+        """
+        needed = inspect.signature(cls).parameters.get("network")
+        if needed is not None and needed.default is needed.empty and "network" not in kwargs:
+            is_path = isinstance(checkpoint_path, str | Path)
+            folder = Path(checkpoint_path).parent.parent if is_path else "the run's folder"
+            raise InputError(
+                f"{checkpoint_path} holds weights, not the network: "
+                f"pyg_jets.load_run({str(folder)!r}).{cls.__name__.lower()}() builds the network "
+                "and loads them; or give network=, the network that was trained."
+            )
+        return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 
     def log_running_means(self, values: Mapping[str, Tensor], n_jets: int) -> None:
         """Log the mean over an epoch's jets of each value, as ``train/NAME``.

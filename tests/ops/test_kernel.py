@@ -3,6 +3,7 @@
 import threading
 from itertools import pairwise
 
+import numba
 import numpy as np
 import torch
 
@@ -37,3 +38,27 @@ def test_ranges_of_jets_cover_all_jets():
         ranges = kernel.split_jets(ptr, n_particles)
         assert [ranges[0][0], ranges[-1][1]] == [0, 7]
         assert all(before[1] == after[0] for before, after in pairwise(ranges))
+
+
+def test_the_first_compilation_of_a_process_is_announced(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kernel, "_cache_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(kernel._note, "said", False)
+
+    def double(value):
+        return 2 * value
+
+    def compiled():
+        return kernel.kernel(double)
+
+    own, first = numba.njit(lambda value: value + 1), compiled()
+    assert own(1) == 2
+    assert capsys.readouterr().err == ""
+    assert first(1) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("pyg_jets: compiling kernels (once; cached in ")
+    assert str(tmp_path) in said
+    assert first(1.5) == 3.0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(kernel._note, "said", False)
+    assert compiled()(1) == 2  # by the cache on disk
+    assert capsys.readouterr().err == ""

@@ -142,6 +142,18 @@ def test_a_stopped_run_continues(run, tmp_path):
     assert rows[0][0] == rows[1][0]
 
 
+def test_a_run_that_failed_before_training_does_not_block_its_folder(tmp_path, monkeypatch):
+    def fail(self, batch, batch_idx):
+        raise RuntimeError("out of luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tagger, "training_step", fail)
+        with pytest.raises(RuntimeError, match="out of luck"):
+            fit(tmp_path, "again")
+    assert (tmp_path / "again" / "config.yaml").exists()
+    assert (fit(tmp_path, "again", trainer__max_epochs=1) / "metrics.json").exists()
+
+
 def test_checkpoints_hold_plain_values(run):
     for name in ("best.ckpt", "last.ckpt"):
         loaded = torch.load(run / "checkpoints" / name, weights_only=True)
@@ -235,7 +247,7 @@ def test_a_run_is_not_written_over(run, tmp_path, capsys):
     assert "holds a finished run" in capsys.readouterr().err
     best = str(run / "checkpoints" / "best.ckpt")
     words = ["--config", str(config(tmp_path)), "--run", str(run), "--ckpt_path", best]
-    assert main(["test", *words]) == 2
+    assert main(["test", *words]) == 0
     assert (run / "metrics.json").read_bytes() == before
 
 
