@@ -40,7 +40,7 @@ def split_graphs(dataset: Any) -> tuple[Dataset, dict[str, Dataset]]:
         >>> graphs = [Data(x=torch.ones(2, 3), y=torch.tensor([i % 2])) for i in range(20)]
         >>> whole, splits = split_graphs(graphs)
         >>> len(whole), {name: len(split) for name, split in splits.items()}
-        (20, {'train': 15, 'val': 3, 'test': 2})
+        (20, {'train': 16, 'val': 3, 'test': 1})
         >>> split_graphs((graphs[:10], graphs[10:15], graphs[15:]))[1]["val"][0].jet_id
         tensor([10])
     """
