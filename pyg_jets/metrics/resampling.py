@@ -10,7 +10,10 @@ import numpy as np
 from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import as_numpy, scores_and_labels
 
-__all__ = ["Estimate", "bootstrap", "difference", "resamples"]
+__all__ = ["Estimate", "bootstrap", "difference", "resamples", "sample_deviation"]
+
+#: Deviations below this share of the values, and differences below this, are rounding.
+_ROUNDING = 1e-12
 
 
 class Estimate(NamedTuple):
@@ -114,4 +117,22 @@ def difference(
 
 
 def _deviation(values: np.ndarray) -> float:
-    return float(values.std(ddof=1)) if np.isfinite(values).all() else float("inf")
+    return float(sample_deviation(values)) if np.isfinite(values).all() else float("inf")
+
+
+def sample_deviation(values: Any, axis: int = 0) -> np.ndarray:
+    """Standard deviation (n − 1) along an axis; 0 where values differ by rounding alone.
+
+    Args:
+        values: Values of a metric, such as those of bootstrap samples.
+        axis: The axis of the samples.
+
+    Examples:
+        >>> values = np.full(200, 89 / 154)  # an accuracy that every sample has
+        >>> bool(values.std(ddof=1) > 0), float(sample_deviation(values))
+        (True, 0.0)
+    """
+    values = np.asarray(values, np.float64)
+    deviation = values.std(axis, ddof=1)
+    rounding = _ROUNDING * np.maximum(np.abs(values).max(axis), 1e-3)
+    return np.where(deviation <= rounding, 0.0, deviation)

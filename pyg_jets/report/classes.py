@@ -12,6 +12,7 @@ import numpy as np
 
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
+from pyg_jets.metrics.resampling import sample_deviation
 from pyg_jets.report.compare import DRAWS, SEED, paired, titled
 from pyg_jets.runs import Run
 
@@ -106,7 +107,7 @@ class Classifier:
         return metrics.auc(task.score[jets], signal, weights)
 
     def _estimate(self, which: int) -> Estimate:
-        return Estimate(float(self.measured[which]), float(self.draws[:, which].std(ddof=1)))
+        return Estimate(float(self.measured[which]), float(sample_deviation(self.draws[:, which])))
 
     @property
     def accuracy(self) -> Estimate:
@@ -149,8 +150,8 @@ class ClassDifference:
     @classmethod
     def of(cls, first: Classifier, second: Classifier) -> ClassDifference:
         """Measure it."""
-        value = first.measured - second.measured
-        error = (first.draws - second.draws).std(axis=0, ddof=1)
+        value = (first.measured - second.measured).round(12)  # beyond are roundings
+        error = sample_deviation((first.draws - second.draws).round(12))
         accuracy, *areas = map(Estimate, value.tolist(), error.tolist())
         return cls(first, second, accuracy, tuple(areas[: first.n_classes]))
 

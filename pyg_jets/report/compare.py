@@ -12,6 +12,7 @@ import numpy as np
 
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
+from pyg_jets.metrics.resampling import sample_deviation
 from pyg_jets.report.numbers import listed
 from pyg_jets.runs import Run
 
@@ -109,7 +110,7 @@ class TaggerResult:
         return Estimate(1 / passing, error / passing**2)
 
     def _estimate(self, which: int) -> Estimate:
-        return Estimate(float(self.measured[which]), float(self.draws[:, which].std(ddof=1)))
+        return Estimate(float(self.measured[which]), float(sample_deviation(self.draws[:, which])))
 
 
 def _at(signal_efficiency: float) -> int:
@@ -137,8 +138,8 @@ class Difference:
     @classmethod
     def of(cls, first: TaggerResult, second: TaggerResult) -> Difference:
         """Measure it."""
-        value = first.measured - second.measured
-        error = (first.draws - second.draws).std(axis=0, ddof=1)
+        value = (first.measured - second.measured).round(12)  # beyond are roundings
+        error = sample_deviation((first.draws - second.draws).round(12))
         chosen = (Estimate(float(value[i]), float(error[i])) for i in (0, 1, _at(0.5)))
         return cls(first, second, *chosen)
 

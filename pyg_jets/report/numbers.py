@@ -25,7 +25,7 @@ _CLASSES = {"qcd": "QCD", "w": "W", "z": "Z"}
 def estimate(number: Estimate, signed: bool = False) -> str:
     """A number and its standard error, to two digits of the error up to 35, else to one.
 
-    Of a number that is none (NaN), an en dash.
+    Of a number that is none (NaN), an en dash. An error that is only a rounding is left out.
 
     Examples:
         >>> estimate(Estimate(0.91234, 0.0082)), estimate(Estimate(128.4, 14.2))
@@ -36,17 +36,25 @@ def estimate(number: Estimate, signed: bool = False) -> str:
         ('0.5', '253')
         >>> estimate(Estimate(float("nan"), float("nan")))
         '–'
+        >>> estimate(Estimate(0.57792207792207795, 2.2e-16))
+        '0.578'
     """
     value, error = number
     if math.isnan(value):
         return "–"
     sign = "+" if signed else ""
-    if not error > 0 or not math.isfinite(error):
-        return f"{value:{sign}.3g}".replace("-", "−")
+    if not _has_error(number):
+        return f"{round(value, 12) + 0.0:{sign}.3g}".replace("-", "−")
     leading = math.floor(math.log10(float(f"{error:.1e}")))
     places = -leading + (float(f"{error:.1e}") < 3.55 * 10**leading)
     text = f"{round(value, places):{sign}.{max(places, 0)}f}"
     return f"{text} ± {round(error, places):.{max(places, 0)}f}".replace("-", "−")
+
+
+def _has_error(number: Estimate) -> bool:
+    """Whether there is an error, above the rounding of numbers in double precision."""
+    rounding = 1e-12 * max(abs(number.value), 1e-3)
+    return math.isfinite(number.error) and number.error > rounding
 
 
 def aligned(estimate: Estimate, signed: bool = False) -> str:
@@ -63,7 +71,7 @@ def aligned(estimate: Estimate, signed: bool = False) -> str:
     places = 3 if estimate.error >= 0.0005 else 4
     value = round(estimate.value, places) + 0.0  # no minus before a zero
     text = f"{value:{'+' if signed else ''}.{places}f}"
-    if math.isfinite(estimate.error):
+    if _has_error(estimate):
         text += f" ± {estimate.error:.{places}f}"
     return text.replace("-", "−")
 

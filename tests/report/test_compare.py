@@ -1,5 +1,6 @@
 """Numbers of the tables against scikit-learn, and what is claimed of them."""
 
+import copy
 import csv
 import io
 
@@ -11,8 +12,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
 from pyg_jets.report import summary_table
-from pyg_jets.report.compare import DRAWS, SEED, beyond_two_errors, comparisons
-from pyg_jets.report.table import csv_text, verdicts
+from pyg_jets.report.compare import DRAWS, SEED, Difference, beyond_two_errors, comparisons
+from pyg_jets.report.table import csv_text, rows, verdicts
 from pyg_jets.runs import load_runs
 from tests.report.conftest import ARMS, write_run
 
@@ -125,6 +126,33 @@ def test_perfect_scores_are_written_as_a_limit(tmp_path, arms):
     place = table.column_names.index("score")
     pq.write_table(table.set_column(place, "score", table["label"]), run / "predictions.parquet")
     assert "> 50" in summary_table([run])
+
+
+def test_an_accuracy_that_all_resamples_share_has_no_error(tmp_path):
+    """All jets fall into one class; the deviation of 200 equal numbers is a rounding."""
+    run = write_run(tmp_path / "one-sided", n=154)
+    table = pq.read_table(run / "predictions.parquet")
+    scores = 20 + np.array(table["score"])
+    labels = np.arange(154) < 65
+    for name, values in (("score", scores), ("label", labels.astype(np.int64))):
+        table = table.set_column(table.column_names.index(name), name, [values])
+    pq.write_table(table, run / "predictions.parquet")
+    (one,) = comparisons(load_runs([run]))
+    network = one.networks[0]
+    assert network.draws[:, 1].std(ddof=1) > 0
+    assert network.accuracy == (65 / 154, 0.0)
+    assert rows(one)[0].texts[1] == "0.422"
+
+
+def test_a_rounding_is_no_difference(arms):
+    (one,) = comparisons(load_runs([arms[0]]))
+    network = one.networks[0]
+    nearly = copy.copy(network)
+    nearly.__dict__["measured"] = np.nextafter(network.measured, 2)
+    nearly.__dict__["draws"] = np.nextafter(network.draws, 2)
+    difference = Difference.of(nearly, network)
+    assert difference.auc == difference.accuracy == (0.0, 0.0)
+    assert not beyond_two_errors(difference.auc)
 
 
 def test_jets_without_an_observable_rank_last(tmp_path):

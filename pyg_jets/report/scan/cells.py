@@ -18,6 +18,7 @@ import numpy as np
 
 from pyg_jets.errors import InputError
 from pyg_jets.metrics import Estimate
+from pyg_jets.metrics.resampling import sample_deviation
 from pyg_jets.runs import PROVENANCE, Point, Scan, load_scan
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def axis_name(name: str) -> str:
 
 def deviation_of(values: Sequence[float]) -> float:
     """Standard deviation (n − 1); NaN for fewer than two values."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return float(sample_deviation(values)) if len(values) > 1 else math.nan
 
 
 def mean_of(values: Sequence[float]) -> Estimate | None:
