@@ -79,6 +79,72 @@ def test_dynamic_edge_conv_counts_a_node_itself(aggr):
     torch.testing.assert_close(conv(x, jet), peer(x, both), rtol=1e-4, atol=1e-5)
 
 
+def nearest_sources(source, target, source_ptr, target_ptr, k):
+    """Edges to each target from its nearest sources, jet by jet, as PyG's knn gives them."""
+    edges = []
+    for j in range(len(source_ptr) - 1):
+        rows = torch.arange(source_ptr[j], source_ptr[j + 1])
+        for i in range(target_ptr[j], target_ptr[j + 1]):
+            apart = torch.cdist(target[i : i + 1].double(), source[rows].double())[0]
+            edges += [(int(rows[m]), i) for m in apart.argsort()[:k]]
+    return torch.tensor(edges).T
+
+
+@pytest.mark.parametrize("numbers", [1 << 24, 50])
+@pytest.mark.parametrize("aggr", ["max", "mean"])
+def test_dynamic_edge_conv_of_a_pair_is_pygs(aggr, numbers, monkeypatch):
+    """Neighbours of the second set, out of the first; sets without particles on either side."""
+    monkeypatch.setattr("pyg_jets.nn.layers.dynamic_edge_conv._MAX_NUMBERS", numbers)
+    source, source_ptr, _ = batch(counts=(6, 0, 3, 9))
+    target, target_ptr, _ = batch(counts=(2, 4, 0, 5), seed=4)
+    conv, peer = DynamicEdgeConv(nn.Linear(8, 5), k=4, aggr=aggr), EdgeConv(nn.Identity(), aggr)
+    peer.nn = conv.nn
+    jets = ptr_to_batch(source_ptr), ptr_to_batch(target_ptr)
+    wanted = nearest_sources(source, target, source_ptr, target_ptr, 4)
+    source.requires_grad_()
+    mine, other = conv((source, target), jets), peer((source, target), wanted)
+    torch.testing.assert_close(mine, other)
+    gradients = [torch.autograd.grad(out.square().sum(), source)[0] for out in (mine, other)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_dynamic_edge_conv_of_a_set_and_itself():
+    x, ptr, _ = batch()
+    conv, jet = DynamicEdgeConv(nn.Linear(8, 5), k=4), ptr_to_batch(ptr)
+    want = conv(x, jet)
+    torch.testing.assert_close(conv((x, x), (jet, jet)), want)
+    torch.testing.assert_close(conv((x, x.clone()), (jet, jet.clone())), want)
+    alone, alone_too = conv(x[:9]), conv((x[:9], x[:9].clone()))
+    torch.testing.assert_close(alone, alone_too)
+    torch.testing.assert_close(conv((x[:9], x[:9]), (None, None)), alone)
+
+
+@pytest.mark.parametrize(
+    ("x", "batch", "message"),
+    [
+        (None, None, "Expected x as a tensor .* but got None"),
+        ((torch.ones(2, 4),), None, "Expected x .* got a tuple of Tensor"),
+        ((torch.ones(2, 4), None), None, "Expected x .* got a tuple of Tensor, NoneType"),
+        ((torch.ones(2, 4), torch.ones(3, 5)), None, r"shapes \[2, 4\] and \[3, 5\]"),
+        ((torch.ones(2, 4), torch.ones(4)), None, r"shapes \[2, 4\] and \[4\]"),
+        (torch.ones(2, 4), [0, 1], "Expected batch .* got a list of int, int"),
+        (
+            (torch.ones(2, 4), torch.ones(3, 4)),
+            torch.tensor([0, 1]),
+            r"batch vector \[3\] of the second set, but got \[2\]: give a pair",
+        ),
+        (
+            (torch.ones(2, 4), torch.ones(3, 4)),
+            (torch.tensor([1, 0]), torch.tensor([0, 0, 1])),
+            "sorted batch vector",
+        ),
+    ],
+)
+def test_dynamic_edge_conv_refuses(x, batch, message):
+    with pytest.raises(ValueError, match=message):
+        DynamicEdgeConv(nn.Linear(8, 5), k=4)(x, batch)
+
+
 def padded(values, ptr, length):
     out = torch.zeros(len(ptr) - 1, values.size(1), length, dtype=values.dtype)
     for j, n in enumerate(ptr.diff().tolist()):
