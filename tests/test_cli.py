@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -44,6 +45,26 @@ def test_version(capsys):
     with pytest.raises(SystemExit):
         main(["--version"])
     assert pyg_jets.__version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["datasets", "show", "jet_class"], ["generate", "--help"]])
+def test_a_reader_that_leaves_early_is_no_error(words, monkeypatch):
+    """As in ``pyg-jets datasets show jet_class | head``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main(words) == 128 + signal.SIGPIPE
+        output.write("more, as Python ends")  # goes nowhere, and closing does not fail
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error(monkeypatch):
+    def breaks(args):
+        raise BrokenPipeError("of a server")
+
+    monkeypatch.setitem(sys.modules["pyg_jets.cli.main"]._COMMANDS, "datasets", breaks)
+    with pytest.raises(BrokenPipeError, match="of a server"):
+        main(["datasets", "list"])
 
 
 GENERATE = {"--process": ["w"], "--jets": ["5"], "--out": ["out"], "--workers": ["1"]}

@@ -12,7 +12,7 @@ from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
 from pyg_jets.errors import DiskFullError
 from pyg_jets.io import write_parquet
-from pyg_jets.io.cards import card_names, read_card
+from pyg_jets.io.cards import card_name, card_names, read_card
 from pyg_jets.io.checksums import write_checked_json
 from pyg_jets.io.remote import MIRROR
 from tests.conftest import random_jets
@@ -79,6 +79,11 @@ def test_the_class_of_a_data_set_names_its_card(capsys, name):
         datasets(capsys, "show", each) for each in (name, read_card(name)["class"])
     )
     assert of_card == of_class
+
+
+@pytest.mark.parametrize("name", ["TopTagging", "toptagging", "TOP_TAGGING", "top-tagging"])
+def test_spellings_of_a_data_set(name):
+    assert card_name(name) == "top_tagging"
 
 
 def test_fetch_and_verify_by_class(capsys, mirror, tmp_path):
@@ -154,8 +159,8 @@ def test_verify_of_nothing(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["show", "jetnet"], "Unknown data set 'jetnet': choose from"),
-        (["show", "jetnet"], "Did you mean 'jet_net'?"),
+        (["show", "jetnets"], "Unknown data set 'jetnets': choose from"),
+        (["show", "jetnets"], "Did you mean 'jet_net'?"),
         (["show", "TopTaging"], "Did you mean 'top_tagging'?"),
         (["fetch", "PythiaJet"], "Did you mean 'pythia_jets'?"),
         (["verify", "jet_net", "--split", "train"], "Unknown split of the files of jet_net"),

@@ -121,11 +121,39 @@ def test_batch_to_awkward_with_every_jet_column(jets):
 
 
 def test_from_awkward_names_what_is_missing(jets):
-    with pytest.raises(ValueError, match="'particles': choose from constituents"):
+    with pytest.raises(
+        ValueError, match=r"no field .particles., .*: name .* constituents=.constituents"
+    ):
         JetArray.from_awkward(jets.to_awkward(), "particles")
     for flat in ([1.0, 2.0], [[1.0], [2.0]]):
         with pytest.raises(ValueError, match=r"list of records \(pt, eta, …\) a jet in .cons"):
             JetArray.from_awkward(ak.Array({"constituents": flat}))
+
+
+def test_from_awkward_says_how_to_zip_columns(jets):
+    """As a ROOT tree has them: a list a jet in each column."""
+    particles = jets.to_awkward().constituents
+    columns = ak.Array({name: particles[name] for name in ("pt", "eta", "phi")})
+    with pytest.raises(ValueError, match=r"its lists pt, eta, phi are those of the partic") as said:
+        JetArray.from_awkward(columns)
+    remedy = str(said.value).partition("zip them: ")[2].removesuffix(".").replace(", …", "")
+    zipped = eval(remedy, {"ak": ak, "array": columns})
+    assert JetArray.from_awkward(zipped).equals(
+        JetArray(jets.select(("pt", "eta")).particles, ("pt", "eta"), jets.ptr)
+    )
+
+
+def test_from_awkward_of_particles_without_jets():
+    particles = ak.Array({"pt": [1.0, 2.0], "eta": [0.0, 0.1]})
+    with pytest.raises(ValueError, match=r"none of them holds a list a jet; .* ak\.unflatten"):
+        JetArray.from_awkward(particles)
+
+
+def test_from_awkward_refuses_lists_beside_the_constituents(jets):
+    array = jets.to_awkward()
+    array["tracks"] = array.constituents.pt
+    with pytest.raises(ValueError, match=r"one number a jet .* tracks holds lists: leave it out"):
+        JetArray.from_awkward(array)
 
 
 def test_parquet_round_trip(jets, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -48,18 +50,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if arguments and arguments[0] == "predict" and scores_files(arguments):
-            return predict(predict_parser().parse_args(arguments[1:]))
-        if arguments and arguments[0] in _TRAINING:
-            from pyg_jets.training.cli import main as train
-
-            train(arguments)
-            return 0
-        args = command_parser().parse_args(arguments)
-        return _COMMANDS[args.command](args) or 0
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         print(f"pyg-jets: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise
+        return 128 + signal.SIGPIPE  # what a shell reports of a program that ends so
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments and arguments[0] == "predict" and scores_files(arguments):
+        return predict(predict_parser().parse_args(arguments[1:]))
+    if arguments and arguments[0] in _TRAINING:
+        from pyg_jets.training.cli import main as train
+
+        train(arguments)
+        return 0
+    args = command_parser().parse_args(arguments)
+    return _COMMANDS[args.command](args) or 0
+
+
+def _reader_has_left() -> bool:
+    """Whether what reads the output, such as ``head``, has closed it; no more is written then."""
+    try:
+        sys.stdout.flush()
+        return False
+    except BrokenPipeError:
+        # Python writes what is left as it ends, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
 
 
 def command_parser() -> CommandParser:

@@ -41,20 +41,28 @@ def card_names() -> tuple[str, ...]:
 def card_name(name: str) -> str:
     """The name of a card, from that name or from the name of its class.
 
+    Capitals, underscores, hyphens and spaces are ignored.
+
     Args:
-        name: Such as ``"top_tagging"`` or ``"TopTagging"``.
+        name: Such as ``"top_tagging"``, ``"TopTagging"`` or ``"toptagging"``.
 
     Raises:
         InputError: For a name without a card; it lists the choices.
 
     Examples:
-        >>> card_name("TopTagging")
-        'top_tagging'
+        >>> card_name("TopTagging"), card_name("top-tagging")
+        ('top_tagging', 'top_tagging')
     """
     names = card_names()
     if name not in names:
-        name = {read_card(card)["class"]: card for card in names}.get(name, name)
+        by_spelling = {_spelling(read_card(card)["class"]): card for card in names}
+        by_spelling |= {_spelling(card): card for card in names}
+        name = by_spelling.get(_spelling(name), name)
     return check_names((name,), names, "data set")[0]
+
+
+def _spelling(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter not in "_- ")
 
 
 def card_path(name: str) -> Path:

@@ -69,7 +69,7 @@ def refusal(
     path: str | Path,
     state: str,
     expected: str,
-    remedy: str = "write it again, or delete it and fetch it again",
+    remedy: str = "write it again, or, if it was downloaded, delete it and fetch it again",
 ) -> InputError:
     """The error for a file that is not what it should be.
 

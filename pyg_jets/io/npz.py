@@ -140,7 +140,8 @@ class NpzReader:
             lengths = ", ".join(f"{name}: {n[0] if n else 'no'}" for name, n in counts.items())
             raise InputError(
                 f"{self.path} has arrays of different numbers of rows ({lengths}), expected one "
-                "row a jet in each: write it again, or delete it and fetch it again."
+                "row a jet in each: write it again, or, if it was downloaded, delete it and fetch "
+                "it again."
             )
         total = max((n[0] if n else 1 for n in counts.values()), default=0)
         for first in range(start, total, size):

@@ -361,12 +361,19 @@ class JetArray:
         import awkward as ak
 
         fields = ak.fields(array)
-        jagged = array[check_names((constituents,), fields, "field of the awkward array")[0]]
+        if constituents not in fields:
+            raise InputError(_without_constituents(array, fields, constituents))
+        jagged = array[constituents]
         columns = tuple(ak.fields(jagged))
         if not columns or jagged.ndim != 2:
             raise InputError(
                 f"Expected a list of records (pt, eta, …) a jet in {constituents!r}, but got "
                 f"{jagged.type}: make it with ak.zip({{'pt': …, 'eta': …}}) of jagged arrays."
+            )
+        if lists := [n for n in fields if n != constituents and array[n].ndim != 1]:
+            raise InputError(
+                f"Expected one number a jet in every field but {constituents!r}, but "
+                f"{', '.join(lists)} holds lists: leave it out, or put it into {constituents!r}."
             )
         flat = ak.flatten(jagged)
         jets = {name: ak.to_numpy(array[name]) for name in fields if name != constituents}
@@ -378,6 +385,27 @@ class JetArray:
             ids=jets.pop("jet_id", None),
             jets=jets,
         )
+
+
+def _without_constituents(array: awkward.Array, fields: list[str], constituents: str) -> str:
+    """What is wrong with an awkward array that lacks the field of the constituents."""
+    lists = [name for name in fields if array[name].ndim == 2]
+    known = ", ".join(fields) or "none"
+    said = f"The awkward array has no field {constituents!r}, it has {known}: "
+    records = [name for name in lists if array[name].fields]
+    if records:
+        return f"{said}name the one of the constituents, as constituents={records[0]!r}."
+    if lists:
+        shown = ", ".join(f"{name!r}: array[{name!r}]" for name in lists[:2])
+        more = ", …" * (len(lists) > 2)
+        return (
+            f"{said}its lists {', '.join(lists)} are those of the particles, so zip them: "
+            f"ak.zip({{{constituents!r}: ak.zip({{{shown}{more}}})}}, depth_limit=1)."
+        )
+    return (
+        f"{said}none of them holds a list a jet; if each entry is a particle, group them by jet "
+        "with ak.unflatten(array, counts), and zip that."
+    )
 
 
 def _particle_pointer(batch: Data, attribute: str) -> torch.Tensor:

@@ -87,9 +87,12 @@ class Features(BatchTransform):
         """Return a copy of ``data`` (one graph or a batch) with features as ``x``."""
         x, ptr = ragged(data)
         if x.size(1) != len(self.columns):
+            remedy = "name those of x in columns="
+            if self.columns == CANONICAL:
+                remedy = "apply Features once, to canonical jets, or name its columns="
             raise InputError(
-                f"Expected x with the columns {', '.join(self.columns)}, but it has {x.size(1)}: "
-                "apply Features once, to canonical jets, or name its columns=."
+                f"Expected x with the {len(self.columns)} columns {', '.join(self.columns)}, but "
+                f"it has {x.size(1)}: {remedy}."
             )
         at_hand = dict(zip(self.columns, x.unbind(-1), strict=True))
         particles = Derived(at_hand, ptr, axis=self.axis)
