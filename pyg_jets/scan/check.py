@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyg_jets.errors import InputError
-from pyg_jets.files import read_config
+from pyg_jets.errors import InputError, did_you_mean
+from pyg_jets.files import content_hash, read_config
 from pyg_jets.scan.command import point_arguments
 from pyg_jets.scan.sweep import Sweep
 from pyg_jets.training.arguments import flatten_arguments, join_options
+
+if TYPE_CHECKING:
+    from pyg_jets.training.metric_names import LoggedMetrics
 
 __all__ = ["check_sweep"]
 
@@ -24,15 +28,17 @@ def check_sweep(sweep: Sweep) -> None:
 
     Raises:
         InputError: With the file, the parameter and what the parser says of it; for points without
-            a test, and for an early stop by what only the test knows.
+            a test, for an early stop by what only the test knows, and for a metric that no training
+            logs.
     """
     from pyg_jets.training.cli import check_arguments
 
     _check_metric(sweep)
+    known: dict[str, LoggedMetrics] = {}
     for name, point in _points(sweep):
         try:
             arguments = flatten_arguments(join_options(point_arguments(sweep, point)))
-            check_arguments(arguments)
+            config = check_arguments(arguments)
         except ValueError as error:
             text = str(error)
             if name is None:
@@ -41,6 +47,40 @@ def check_sweep(sweep: Sweep) -> None:
             what = "its command" if name is None else f"parameter {name!r} with {point[name]!r}"
             raise InputError(f"{sweep.path}: {what} is refused by pyg-jets: {text}") from None
         _check_tested(sweep, arguments)
+        _check_logged(sweep, config, known)
+
+
+def _check_logged(sweep: Sweep, config: Any, known: dict[str, LoggedMetrics]) -> None:
+    """Refuse a metric, or a monitor, that no training of a point logs.
+
+    Args:
+        sweep: The sweep.
+        config: The configuration of a point.
+        known: What trainings log, by what it depends on; filled here.
+    """
+    from pyg_jets.training.metric_names import logged_metrics
+
+    asked = {"metric.name": sweep.metric.name if sweep.metric else None}
+    asked |= {f"{key}.monitor": config[key].monitor for key in ("early_stopping", "checkpoint")}
+    parts = config.task, config.model, config.data, config.trainer.get("callbacks")
+    key = content_hash(*map(str, parts))
+    if key not in known:
+        known[key] = logged_metrics(config)
+    logged = known[key]
+    unknown = [(where, name) for where, name in asked.items() if name and not logged.has(name)]
+    if unknown and not logged.complete:
+        named = ", ".join(f"{where}: {name}" for where, name in unknown)
+        warnings.warn(
+            f"{sweep.path}: whether a training logs {named} is not known before it runs, since "
+            "network, loss or callbacks are not of this package.",
+            stacklevel=2,
+        )
+    elif unknown:
+        (where, name), names = unknown[0], sorted(logged.names)
+        raise InputError(
+            f"{sweep.path}: No training of this sweep logs {where}: {name}; choose from "
+            f"{', '.join(names)}.{did_you_mean(name, names)}"
+        )
 
 
 def _check_metric(sweep: Sweep) -> None:

@@ -367,13 +367,14 @@ def _of_run(arguments: Sequence[str]) -> list[str]:
     return [verb, *added, *words]
 
 
-def check_arguments(arguments: Sequence[str]) -> None:
-    """Parse a command line as :func:`main` does, and run nothing.
+def check_arguments(arguments: Sequence[str]) -> Any:
+    """Parse a command line as :func:`main` does, run nothing, and return the configuration.
 
     Raises:
         InputError: With what the parser says, if it refuses the arguments.
     """
-    _cli(flatten_arguments(arguments), _Parsed)
+    config = _cli(flatten_arguments(arguments), _Parsed).config
+    return config[config.subcommand]
 
 
 def make_data(arguments: Sequence[str]) -> Dataset:

@@ -191,6 +191,23 @@ class Generator(JetTask):
         sets = [self.joined(stage) for stage in ("made", "target")]
         return feature_distances(sets[0], sets[1], self.network.physical)
 
+    def metric_names(self, n_features: int, with_variants: bool) -> set[str]:
+        """Names of what a training and a test with this network and this loss log.
+
+        The network and the loss are applied to a few made-up jets, and the names are those of what
+        comes out. :class:`~pyg_jets.training.SelectByEMD` logs further ones.
+
+        Args:
+            n_features: Number of features of a particle.
+            with_variants: Whether there is a test loader of rotated variants, which has no metric.
+        """
+        x, ptr = torch.rand(9, n_features), torch.tensor([0, 4, 9])
+        batch = Batch(x=x, ptr=ptr, y=torch.tensor([0, 1]))
+        terms = self.loss.terms(self.network(x, ptr, x, ptr, batch.y), batch, 0)
+        names = {f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", *terms)}
+        distances = feature_distances((x, ptr), (x, ptr), self.network.physical)
+        return names | {f"test/emd_{name}" for name in distances}
+
     def joined(self, stage: str) -> tuple[Tensor, Tensor]:
         """All jets ``(x, ptr)`` of a stage that were kept."""
         parts = [made[stage] for made in self.kept]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import lightning
 import torch
@@ -51,20 +51,35 @@ class SelectByEMD(lightning.Callback):
         """Log the distances of the jets that this validation kept."""
         if trainer.sanity_checking or not isinstance(pl_module, Generator):
             return
-        found = pl_module.distances()
-        of_jets: list[Any] = [found[name] for name in JET_FEATURES if name in found]
-        if not of_jets:  # digits of one size: their pixels are all there is
-            of_jets = list(found.values())
-        total = float(sum(of_jets))
-        both = found.get("mass", 0.0) + found.get("pt", 0.0)
-        behind = BEHIND if both >= self.threshold else 0.0
+        logged = self.rank(pl_module.distances())
         self.ranked += 1
-        self.admitted += not behind
-        logged = {f"emd_{name}": value for name, value in found.items()}
-        logged |= {"emd": total, "emd_mass_pt": both, "emd_admitted": total + behind}
+        self.admitted += logged["val/emd_admitted"] == logged["val/emd"]
         for name, value in logged.items():
             number = torch.as_tensor(value, dtype=torch.float64)
-            pl_module.log(f"val/{name}", number, prog_bar=name == "emd", sync_dist=True)
+            pl_module.log(name, number, prog_bar=name == "val/emd", sync_dist=True)
+
+    def rank(self, distances: Mapping[str, float]) -> dict[str, float]:
+        """What is logged of the distances of a validation, by its names.
+
+        Args:
+            distances: The distance of each feature.
+
+        Examples:
+            >>> SelectByEMD(threshold=0.2).rank({"pt": 0.3, "mass": 0.1})["val/emd_admitted"]
+            1000.4
+        """
+        of_jets = [distances[name] for name in JET_FEATURES if name in distances]
+        if not of_jets:  # digits of one size: their pixels are all there is
+            of_jets = list(distances.values())
+        total = float(sum(of_jets))
+        both = distances.get("mass", 0.0) + distances.get("pt", 0.0)
+        logged = {f"val/emd_{name}": value for name, value in distances.items()}
+        behind = BEHIND if both >= self.threshold else 0.0
+        return logged | {
+            "val/emd": total,
+            "val/emd_mass_pt": both,
+            "val/emd_admitted": total + behind,
+        }
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Say so if no model was admitted."""

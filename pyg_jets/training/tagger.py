@@ -211,25 +211,70 @@ class Tagger(JetTask):
             return
         outputs = _gather_outputs(self.collected)
         self._refuse_nan(outputs["logits"])
-        self.log("val/loss", self._loss(outputs), prog_bar=True)
+        for name, value in self._validation_metrics(outputs).items():
+            self.log(name, value, prog_bar=True)
+
+    def _validation_metrics(self, outputs: dict[str, Tensor]) -> dict[str, Any]:
+        values: dict[str, Any] = {"val/loss": self._loss(outputs)}
         if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
-            self.log("val/auc", _auc(outputs), prog_bar=True)
+            values["val/auc"] = _auc(outputs)
+        return values
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/…`` and keep the outputs for the run folder."""
         outputs = self.predictions = _gather_outputs(self.collected)
+        variants, loaders = None, self.trainer.test_dataloaders
+        if isinstance(loaders, list) and len(loaders) > 1 and outputs["logits"].size(-1) == 1:
+            variants = _gather_outputs(self.collected, 1, unique=False)
+        for name, value in self._test_metrics(outputs, self._classes(), variants).items():
+            self.log(name, torch.as_tensor(float(value), dtype=torch.float64))
+
+    def _test_metrics(
+        self, outputs: dict[str, Tensor], classes: Sequence[str], variants: dict[str, Tensor] | None
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {"test/loss": self._loss(outputs)}
         if outputs["logits"].size(-1) == 1:
             values |= _binary_metrics(outputs)
         else:
-            values |= _multiclass_metrics(outputs, self._classes())
-        loaders = self.trainer.test_dataloaders
-        if isinstance(loaders, list) and len(loaders) > 1 and outputs["logits"].size(-1) == 1:
-            variants = _gather_outputs(self.collected, 1, unique=False)
+            values |= _multiclass_metrics(outputs, classes)
+        if variants is not None:
             probability = variants["logits"].flatten().sigmoid()
             values["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
-        for name, value in values.items():
-            self.log(name, torch.as_tensor(float(value), dtype=torch.float64))
+        return values
+
+    def metric_names(self, n_features: int, with_variants: bool) -> set[str]:
+        """Names of what a training and a test with this network and this loss log.
+
+        The network and the loss are applied to a few made-up jets, and the names are those of what
+        comes out.
+
+        Args:
+            n_features: Number of features of a particle.
+            with_variants: Whether there is a test loader of rotated variants.
+
+        Returns:
+            The names; ``*`` in one stands for any text, such as the name of a class.
+
+        Examples:
+            >>> from pyg_jets.nn import PFN
+            >>> names = Tagger(PFN(4)).metric_names(4, with_variants=False)
+            >>> "val/auc" in names, "test/spread" in names
+            (True, False)
+        """
+        jet = Batch(x=torch.rand(2, n_features), pos=torch.rand(2, 2), ptr=torch.tensor([0, 2]))
+        was_training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            width = self.network(jet.x, jet.ptr, jet.pos).size(-1)
+        self.network.train(was_training)
+        label = torch.arange(2 * max(width, 2)) % max(width, 2)
+        logits, ids = torch.rand(len(label), width), torch.arange(len(label))
+        outputs = {"logits": logits, "label": label, "jet_id": ids}
+        variants = outputs if with_variants and width == 1 else None
+        tested = self._test_metrics(outputs, ["*"] * width, variants)
+        names = {*self._validation_metrics(outputs), *tested}
+        batch = Batch(y=label, variant_of=ids // 2, jet_id=ids)
+        return names | {f"train/{name}" for name in ("loss", *self.loss.terms(logits, batch, 0))}
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """``score`` (logit) and ``probability`` of each jet, and its ``jet_id`` if it has one."""
