@@ -38,8 +38,10 @@ def add_demo(commands: argparse._SubParsersAction) -> None:
 def demo(args: argparse.Namespace) -> None:
     """Train each run that is not finished, and write the report."""
     from pyg_jets.report import make_report, summary_table
+    from pyg_jets.report.folder import require_report
     from pyg_jets.training.cli import main as train
 
+    require_report()  # before minutes are spent
     start = time.perf_counter()
     folders = [args.out / name for name, _, _ in _RUNS]
     for folder, (_, overlay, title) in zip(folders, _RUNS, strict=True):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pyg_jets.cli.report import report_scan
+from pyg_jets.errors import MissingExtraError
 from pyg_jets.provenance import invocation
 
 __all__ = ["add_scan", "scan"]
@@ -32,10 +33,23 @@ def add_scan(commands: argparse._SubParsersAction) -> None:
     add("--no-report", dest="report", action="store_false", help="make no report at the end")
 
 
+def _require_report() -> None:
+    """Refuse to run points for hours, and then to have no report of them."""
+    from pyg_jets.report.folder import require_report
+
+    try:
+        require_report()
+    except MissingExtraError as error:
+        remedy = str(error).removesuffix(".")
+        raise MissingExtraError(f"{remedy}, or scan with --no-report.", name=error.name) from None
+
+
 def scan(args: argparse.Namespace) -> int:
     """Run the points of a sweep file and write the report; the exit code is 1 if a point failed."""
     from pyg_jets.scan.engine import folder_of, interruptible, run_scan
 
+    if args.report and not args.dry_run:
+        _require_report()
     with interruptible():
         counts = run_scan(
             args.file,

@@ -31,6 +31,9 @@ _TAGGING = ("tau1", "tau2", "tau3", "tau4")  # after the number of constituents
 class AspenOpenJetsReader(Reader):
     """Reads the published files."""
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("h5py",)
+
     def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             _arrays(file)

@@ -98,14 +98,18 @@ class JetDataset(InMemoryDataset):
         shaping = [type(self).__name__, content, self.split_fractions, pre_transform, pre_filter]
         self.content = content
         self.content_hash = content_hash(_fingerprint([_FORMAT, *shaping]))
-        super().__init__(
-            str(data_path(root)), transform, pre_transform, pre_filter, force_reload=force_reload
-        )
+        self.root, self.force_reload = os.path.expanduser(data_path(root)), force_reload
+        if not self._is_processed():
+            self.require_packages()
+        super().__init__(self.root, transform, pre_transform, pre_filter, force_reload=force_reload)
         self._open()
 
     @abstractmethod
     def build(self, folder: Path) -> None:
         """Make the flat files in ``folder``, which may hold those of an interrupted build."""
+
+    def require_packages(self) -> None:
+        """Raise a `MissingExtraError`, before anything is written, for a package that is needed."""
 
     @property
     def processed_dir(self) -> str:

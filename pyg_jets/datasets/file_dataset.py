@@ -21,7 +21,7 @@ from pyg_jets.datasets.reader import RawFile, Reader
 from pyg_jets.datasets.selection import Selection
 from pyg_jets.datasets.splits import SPLITS
 from pyg_jets.errors import InputError, MissingFileError
-from pyg_jets.files import dask_client, data_path
+from pyg_jets.files import dask_client, data_path, require
 from pyg_jets.io.cards import card_files
 from pyg_jets.io.download import fetch
 from pyg_jets.io.flat import open_flat
@@ -148,6 +148,19 @@ class FileDataset(JetDataset):
         """All files that have to exist: the raw files, and those that are read beside them."""
         return [file.path for file in self.raw_files()]
 
+    def require_packages(self) -> None:
+        """Readers need packages, and conversions in several processes need Dask."""
+        files = [file.path for file in self.raw_files()]
+        packages = {
+            name
+            for path in files or [Path(self.raw_dir)]
+            for name in self.conversion.reader.packages(path)
+        }
+        if _processes(files, self._workers) > 1:
+            packages.add("distributed")
+        for name in sorted(packages):
+            require(name, "data")
+
     def content_arguments(self) -> dict[str, Any]:
         """The arguments of the subclass that shape the content, as plain values."""
         return {}
@@ -201,7 +214,6 @@ class FileDataset(JetDataset):
             return
         required = self.required_files()
         if not required or not all(path.exists() for path in required):
-            Path(self.raw_dir).mkdir(parents=True, exist_ok=True)
             self.fetch()
 
     def build(self, folder: Path) -> None:
@@ -272,11 +284,9 @@ def convert_files(
     """
     identity = identify(files)
     writer = _resumed(folder, identity)
-    if workers is None:
-        total = sum(file.path.stat().st_size for file in files)
-        workers = (os.cpu_count() or 1) if total > _PARALLEL_FROM else 1
+    workers = _processes([file.path for file in files], workers)
     try:
-        if min(len(files), workers) > 1:
+        if workers > 1:
             _convert_in_parallel(conversion, files, writer, identity, name, workers)
         else:
             _convert_in_turn(conversion, files, writer, identity, name)
@@ -284,6 +294,14 @@ def convert_files(
         writer.close()
         raise
     return writer
+
+
+def _processes(files: Sequence[Path], workers: int | None) -> int:
+    """Number of processes that convert the files; those that are not there yet are small."""
+    if workers is None:
+        total = sum(path.stat().st_size for path in files if path.exists())
+        workers = (os.cpu_count() or 1) if total > _PARALLEL_FROM else 1
+    return min(len(files), workers)
 
 
 def _convert_in_turn(
@@ -316,7 +334,7 @@ def _convert_in_parallel(
     done = writer.place[0] if writer.place else 0
     for folder in folders[:done]:  # joined, but not yet removed when the process was killed
         shutil.rmtree(folder, ignore_errors=True)
-    with dask_client(workers=min(len(files), workers), memory_limit=0) as client:
+    with dask_client(workers=workers, memory_limit=0) as client:
         tasks = zip(files[done:], folders[done:], identity[done:], strict=True)
         futures = [client.submit(_convert_alone, conversion, *task, pure=False) for task in tasks]
         for i, future in enumerate(tqdm(futures, unit="file", desc=name, disable=None), done):

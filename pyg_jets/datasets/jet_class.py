@@ -21,7 +21,7 @@ from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import locked, read_json
 from pyg_jets.io.archive import unpack
 from pyg_jets.io.cards import card_files
-from pyg_jets.io.download import fetch
+from pyg_jets.io.download import fetch, require_client
 from pyg_jets.io.root import FlatBranches, open_tree
 
 __all__ = ["JetClass"]
@@ -52,6 +52,9 @@ class JetClassReader(Reader):
     """Reads the ROOT files."""
 
     split_columns = _MOMENTUM
+
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("uproot",)
 
     def file_columns(self, path: Path) -> FileColumns:
         with open_tree(path, "tree") as tree:
@@ -269,8 +272,11 @@ class JetClass(FileDataset):
                 f"that matches {', '.join(self.files or '*')}: put the files into train_100M, "
                 "val_5M or test_20M there, name others, or use splits='hash'."
             )
+        archives = card_files(self.card, split=self._folder_split)
+        require_client(archives)
+        raw.mkdir(parents=True, exist_ok=True)
         self._marker.touch()
-        self._unpack(fetch(card_files(self.card, split=self._folder_split), raw))
+        self._unpack(fetch(archives, raw))
         self._marker.unlink()
 
     def _unpack(self, archives: Sequence[Path]) -> None:

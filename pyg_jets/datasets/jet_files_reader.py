@@ -20,7 +20,7 @@ from pyg_jets.datasets.reader import (
 )
 from pyg_jets.errors import InputError
 from pyg_jets.io.padded import unpad
-from pyg_jets.io.tables import Lists, open_table
+from pyg_jets.io.tables import Lists, open_table, packages_for
 
 __all__ = ["ColumnMapReader", "ColumnPlace"]
 
@@ -62,6 +62,9 @@ class ColumnMapReader(Reader):
     mask: ColumnPlace | None = None
     tree: str | None = None
     split_columns: tuple[str, ...] = ()
+
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return packages_for(path)
 
     def file_columns(self, path: Path) -> FileColumns:
         with open_table(path, self.tree) as table:

@@ -49,6 +49,9 @@ class JetImagesReader(Reader):
 
     split_columns = _COLUMNS
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("h5py",)
+
     def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             _arrays(file)

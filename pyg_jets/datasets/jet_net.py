@@ -45,6 +45,9 @@ class JetNetReader(Reader):
             "jet_features": dataset_of(file, "jet_features", (None, 4), "f"),
         }
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("h5py",)
+
     def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             self._arrays(file)

@@ -54,6 +54,9 @@ class LHCJetsReader(Reader):
             "jets": dataset_of(file, "jets", (None, None), "fiu"),
         }
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("h5py",)
+
     def file_columns(self, path: Path) -> FileColumns:
         with open_hdf5(path) as file:
             arrays = self._arrays(file)

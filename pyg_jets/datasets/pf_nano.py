@@ -60,6 +60,9 @@ class PFNanoReader(Reader):
         columns = tuple(sources.reco.jets), tuple(sources.gen.jets) if pairs and sources.gen else ()
         return replace(self, pairs=pairs, columns=columns, has_event=bool(sources.event))
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("uproot",)
+
     def file_columns(self, path: Path) -> FileColumns:
         """The columns of a file.
 

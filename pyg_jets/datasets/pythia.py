@@ -13,7 +13,7 @@ from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.base import GeneratedDataset
 from pyg_jets.detector import Detector
 from pyg_jets.errors import InputError
-from pyg_jets.events.folder import generate_folder
+from pyg_jets.events.folder import generate_folder, require_generation
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.substructure import substructure
 from pyg_jets.files import content_hash
@@ -142,6 +142,11 @@ class PythiaJets(GeneratedDataset):
     def raw_dir(self) -> str:
         """Where the generated jets of these options are kept."""
         return str(Path(self.root) / "raw" / content_hash(self._hashed_options()))
+
+    def require_packages(self) -> None:
+        """Pythia and FastJet are needed, and Dask for several processes, if jets lack."""
+        asked = self.classes, self.n_jets, self.raw_dir, self.options
+        require_generation(*asked, self.workers, self.scheduler)
 
     def load_jets(self) -> JetArray:
         """Generate the jets that are missing, add the detector's observables, apply the window."""

@@ -46,6 +46,9 @@ class QuarkGluonReader(Reader):
 
     split_columns = _COLUMNS[:3]
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("particle",)
+
     def file_columns(self, path: Path) -> FileColumns:
         return FileColumns((*_COLUMNS, *_FROM_ID))
 

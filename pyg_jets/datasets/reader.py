@@ -85,6 +85,10 @@ class Reader(ABC):
     #: Particle columns that are always read: a split by hash depends on these alone.
     split_columns: tuple[str, ...] = ()
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        """Packages of the extra ``data`` with which a file is read, which may not be there yet."""
+        return ()
+
     @abstractmethod
     def file_columns(self, path: Path) -> FileColumns:
         """The columns of a file."""

@@ -48,6 +48,9 @@ class TopTaggingReader(Reader):
     #: order is part of the hash, and not that of the file.)
     split_columns = ("px", "py", "pz", "e")
 
+    def packages(self, path: Path) -> tuple[str, ...]:
+        return ("h5py",)
+
     def file_columns(self, path: Path) -> FileColumns:
         """Four-momenta; the published files have no columns of whole jets but the label."""
         return FileColumns(particles=self.split_columns)

@@ -18,6 +18,7 @@ from pyg_jets.events.schedule import (
     chunk_executor,
     first_jets,
     generate_missing_chunks,
+    require_packages,
 )
 from pyg_jets.files import claim_folder, locked
 from pyg_jets.io import read_parquet, write_parquet
@@ -31,6 +32,7 @@ __all__ = [
     "GeneratedFolder",
     "generate_folder",
     "read_cut_flows",
+    "require_generation",
     "verify_generated_folder",
 ]
 
@@ -72,6 +74,8 @@ def generate_folder(
     Raises:
         FileExistsError: If the folder contains something else, or jets of other options.
         ValueError: For an argument outside its range, or a setting that Pythia rejects.
+        ModuleNotFoundError: If jets lack, and a package is not installed that generates them; then
+            nothing is written.
     """
     names = (processes,) if isinstance(processes, str) else tuple(processes)
     names = check_names(names, PROCESSES, "process")
@@ -80,6 +84,7 @@ def generate_folder(
     n_jets = check_count("n_jets", n_jets)
     if workers is not None:
         workers = check_count("workers", workers, least=0)
+    require_generation(names, n_jets, out, options, workers, scheduler)
     folder = GeneratedFolder(out, options)
     with locked(folder.path), chunk_executor(workers, scheduler) as executor:
         if options.settings and not all(folder.is_complete(name, n_jets) for name in names):
@@ -88,6 +93,24 @@ def generate_folder(
         for name in names:
             folder.generate(name, n_jets, executor, progress)
     return {name: folder.file(name) for name in names}
+
+
+def require_generation(
+    processes: Sequence[str],
+    n_jets: int,
+    out: str | Path,
+    options: PythiaOptions,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> None:
+    """Check that :func:`generate_folder` with these arguments finds the packages that it needs.
+
+    Raises:
+        ModuleNotFoundError: If events have to be generated, and a package is not installed.
+    """
+    folder = GeneratedFolder(out, options)
+    if any(folder.lacks_events(name, n_jets) for name in processes):
+        require_packages(workers, scheduler)
 
 
 def read_cut_flows(out: str | Path) -> dict[str, CutFlow]:
@@ -155,6 +178,7 @@ class GeneratedFolder:
             record |= {"versions": _versions(), "processes": {}}
             write_checked_json(self.path / MARKER, record)
             return
+        has_chunks = any((self.path / "chunks").glob("*.parquet"))
         requested, existing = self.options.as_dict(), record["options"]
         different = [
             f"{name} = {existing.get(name)!r}, not {requested[name]!r}"
@@ -166,6 +190,8 @@ class GeneratedFolder:
                 f"{self.path} holds jets made with {'; '.join(different)}: give another folder, "
                 "or the same arguments."
             )
+        if not record["processes"] and not has_chunks:  # nothing is made with other versions yet
+            write_checked_json(self.path / MARKER, record | {"versions": _versions()})
         # files that a killed process left unfinished; this process has the folder's lock
         for folder in (self.path, self.path / "chunks"):
             for unfinished in filter(Path.is_dir, folder.glob(".*.*.*")):
@@ -180,6 +206,22 @@ class GeneratedFolder:
         file = self.file(process)
         is_whole = file.is_file() and file.stat().st_size == entry["bytes"]
         return is_whole and entry["n_jets"] == n_jets
+
+    def lacks_events(self, process: str, n_jets: int) -> bool:
+        """Whether events have to be generated for these jets, by the cut flows of the chunks."""
+        if self.is_complete(process, n_jets):
+            return False
+        chunk = 0
+        while n_jets > 0:
+            try:
+                cut_flow = read_checked_json(
+                    _chunk_file(self.path / "chunks", process, chunk, "json")
+                )
+                n_jets -= CutFlow(**cut_flow).in_window
+            except (ValueError, TypeError, OSError):
+                return True
+            chunk += 1
+        return False
 
     def generate(
         self,
@@ -198,11 +240,11 @@ class GeneratedFolder:
         """
         if self.is_complete(process, n_jets):
             return
-        # The entry states that the file is whole, so it is removed first and written last.
-        self._set_entry(process, None)
         store = _FileStore(self.path / "chunks", process, self._check_versions)
         chunks = generate_missing_chunks(process, n_jets, self.options, store, executor, progress)
         jets = first_jets(store, chunks, n_jets, self.options)
+        # The entry states that the file is whole, so it is removed before and written after it.
+        self._set_entry(process, None)
         write_parquet(jets, self.file(process))
         total = sum((store.cut_flows[chunk] for chunk in range(chunks)), CutFlow())
         entry = {
@@ -258,7 +300,7 @@ class _FileStore:
         self.cut_flows: dict[int, CutFlow] = {}
 
     def _file(self, chunk: int, suffix: str) -> Path:
-        return self._path / f"{self._process}-{chunk:08d}.{suffix}"
+        return _chunk_file(self._path, self._process, chunk, suffix)
 
     def cut_flow(self, chunk: int) -> CutFlow | None:
         try:
@@ -278,6 +320,10 @@ class _FileStore:
         write_checked_json(self._file(chunk, "json"), cut_flow.as_dict())
         write_parquet(jets, self._file(chunk, "parquet"))
         self.cut_flows[chunk] = cut_flow
+
+
+def _chunk_file(folder: Path, process: str, chunk: int, suffix: str) -> Path:
+    return folder / f"{process}-{chunk:08d}.{suffix}"
 
 
 def _versions() -> dict[str, str]:

@@ -27,6 +27,7 @@ __all__ = [
     "chunk_executor",
     "first_jets",
     "generate_missing_chunks",
+    "require_packages",
 ]
 
 #: After this many chunks without a jet in the window, generation gives up.
@@ -134,6 +135,25 @@ class _DaskExecutor:
         self._futures.clear()
 
 
+def require_packages(workers: int | None, scheduler: str | None) -> None:
+    """Check, before anything is written, that the packages that generate jets are installed.
+
+    Args:
+        workers: Number of local processes, as for :func:`chunk_executor`.
+        scheduler: Address of a Dask scheduler, likewise.
+
+    Raises:
+        MissingExtraError: If one is not; the message names the extra.
+    """
+    require_generators()
+    if not _is_serial(workers, scheduler):
+        require("distributed", "generate")
+
+
+def _is_serial(workers: int | None, scheduler: str | None) -> bool:
+    return scheduler is None and workers is not None and workers < 2
+
+
 @contextmanager
 def chunk_executor(
     workers: int | None, scheduler: str | None
@@ -149,8 +169,8 @@ def chunk_executor(
 
         def executor() -> ChunkExecutor:
             if not started:
-                require_generators()
-                if scheduler is None and workers is not None and workers < 2:
+                require_packages(workers, scheduler)
+                if _is_serial(workers, scheduler):
                     started.append(_SerialExecutor())
                 else:
                     client = stack.enter_context(dask_client(scheduler, workers))

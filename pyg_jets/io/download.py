@@ -7,13 +7,23 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyg_jets.errors import InputError
-from pyg_jets.files import locked, read_json, write_json
+from pyg_jets.files import locked, read_json, require, write_json
 from pyg_jets.io.remote import RemoteFile, address
 from pyg_jets.io.transfer import RetryPolicy, discard_part, part_of, transfer
 
-__all__ = ["CHECKSUMS", "Check", "RemoteFile", "RetryPolicy", "fetch", "part_size", "verify"]
+__all__ = [
+    "CHECKSUMS",
+    "Check",
+    "RemoteFile",
+    "RetryPolicy",
+    "fetch",
+    "part_size",
+    "require_client",
+    "verify",
+]
 
 #: Beside the files: the hashes, computed at the first download, of those without a published one.
 CHECKSUMS = "checksums.json"
@@ -45,7 +55,8 @@ def fetch(
         ConnectionError: If a server does not respond, or keeps breaking off.
         OSError: If the disk is full; what came so far is kept.
     """
-    folder = Path(folder)
+    files, folder = list(files), Path(folder)
+    require_client([file for file in files if not (folder / file.name).exists()])
     for file in files:
         target = folder / file.name
         if not target.exists():
@@ -54,6 +65,20 @@ def fetch(
                     _download(file, target, progress, retry)
         _check_size(file, target, "remove it, and fetch it again")
     return [folder / file.name for file in files]
+
+
+def require_client(files: Iterable[RemoteFile]) -> None:
+    """Check, before anything is written, that files can be brought from their servers.
+
+    Args:
+        files: Files that are missing.
+
+    Raises:
+        MissingExtraError: If ``requests`` is needed, and not installed.
+    """
+    if any(urlsplit(address(file.url)).scheme != "file" for file in files):
+        for module in ("requests", "urllib3"):
+            require(module, "data")
 
 
 def _check_size(file: RemoteFile, path: Path, remedy: str) -> None:

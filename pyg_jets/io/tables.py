@@ -18,7 +18,7 @@ from pyg_jets.io.npz import NpzReader
 from pyg_jets.io.parquet import open_parquet, parquet_errors
 from pyg_jets.io.root import FlatBranches, TreeReader, open_tree
 
-__all__ = ["Lists", "Table", "open_table"]
+__all__ = ["Lists", "Table", "open_table", "packages_for"]
 
 _FORMATS = {
     "an HDF5 file": "hdf5",
@@ -92,6 +92,22 @@ class Table(ABC):
         """
 
 
+def packages_for(path: str | Path) -> tuple[str, ...]:
+    """The packages of the extra ``data`` that :func:`open_table` needs for a file.
+
+    Args:
+        path: The file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return ()
+    return {"root": ("uproot",), "hdf5": ("h5py",)}.get(str(_format(path)), ())
+
+
+def _format(path: Path) -> str | None:
+    return _FORMATS.get(describe(path)) or _SUFFIXES.get(path.suffix.lower())
+
+
 @contextmanager
 def open_table(path: str | Path, tree: str | None = None) -> Iterator[Table]:
     """Open a file of jets, of the type that its first bytes show, or else its suffix.
@@ -113,8 +129,7 @@ def open_table(path: str | Path, tree: str | None = None) -> Iterator[Table]:
         ('X', 'y') [(2, 5, 4), (1, 5, 4)]
     """
     path = check_file(path, "a file of jets", (b"",))
-    description = describe(path)
-    format = _FORMATS.get(description) or _SUFFIXES.get(path.suffix.lower())
+    description, format = describe(path), _format(path)
     if format == "root":
         with open_tree(path, tree) as reader:
             yield _RootTable(reader)
@@ -130,7 +145,7 @@ def open_table(path: str | Path, tree: str | None = None) -> Iterator[Table]:
             yield _ParquetTable(path, file)
     else:
         expected = "a parquet, HDF5, ROOT, npz or npy file"
-        raise refusal(path, description, expected, "convert it, or fetch it again")
+        raise refusal(path, description, expected, "convert it, or give the path of another file")
 
 
 class _ArrayTable(Table):

@@ -10,11 +10,21 @@ from typing import Any
 from pyg_jets import __version__
 from pyg_jets.files import claim_folder, read_json, require, write_aside, write_json
 
-__all__ = ["MARKER", "PAGE", "claim", "render", "write_page"]
+__all__ = ["MARKER", "PAGE", "claim", "render", "require_report", "write_page"]
 
 PAGE = "index.html"
 #: The file that marks a folder as a report, and names the files that belong to it.
 MARKER = "pyg_jets_report.json"
+
+
+def require_report() -> None:
+    """Check that the packages which make a report are installed.
+
+    Raises:
+        ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
+    """
+    for module in ("matplotlib", "mplhep", "jinja2"):
+        require(module, "report")
 
 
 def claim(out: str | Path) -> Path:
@@ -24,8 +34,7 @@ def claim(out: str | Path) -> Path:
         FileExistsError: If it holds something else than a report.
         ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
     """
-    for module in ("matplotlib", "mplhep", "jinja2"):
-        require(module, "report")
+    require_report()
     return claim_folder(out, MARKER, "a report")
 
 

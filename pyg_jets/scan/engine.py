@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
-from pyg_jets.errors import InputError
+from pyg_jets.errors import InputError, MissingExtraError
 from pyg_jets.files import (
     claim_folder,
     config_name,
@@ -243,11 +242,19 @@ class _Scan:
 
 
 def _make_data(job: Job) -> None:
-    """Make the data of a point with all cores; what fails here fails in the points too."""
+    """Make the data of a point with all cores; what fails here fails in the points too.
+
+    Raises:
+        MissingExtraError: If a package is not installed, which would fail each of the points.
+    """
     from pyg_jets.training.cli import make_data
 
-    with contextlib.suppress(Exception, SystemExit):  # a parser that refuses exits
+    try:
         make_data(job.arguments)
+    except (Exception, SystemExit) as error:  # a parser that refuses exits
+        for each in (error, error.__cause__):  # jsonargparse raises errors of its own from ours
+            if isinstance(each, MissingExtraError):
+                raise each from None
 
 
 def _outcome(future: Any, job: Job) -> dict[str, Any]:

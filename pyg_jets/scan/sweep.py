@@ -98,11 +98,14 @@ def read_sweep(path: str | Path) -> Sweep:
         ('width', (16, 64))
     """
     path = config_path(path)
-    raw = load_yaml(path.read_bytes(), path)
     try:
-        return _sweep(path, _mapping("the file", raw))
+        return _sweep(path, _load(path))
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return _mapping("the file", load_yaml(path.read_bytes(), "it"))
 
 
 def _sweep(path: Path, raw: dict[str, Any]) -> Sweep:
