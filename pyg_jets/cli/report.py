@@ -20,6 +20,8 @@ def add_report(commands: argparse._SubParsersAction) -> None:
     add("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or the folder of a scan")
     add("--out", type=Path, help="folder of the page (of a scan: its folder report)")
     add("--title", help="title of the page")
+    add("--format", nargs="+", default=["png"], metavar="FORMAT", dest="formats",
+        help="files of the figures beside the page: png, svg or pdf, or several (png)")  # fmt: skip
     text = "of a scan: facts that make a cell (detector network_name, labels, n_train)"
     add("--group-by", nargs="+", metavar="FACT", help=text)
     text = "of a scan: facts that tell training sets apart (data_hash sample.replica)"
@@ -41,7 +43,7 @@ def report(args: argparse.Namespace) -> None:
             f"Expected one scan, but got {len(scans)}: report them one after the other, or make a "
             "study of them."
         )
-    report_scan(args.runs[0], args.out, args.title, args.group_by, args.replicate_by)
+    report_scan(args.runs[0], args.out, args.title, args.group_by, args.replicate_by, args.formats)
 
 
 def report_scan(
@@ -50,6 +52,7 @@ def report_scan(
     title: str | None = None,
     group_by: Sequence[str] | None = None,
     replicate_by: Sequence[str] | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> None:
     """Print the table of a scan, and write its page.
 
@@ -59,12 +62,13 @@ def report_scan(
         title: The title of the page. Default: the scan's name.
         group_by: Facts of a run that make a cell of the table. Default: its labels, if it has any.
         replicate_by: Facts that tell repeated trainings of a cell apart.
+        formats: Formats of the files of figures.
     """
     from pyg_jets.report.scan import make_scan_report, scan_layout, scan_table
 
     layout = scan_layout(folder, group_by, replicate_by)
     print(scan_table(folder, layout))
-    print(make_scan_report(folder, out, title, invocation(), layout).resolve())
+    print(make_scan_report(folder, out, title, invocation(), layout, formats).resolve())
 
 
 def _report_runs(args: argparse.Namespace) -> None:
@@ -78,9 +82,10 @@ def _report_runs(args: argparse.Namespace) -> None:
 
     if args.out is None:
         raise InputError("Expected --out, the folder of the page, for a report of runs.")
+    asked = args.runs, args.out, args.title, invocation(), args.formats
     if any(map(is_generated, args.runs)):
         print(generated_table(args.runs))
-        print(make_generated_report(args.runs, args.out, args.title, invocation()).resolve())
+        print(make_generated_report(*asked).resolve())
         return
     print(summary_table(args.runs))
-    print(make_report(args.runs, args.out, args.title, invocation()).resolve())
+    print(make_report(*asked).resolve())

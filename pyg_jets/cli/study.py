@@ -32,6 +32,8 @@ def add_study(verbs: argparse._SubParsersAction) -> None:
     for action in (run, page):
         action.add_argument("--quick", action="store_true", help="the same page in minutes, with "
                             "fewer jets, in runs/studies/STUDY-quick")  # fmt: skip
+        action.add_argument("--format", nargs="+", default=["png"], metavar="FORMAT",
+                            help="also write the figures as svg or pdf, for a paper")  # fmt: skip
     run.add_argument("--workers", type=int, help="local processes (the number of cores)")
     run.add_argument("--out", type=Path, metavar="DIR",
                      help="folder of the run and its page (runs/studies/STUDY)")  # fmt: skip
@@ -68,7 +70,7 @@ def study(args: argparse.Namespace) -> None:
             run = StudyRun(chosen, args.out, args.quick, args.workers)
             cost = chosen.head.get("quick_cost" if args.quick else "cost") or "not known"
             print(f"{chosen.title}, in {run.folder}; costs {cost}.", flush=True)
-            for path in run_study(run):
+            for path in run_study(run, args.format):
                 print(path.resolve())
     else:
         archived = unpacked(chosen, args.points) if args.points else None
@@ -77,7 +79,7 @@ def study(args: argparse.Namespace) -> None:
             if args.points and out is None:  # where the run itself would write it
                 out = StudyRun(chosen, quick=args.quick).out
             run = StudyRun(chosen, folder, args.quick, out=out, only_read=True)
-            for path in write_pages(run):
+            for path in write_pages(run, args.format):
                 print(path.resolve())
 
 

@@ -1,8 +1,9 @@
-"""Run folders → tables, figures, one self-contained HTML page; reads run folders only."""
+"""Run folders → tables, figures, one self-contained HTML page; a jet on axes of your own."""
 
 from pyg_jets.report.generated import is_generated
 from pyg_jets.report.generated_page import generated_table, make_generated_report
 from pyg_jets.report.page import make_report
+from pyg_jets.report.plot import plot_jet
 from pyg_jets.report.table import summary_table
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "is_generated",
     "make_generated_report",
     "make_report",
+    "plot_jet",
     "summary_table",
 ]

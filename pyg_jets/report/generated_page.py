@@ -10,12 +10,12 @@ from typing import Any
 
 from pyg_jets import __version__
 from pyg_jets.report import describe
-from pyg_jets.report.figures.style import network_colour
+from pyg_jets.report.figures.style import check_formats, network_colour
 from pyg_jets.report.folder import PAGE, claim, render, write_page
 from pyg_jets.report.generated import Generated, load_generated
 from pyg_jets.report.generated_pictures import generated_pictures
 from pyg_jets.report.numbers import class_name, columns_text, count, duration, listed
-from pyg_jets.report.pictures import Picture
+from pyg_jets.report.pictures import Picture, picture_files
 
 __all__ = ["generated_table", "make_generated_report"]
 
@@ -25,33 +25,33 @@ def make_generated_report(
     out: str | Path,
     title: str | None = None,
     command: str | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> Path:
-    """Write a report of generators: ``index.html``, its figures as PNG, ``table.csv``.
+    """Write a report of generators: ``index.html``, its figures as files, ``table.csv``.
 
     Args:
         runs: Run folders of generators that were tested.
         out: The folder of the report; one that holds a report is written over.
         title: Title of the page. Default: what was made.
         command: The command that made the report, for the record.
+        formats: Formats of the files of figures: ``png``, ``svg``, ``pdf``.
 
     Returns:
         The path of the page.
 
     Raises:
         FileNotFoundError: If there is no such run folder.
-        ValueError: If one is no run folder of a generator, or one of its files is broken.
+        ValueError: If one is no run folder of a generator, or one of its files is broken; for an
+            unknown format.
         FileExistsError: If ``out`` holds something else than a report.
         ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
     """
-    loaded = load_generated(runs)
+    loaded, formats = load_generated(runs), check_formats(formats)
     out = claim(out)
     drawn = [generated_pictures(one) for one in loaded]
-    page = render("generated.html", _context(loaded, drawn, title, command))
-    contents = {
-        (f"{kind}-{number + 1}.png" if number else f"{kind}.png"): picture.png
-        for number, group in enumerate(drawn)
-        for kind, picture in group.items()
-    }
+    context = _context(loaded, drawn, title, command)
+    page = render("generated.html", {**context, "formats": formats})
+    contents = picture_files(drawn, formats)
     return write_page(out, contents | {"table.csv": _csv(loaded).encode(), PAGE: page.encode()})
 
 

@@ -20,10 +20,10 @@ from pyg_jets.report.compare import (
 )
 from pyg_jets.report.figures.images import PIXELS
 from pyg_jets.report.figures.roc import FEWEST
-from pyg_jets.report.figures.style import network_colour
+from pyg_jets.report.figures.style import check_formats, network_colour
 from pyg_jets.report.folder import MARKER, PAGE, claim, render, write_page
 from pyg_jets.report.numbers import class_name, count, estimate
-from pyg_jets.report.pictures import Picture, pictures
+from pyg_jets.report.pictures import Picture, picture_files, pictures
 from pyg_jets.report.table import (
     EFFICIENCIES,
     Row,
@@ -46,8 +46,9 @@ def make_report(
     out: str | Path,
     title: str | None = None,
     command: str | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> Path:
-    """Write a report of run folders: ``index.html``, its figures as PNG, ``table.csv``.
+    """Write a report of run folders: ``index.html``, its figures as files, ``table.csv``.
 
     The page holds everything it shows and asks no server for anything. It follows from the run
     folders alone: made again from the same folders, it is the same to the byte. Runs are compared
@@ -58,34 +59,29 @@ def make_report(
         out: The folder of the report; one that holds a report is written over.
         title: Title of the page. Default: the classes.
         command: The command that made the report, for the record.
+        formats: Formats of the files of figures: ``png``, ``svg``, ``pdf``.
 
     Returns:
         The path of the page.
 
     Raises:
         FileNotFoundError: If there is no such run folder.
-        ValueError: If none is finished, one is no run folder, or one of its files is broken.
+        ValueError: If none is finished, one is no run folder, or one of its files is broken; for
+            an unknown format.
         FileExistsError: If ``out`` holds something else than a report.
         ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
     """
-    loaded = load_runs(runs)
+    loaded, formats = load_runs(runs), check_formats(formats)
     out = claim(out)
     compared: list[Comparison | ClassComparison] = [*comparisons(loaded)]
     compared += class_comparisons(loaded)
     drawn = [pictures(one) for one in compared]
     title = title or describe.default_title(compared[0].run)
-    page = render("page.html", _context(loaded, compared, drawn, title, command))
-    contents: dict[str, bytes] = {
-        _png_name(kind, number): picture.png
-        for number, group in enumerate(drawn)
-        for kind, picture in group.items()
-    }
+    context = _context(loaded, compared, drawn, title, command)
+    page = render("page.html", {**context, "formats": formats})
+    contents = picture_files(drawn, formats)
     contents |= {"table.csv": csv_text(compared).encode(), PAGE: page.encode()}
     return write_page(out, contents)
-
-
-def _png_name(kind: str, number: int) -> str:
-    return f"{kind}-{number + 1}.png" if number else f"{kind}.png"
 
 
 def _context(

@@ -1,9 +1,9 @@
-"""The figures of a comparison as PNG, each with what a screen reader says of it."""
+"""The figures of a comparison, each with what a screen reader says of it."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from pyg_jets.report.figures.images import average_images, draw_images
 from pyg_jets.report.figures.jet import draw_jet, draw_variants
 from pyg_jets.report.figures.roc import draw_roc
 from pyg_jets.report.figures.scores import draw_scores, scores_size
-from pyg_jets.report.figures.style import png
+from pyg_jets.report.figures.style import Drawing
 from pyg_jets.report.figures.training import (
     Network,
     draw_training,
@@ -36,28 +36,34 @@ from pyg_jets.runs import Run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "picture", "pictures"]
+__all__ = ["Picture", "picture", "picture_files", "pictures"]
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Drawing):
     """A figure of the page.
 
     Args:
+        draw: Draws on the figure that it is given.
+        size: Width and height (inches).
         kind: Which figure, by which the page knows its caption.
-        png: The file's bytes.
         alt: What it shows, in words.
-        width: Its width on the page (pixels).
-        height: Its height on the page (pixels).
         facts: Numbers for the caption.
     """
 
     kind: str
-    png: bytes
     alt: str
-    width: int
-    height: int
     facts: dict[str, object]
+
+    @property
+    def width(self) -> int:
+        """Width on the page (pixels)."""
+        return round(100 * self.size[0])
+
+    @property
+    def height(self) -> int:
+        """Height on the page (pixels)."""
+        return round(100 * self.size[1])
 
     @property
     def uri(self) -> str:
@@ -72,7 +78,7 @@ def picture(
     alt: str,
     **facts: object,
 ) -> Picture:
-    """Draw a figure.
+    """A figure of the page.
 
     Args:
         kind: Which figure.
@@ -81,8 +87,24 @@ def picture(
         alt: What it shows, in words.
         **facts: Numbers for the caption.
     """
-    width, height = (round(100 * side) for side in size)
-    return Picture(kind, png(draw, *size), alt, width, height, facts)
+    return Picture(draw, size, kind, alt, facts)
+
+
+def picture_files(
+    groups: Sequence[Mapping[str, Picture]], formats: Sequence[str]
+) -> dict[str, bytes]:
+    """The figures of a page as files by their names, those of a second group as ``roc-2.png``.
+
+    Args:
+        groups: Figures by their kind, of each group.
+        formats: Formats of the files.
+    """
+    return {
+        f"{kind}{f'-{number}' if number > 1 else ''}.{format}": picture.file(format)
+        for number, group in enumerate(groups, 1)
+        for kind, picture in group.items()
+        for format in formats
+    }
 
 
 def pictures(compared: Comparison | ClassComparison) -> dict[str, Picture]:

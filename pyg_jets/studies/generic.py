@@ -304,7 +304,7 @@ def _add_figures(page: Page, cells: Sequence[Cell]) -> None:
             f"{layout.looks_text} Bands and bars: standard error of the mean over fresh training "
             "sets." + " Open markers: the source." * any(cell.source for cell in cells)
         )
-        page.figure(kind, picture.png, picture.alt, caption if own else "")
+        page.figure(kind, picture, picture.alt, caption if own else "")
 
 
 def add_provenance(

@@ -21,8 +21,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyg_jets.files import write_aside
+
+if TYPE_CHECKING:
+    from pyg_jets.report.figures.style import Drawing
 
 __all__ = ["CSV_COLUMNS", "Page"]
 
@@ -37,7 +41,7 @@ class Page:
         name: Stem of its files: ``NAME.md``, ``NAME.csv``, ``NAME-FIGURE.png``.
         title: Its title.
         blocks: Blocks of Markdown below the title.
-        figures: Bytes of the PNG files by their names in the page's folder.
+        figures: What is drawn, or the bytes of a PNG file, by the file's name in the page's folder.
         files: Bytes of other files likewise, such as an archive of the points.
         rows: Rows of the CSV.
     """
@@ -45,7 +49,7 @@ class Page:
     name: str
     title: str
     blocks: list[str] = field(default_factory=list)
-    figures: dict[str, bytes] = field(default_factory=dict)
+    figures: dict[str, Drawing | bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     rows: list[tuple[str, str, str, float | None, float | None, int | None]] = field(
         default_factory=list
@@ -70,19 +74,22 @@ class Page:
         escaped = ((str(cell).replace("|", r"\|") for cell in line) for line in lines)
         self.blocks.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
 
-    def figure(self, name: str, png: bytes | None, alt: str, caption: str = "") -> None:
+    def figure(
+        self, name: str, figure: Drawing | bytes | None, alt: str, caption: str = ""
+    ) -> None:
         """Add a figure.
 
         Args:
             name: Its name: the file is ``{page}-{name}.png``, or ``{name}.png`` if the name has a
                 folder in it (``generation/digits``).
-            png: The file's bytes. ``None`` refers to a file that is there and stays.
+            figure: What is drawn, such as a :class:`~pyg_jets.report.pictures.Picture`, or the
+                bytes of a PNG file. ``None`` refers to a file that is there and stays.
             alt: What the figure shows, in words.
             caption: A text below it.
         """
         file = f"{name}.png" if "/" in name else f"{self.name}-{name}.png"
-        if png is not None:
-            self.figures[file] = png
+        if figure is not None:
+            self.figures[file] = figure
         self.blocks.append(f"![{alt}]({file})")
         self.text(caption)
 
@@ -132,16 +139,23 @@ class Page:
             writer.writerow(["" if cell is None or _is_nan(cell) else cell for cell in row])
         return stream.getvalue()
 
-    def write(self, folder: str | Path) -> Path:
+    def write(self, folder: str | Path, formats: Sequence[str] = ("png",)) -> Path:
         """Write figures, other files, CSV and page, the page last.
 
         Args:
             folder: The folder; files of the same names are written over.
+            formats: Formats of the figures besides PNG, which the page shows: ``svg``, ``pdf``.
 
         Returns:
             The path of the page.
         """
-        contents = {**self.figures, **self.files}
+        contents: dict[str, bytes] = {}
+        for name, figure in self.figures.items():
+            contents[name] = figure if isinstance(figure, bytes) else figure.png
+            if not isinstance(figure, bytes):
+                stem = name.removesuffix(".png")
+                contents |= {f"{stem}.{each}": figure.file(each) for each in formats}
+        contents |= self.files
         contents[f"{self.name}.csv"] = self.csv().encode()
         contents[f"{self.name}.md"] = self.markdown().encode()
         for name, content in contents.items():

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyg_jets import __version__
 from pyg_jets.errors import InputError, MissingFileError, did_you_mean
-from pyg_jets.files import load_yaml, read_json, write_json
+from pyg_jets.files import load_yaml, read_json, require, write_json
 from pyg_jets.provenance import invocation, timestamp
 from pyg_jets.studies.page import Page
 
@@ -304,40 +304,49 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def run_study(run: StudyRun) -> list[Path]:
+def run_study(run: StudyRun, formats: Sequence[str] = ("png",)) -> list[Path]:
     """Run the scans and the measurements of a study, and write its pages.
 
     What is finished is kept: a run that was stopped goes on.
 
     Args:
         run: The run.
+        formats: Formats of the files of figures, see :func:`write_pages`.
 
     Returns:
         The paths of the pages.
     """
+    from pyg_jets.report.folder import require_report
+
+    require_report()  # before hours are spent
+    if run.sweeps:
+        require("distributed", "scan")
     for sweep in run.sweeps:
         run.scan(sweep)
     if module := run.study.module("measures"):
         module.measures(run)
-    return write_pages(run)
+    return write_pages(run, formats)
 
 
-def write_pages(run: StudyRun) -> list[Path]:
+def write_pages(run: StudyRun, formats: Sequence[str] = ("png",)) -> list[Path]:
     """Write the pages of a study from what its run's folder holds.
 
     Args:
         run: The run.
+        formats: Formats of the files of figures besides PNG, which pages show: ``svg``, ``pdf``.
 
     Returns:
         The paths of the pages.
     """
+    from pyg_jets.report.figures.style import check_formats
     from pyg_jets.studies.generic import generic_page
 
-    module = run.study.module("page")
+    formats, module = check_formats(formats), run.study.module("page")
     pages = module.page(run) if module else generic_page(run)
     if not isinstance(pages, Page | Sequence):
         raise InputError(
             f"Expected page() of the study {run.study.name} to return a Page, or a list of them, "
             f"but got {type(pages).__name__}."
         )
-    return [page.write(run.out) for page in ([pages] if isinstance(pages, Page) else pages)]
+    pages = [pages] if isinstance(pages, Page) else pages
+    return [page.write(run.out, formats) for page in pages]

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from pyg_jets.report.compare import TaggerResult, comparisons
 from pyg_jets.report.figures.dependence import bins_of, draw_dependence, measure
-from pyg_jets.report.figures.style import png, style
+from pyg_jets.report.figures.style import figure_file, style
 from pyg_jets.report.pictures import pictures
 from pyg_jets.runs import load_run, load_runs
 from tests.report.conftest import write_run
@@ -138,7 +138,8 @@ def test_a_bin_without_signal_has_no_efficiency():
     found = measure(TaggerResult("one", scores, labels), axis)
     assert np.isfinite(found.efficiency[0]).all()
     assert np.isnan(found.efficiency[-1]).all()
-    png(lambda figure: draw_dependence(figure, [TaggerResult("one", scores, labels)], [axis]), 5, 5)
+    results = [TaggerResult("one", scores, labels)]
+    figure_file(lambda figure: draw_dependence(figure, results, [axis]), 5, 5)
 
 
 def test_equal_weights_change_nothing(compared, bins):

@@ -17,7 +17,7 @@ from pyg_jets.report import make_report, pictures
 from pyg_jets.report.compare import comparisons
 from pyg_jets.report.figures.graph import NEIGHBOURS, draw_graph, jet_graph
 from pyg_jets.report.figures.jet import KINDS
-from pyg_jets.report.figures.style import png, style
+from pyg_jets.report.figures.style import figure_file, style
 from pyg_jets.report.samples import pairs, variants
 from pyg_jets.runs import load_run
 from tests.report.conftest import jet_like, samples
@@ -99,7 +99,7 @@ def test_small_jets(jet, n):
     small = cut(jet, n)
     graph = jet_graph(small, toy=False)
     assert (len(graph.nodes), len(graph.edges)) == (n, n * (n - 1))
-    image = Image.open(BytesIO(png(lambda f: draw_graph(f, small, 0.8, False), 9.6, 5.4)))
+    image = Image.open(BytesIO(figure_file(lambda f: draw_graph(f, small, 0.8, False), 9.6, 5.4)))
     assert image.size == (1920, 1080)
 
 
@@ -112,29 +112,16 @@ def test_constituents_that_nothing_tells_apart_are_alike(jet, toy, word):
     assert len(np.unique(nodes.get_facecolors(), axis=0)) == 1
 
 
-@pytest.fixture
-def seen(monkeypatch):
-    """The jets that figures are given, which are not drawn."""
-    given = {}
-
-    def png(draw, width, height):
-        given[draw.func.__name__] = draw.keywords
-        return b""
-
-    monkeypatch.setattr(pictures, "png", png)
-    return given
-
-
-def test_it_is_the_jet_of_the_other_figures(arms, seen):
+def test_it_is_the_jet_of_the_other_figures(arms):
     (one,) = comparisons([load_run(arms[0])])
-    pictures.pictures(one)
-    graph, jet = seen["draw_graph"]["jet"], seen["draw_jet"]["after"]
+    drawn = pictures.pictures(one)
+    graph, jet = drawn["graph"].draw.keywords["jet"], drawn["jet"].draw.keywords["after"]
     assert np.array_equal(graph.particles, jet.particles)
     assert graph.ids == variants(one.run.samples).after.ids[0]
 
 
 @pytest.mark.parametrize("kept", ["only before", "empty after"])
-def test_jets_without_a_detector_and_empty_ones(arms, seen, tmp_path, kept):
+def test_jets_without_a_detector_and_empty_ones(arms, tmp_path, kept):
     run = shutil.copytree(arms[0], tmp_path / "run")
     jets = samples(20, rotations=0)
     if kept == "only before":

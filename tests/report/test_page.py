@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pyg_jets.report import make_report, pictures
+from pyg_jets.report import make_report
 from pyg_jets.report.page import MARKER
 from tests.report.conftest import ARMS, write_run
 
@@ -59,7 +59,7 @@ def undrawn(monkeypatch):
     """Figures of one pixel, for tests of the words."""
     stream = BytesIO()
     Image.new("RGB", (1, 1)).save(stream, "png")
-    monkeypatch.setattr(pictures, "png", lambda draw, width, height: stream.getvalue())
+    monkeypatch.setattr("pyg_jets.report.figures.style.figure_file", lambda *_: stream.getvalue())
 
 
 @pytest.fixture(scope="module")

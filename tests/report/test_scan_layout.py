@@ -5,7 +5,6 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from pyg_jets.report import pictures
 from pyg_jets.report.scan import Layout, make_scan_report, scan_layout, scan_table
 from pyg_jets.report.scan.cells import cells_of, default_layout
 from pyg_jets.runs import load_scan
@@ -18,7 +17,7 @@ def undrawn(monkeypatch):
     """Figures of one pixel, for tests of the text."""
     stream = BytesIO()
     Image.new("RGB", (1, 1)).save(stream, "png")
-    monkeypatch.setattr(pictures, "png", lambda draw, width, height: stream.getvalue())
+    monkeypatch.setattr("pyg_jets.report.figures.style.figure_file", lambda *_: stream.getvalue())
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pyg_jets.report import pictures
 from pyg_jets.report.folder import MARKER
 from pyg_jets.report.scan import make_scan_report, scan_table
 from tests.report.scans import (
@@ -56,7 +55,7 @@ def undrawn(monkeypatch):
     """Figures of one pixel, for tests of the words."""
     stream = BytesIO()
     Image.new("RGB", (1, 1)).save(stream, "png")
-    monkeypatch.setattr(pictures, "png", lambda draw, width, height: stream.getvalue())
+    monkeypatch.setattr("pyg_jets.report.figures.style.figure_file", lambda *_: stream.getvalue())
 
 
 def rows(path):

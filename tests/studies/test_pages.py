@@ -9,7 +9,6 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from pyg_jets.report import pictures
 from pyg_jets.report.scan.captions import axes
 from pyg_jets.runs import load_scan
 from pyg_jets.studies import Page, Study, StudyRun, write_pages
@@ -32,7 +31,7 @@ def undrawn(monkeypatch):
     """Figures of one pixel, for tests of the text."""
     stream = BytesIO()
     Image.new("RGB", (1, 1)).save(stream, "png")
-    monkeypatch.setattr(pictures, "png", lambda draw, width, height: stream.getvalue())
+    monkeypatch.setattr("pyg_jets.report.figures.style.figure_file", lambda *_: stream.getvalue())
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,10 @@ __all__ = [
     "draw_frame",
     "draw_jet",
     "draw_legend",
+    "draw_particles",
     "draw_variants",
     "kinds_of",
+    "legend_handles",
     "positions_of",
     "scale_of",
 ]
@@ -31,7 +34,8 @@ KINDS = {
     "charged hadron": "#3f90da",
     "photon": "#ffa90e",
     "neutral hadron": "#832db6",
-    "electron or muon": "#bd1f01",
+    "electron": "#bd1f01",
+    "muon": "#a96b59",
 }
 #: Names of the axes of the plane.
 LABELS = (r"$\Delta\eta$", r"$\Delta\phi$")
@@ -42,7 +46,7 @@ def kinds_of(jet: JetArray, toy: bool) -> np.ndarray:
     if not _told_apart(jet, toy):
         return np.zeros(len(jet.particles), np.int64)
     charge, kind = jet.column("charge"), np.abs(jet.column("pdgid"))
-    return np.select([np.isin(kind, (11, 13)), charge != 0, kind == 22], [3, 0, 1], 2)
+    return np.select([kind == 11, kind == 13, charge != 0, kind == 22], [3, 4, 0, 1], 2)
 
 
 def _told_apart(jet: JetArray, toy: bool) -> bool:
@@ -104,14 +108,28 @@ def scale_of(jet: JetArray, area: float) -> float:
 
 
 def _draw_particles(ax: Any, jet: JetArray, scale: float, toy: bool, outline: bool = False) -> None:
-    hardest_first = np.argsort(-jet.column("pt"), kind="stable")  # small circles lie on top
-    x, y = positions_of(jet, toy)[hardest_first].T
-    area = scale * jet.column("pt")[hardest_first]
-    if outline:
-        ax.scatter(x, y, s=area, facecolors="none", edgecolors=GREY, linewidths=0.5, alpha=0.7)
+    kinds = None if outline else kinds_of(jet, toy)
+    draw_particles(ax, positions_of(jet, toy), scale * jet.column("pt"), kinds)
+
+
+def draw_particles(
+    ax: Any, positions: np.ndarray, areas: np.ndarray, kinds: np.ndarray | None
+) -> None:
+    """Circles of constituents.
+
+    Args:
+        ax: The axes.
+        positions: Where they lie, ``[n, 2]``.
+        areas: Areas of the circles (points²), ``[n]``.
+        kinds: Indices into :data:`KINDS`, ``[n]``; ``None`` for grey outlines.
+    """
+    hardest_first = np.argsort(-areas, kind="stable")  # small circles lie on top
+    (x, y), areas = positions[hardest_first].T, areas[hardest_first]
+    if kinds is None:
+        ax.scatter(x, y, s=areas, facecolors="none", edgecolors=GREY, linewidths=0.5, alpha=0.7)
     else:
-        colours = np.array(list(KINDS.values()))[kinds_of(jet, toy)[hardest_first]]
-        ax.scatter(x, y, s=area, c=colours, linewidths=0.6, alpha=0.6)
+        colours = np.array(list(KINDS.values()))[kinds[hardest_first]]
+        ax.scatter(x, y, s=areas, c=colours, linewidths=0.6, alpha=0.6)
 
 
 def _draw_tree(ax: Any, jet: JetArray, toy: bool) -> None:
@@ -146,24 +164,33 @@ def draw_frame(ax: Any, radius: float, toy: bool) -> None:
 
 def draw_legend(figure: Figure, jets: tuple[JetArray, ...], scale: float, toy: bool) -> None:
     """The kinds of constituents that the jets have, and circles of two pT, below the panels."""
+    kinds = np.concatenate([kinds_of(jet, toy) for jet in jets])
+    alike = None if _told_apart(jets[0], toy) else "deposit" if toy else "constituent"
+    sizes = () if toy else (5, 50)
+    handles = legend_handles(kinds, alike, {f"{pt} GeV": scale * pt for pt in sizes})
+    largest = max(np.sqrt(scale * pt) for pt in (0, *sizes))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles),
+                  handleheight=max(0.7, largest / 9))  # fmt: skip
+
+
+def legend_handles(kinds: np.ndarray, alike: str | None, areas: Mapping[str, float]) -> list[Any]:
+    """Circles that say what colours and areas mean.
+
+    Args:
+        kinds: Indices into :data:`KINDS` of what is drawn.
+        alike: What all constituents are called where nothing tells them apart.
+        areas: Names and areas (points²) of circles.
+    """
     from matplotlib.lines import Line2D
 
-    present = np.unique(np.concatenate([kinds_of(jet, toy) for jet in jets]))
     names = list(KINDS)
     handles = [
-        Line2D([], [], linestyle="", marker="o", markersize=8, alpha=0.6, color=KINDS[names[i]])
-        for i in present
-    ]
-    labels = ["deposit" if toy else "constituent"]
-    if _told_apart(jets[0], toy):
-        labels = [names[i] for i in present]
-    sizes = () if toy else (5, 50)
-    handles += [
-        Line2D([], [], linestyle="", marker="o", markersize=np.sqrt(scale * pt), color=GREY,
-               fillstyle="none")
-        for pt in sizes
+        Line2D([], [], linestyle="", marker="o", markersize=8, alpha=0.6, color=KINDS[names[i]],
+               label=alike or names[i])
+        for i in np.unique(kinds)
     ]  # fmt: skip
-    labels += [f"{pt} GeV" for pt in sizes]
-    largest = max(np.sqrt(scale * pt) for pt in (0, *sizes))
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels),
-                  handleheight=max(0.7, largest / 9))  # fmt: skip
+    return handles + [
+        Line2D([], [], linestyle="", marker="o", markersize=np.sqrt(area), color=GREY,
+               fillstyle="none", label=name)
+        for name, area in areas.items()
+    ]  # fmt: skip

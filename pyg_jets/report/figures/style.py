@@ -1,18 +1,42 @@
-"""How every figure looks, and how it becomes a PNG; matplotlib's own settings stay as they were."""
+"""How figures look, and how they become files; matplotlib's own settings stay as they were."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
 from pyg_jets.files import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BACKGROUND", "BASELINES", "GREY", "label", "network_colour", "png"]
+__all__ = [
+    "BACKGROUND",
+    "BASELINES",
+    "FORMATS",
+    "GREY",
+    "Drawing",
+    "check_formats",
+    "figure_file",
+    "label",
+    "network_colour",
+    "style",
+]
+
+#: Formats of figures: pixels, and two of vectors.
+FORMATS = ("png", "svg", "pdf")
+#: What a file says of itself besides: nothing that differs from one time to the next.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 #: Ten colours that the colour-blind tell apart (arXiv:2107.02270), without its greys.
 _NETWORKS = ("#3f90da", "#bd1f01", "#ffa90e", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#92dadd")
@@ -51,6 +75,8 @@ _LOOK = {
     "figure.facecolor": "white",
     "mathtext.fontset": "stixsans",
     "mathtext.default": "it",
+    "svg.hashsalt": "pyg_jets",  # ids in a file are the same each time
+    "pdf.fonttype": 42,  # TrueType, which publishers ask for
 }
 
 
@@ -76,13 +102,32 @@ def style() -> AbstractContextManager[None]:
     return require("matplotlib.style", "report").context([dict(hep), _LOOK])
 
 
-def png(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
-    """Draw a figure and return it as PNG; the same drawing gives the same bytes.
+def check_formats(formats: Sequence[str] | str) -> tuple[str, ...]:
+    """The formats of figures, each once.
+
+    Raises:
+        InputError: For an unknown format, or none.
+
+    Examples:
+        >>> check_formats("pdf")
+        ('pdf',)
+    """
+    formats = check_names([formats] if isinstance(formats, str) else formats, FORMATS, "format")
+    if not formats:
+        raise InputError(f"Expected a format of the figures: choose from {', '.join(FORMATS)}.")
+    return formats
+
+
+def figure_file(
+    draw: Callable[[Figure], None], width: float, height: float, format: str = "png"
+) -> bytes:
+    """Draw a figure and return it as a file; the same drawing gives the same bytes.
 
     Args:
         draw: Draws on the figure that it is given.
         width: Width (inches; 100 of the page's pixels each).
         height: Height (inches).
+        format: One of :data:`FORMATS`.
 
     Raises:
         ModuleNotFoundError: Without matplotlib and mplhep, naming the extra.
@@ -96,5 +141,31 @@ def png(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
         FigureCanvasAgg(figure)
         draw(figure)
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": None})
+        figure.savefig(stream, format=format, metadata=_METADATA[format])
     return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is drawn when a file of it is asked for.
+
+    Args:
+        draw: Draws on the figure that it is given.
+        size: Width and height (inches).
+    """
+
+    draw: Callable[[Figure], None]
+    size: tuple[float, float]
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as PNG."""
+        return figure_file(self.draw, *self.size)
+
+    def file(self, format: str) -> bytes:
+        """The figure as a file.
+
+        Args:
+            format: One of :data:`FORMATS`.
+        """
+        return self.png if format == "png" else figure_file(self.draw, *self.size, format)

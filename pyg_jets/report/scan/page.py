@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
-from pyg_jets.report.figures.style import network_colour
+from pyg_jets.report.figures.style import check_formats, network_colour
 from pyg_jets.report.folder import PAGE, claim, render, write_page
 from pyg_jets.report.numbers import aligned, count, deviation, duration
+from pyg_jets.report.pictures import picture_files
 from pyg_jets.report.scan import captions
 from pyg_jets.report.scan.cells import Cell, Layout, axis_name, cells_of, scan_layout, with_column
 from pyg_jets.report.scan.claims import Claim, Contrast, claims_of
@@ -34,8 +35,9 @@ def make_scan_report(
     title: str | None = None,
     command: str | None = None,
     layout: Layout | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> Path:
-    """Write a report of a scan: ``index.html``, its figures as PNG, ``points.csv``, ``cells.csv``.
+    """Write a report of a scan: ``index.html``, figures as files, ``points.csv``, ``cells.csv``.
 
     Points become cells of the facts that the layout groups by, with their means over training
     sets, beside what was published. Points without a layout, or that vary something else within a
@@ -49,17 +51,18 @@ def make_scan_report(
         title: Title of the page. Default: the scan's name.
         command: The command that made the report, for the record.
         layout: What makes a cell. Default: that of the points' labels, if they have any.
+        formats: Formats of the files of figures: ``png``, ``svg``, ``pdf``.
 
     Returns:
         The path of the page.
 
     Raises:
         FileNotFoundError: If there is no scan in ``folder``.
-        ValueError: If it has no point.
+        ValueError: If it has no point; for an unknown format.
         FileExistsError: If ``out`` holds something else than a report.
         ModuleNotFoundError: Without matplotlib, mplhep and jinja2 (``pyg-jets[report]``).
     """
-    scan = load_scan(folder)
+    scan, formats = load_scan(folder), check_formats(formats)
     out = claim(Path(folder) / "report" if out is None else out)
     layout = layout or scan_layout(scan)
     mixed = searched(scan.finished, layout)
@@ -95,8 +98,9 @@ def make_scan_report(
         "provenance": captions.provenance([scan]),
         "sweep": scan.sweep,
         "version": __version__,
+        "formats": formats,
     }
-    contents = {f"{kind}.png": picture.png for kind, picture in figures.items()}
+    contents = picture_files([figures], formats)
     contents["points.csv"] = points_csv(scan.points).encode()
     if cells:
         contents["cells.csv"] = cells_csv(cells).encode()

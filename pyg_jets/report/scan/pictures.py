@@ -1,4 +1,4 @@
-"""The figures of a scan as PNG, each with what a screen reader says of it."""
+"""The figures of a scan, each with what a screen reader says of it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _add_artefacts(page: Page, measured: dict[str, Any], folder: Path) -> None:
     for picture in artefact_pictures(measured, folder):
         caption = _CAPTIONS[picture.kind.partition("-")[0]]
         named = f"{case}: {caption}" if (case := picture.facts.get("title")) else caption
-        page.figure(picture.kind, picture.png, picture.alt, named)
+        page.figure(picture.kind, picture, picture.alt, named)
 
 
 def _add_artefacts_0_1(page: Page, folder: Path) -> None:

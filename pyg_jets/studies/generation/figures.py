@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pyg_jets.report.figures.style import GREY, network_colour, png
+from pyg_jets.report.figures.style import GREY, Drawing, network_colour
 
 __all__ = ["bins", "digits", "response"]
 
 QUANTITIES = {"pt": "$p_T$", "mass": "mass"}
 
 
-def response(responses: dict[str, tuple[Any, Any, str]], titles: Sequence[str]) -> bytes:
+def response(responses: dict[str, tuple[Any, Any, str]], titles: Sequence[str]) -> Drawing:
     """Mean and width of each jet's response, of networks against the detector.
 
     Args:
@@ -33,7 +33,7 @@ def response(responses: dict[str, tuple[Any, Any, str]], titles: Sequence[str]) 
         names = axes[0, 0].get_legend_handles_labels()
         figure.legend(*names, loc="outside upper center", ncols=len(titles), markerscale=2)
 
-    return png(draw, 7.5, 6.5)
+    return Drawing(draw, (7.5, 6.5))
 
 
 def _points(
@@ -53,7 +53,7 @@ def _points(
     axis.set_ylim(*span)
 
 
-def bins(lines: Sequence[dict[str, Any]]) -> bytes:
+def bins(lines: Sequence[dict[str, Any]]) -> Drawing:
     """Histograms of mass and pT, with the ratio of each network to the target below.
 
     Args:
@@ -82,10 +82,10 @@ def bins(lines: Sequence[dict[str, Any]]) -> bytes:
         axes[1, 0].set_ylabel("network / target")
         axes[0, 0].legend(frameon=False)
 
-    return png(draw, 10, 5.5)
+    return Drawing(draw, (10, 5.5))
 
 
-def digits(shown: dict[str, list[np.ndarray]]) -> bytes:
+def digits(shown: dict[str, list[np.ndarray]]) -> Drawing:
     """Rows of digits: the targets, their reconstructions, and digits out of noise.
 
     Args:
@@ -109,4 +109,4 @@ def digits(shown: dict[str, list[np.ndarray]]) -> bytes:
                 axis.minorticks_off()
             row[0].set_ylabel(name, loc="center", fontsize=7)
 
-    return png(draw, 0.8 * n, 0.8 * len(shown) + 0.1)
+    return Drawing(draw, (0.8 * n, 0.8 * len(shown) + 0.1))

@@ -132,7 +132,7 @@ than ten background jets pass. {notes}.""",
     drawn = pictures(compared)
     for kind, caption in FIGURES.items():
         if kind in drawn:
-            page.figure(f"{task}-{kind}", drawn[kind].png, drawn[kind].alt, caption)
+            page.figure(f"{task}-{kind}", drawn[kind], drawn[kind].alt, caption)
 
 
 def _interval(interval: Interval) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pyg_jets.report import pictures
 from pyg_jets.studies import Study, StudyRun
 from pyg_jets.studies.archive import unpacked
 
@@ -29,7 +28,7 @@ def pages():
     Image.new("RGB", (1, 1)).save(stream, "png")
     archives = [RESULTS / f"{name}-points.tar.gz" for name in (study.name, f"{study.name}_pythia")]
     with pytest.MonkeyPatch.context() as patch, unpacked(study, archives) as folder:
-        patch.setattr(pictures, "png", lambda draw, width, height: stream.getvalue())
+        patch.setattr("pyg_jets.report.figures.style.figure_file", lambda *_: stream.getvalue())
         run = StudyRun(study, folder, only_read=True)
         return {page.name: page for page in study.module("page").page(run)}
 
