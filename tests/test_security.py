@@ -127,6 +127,20 @@ def test_they_are_refused_by_any_name(parser, marker, monkeypatch):
         refuse_or_keep_plain(parser, "model.network", spec)
 
 
+@pytest.mark.parametrize("place", ["model.network", "model.optimizer"])
+def test_the_refusal_is_a_sentence(parser, place):
+    text = yaml.safe_dump(tree(place, {"class_path": "os.system"}))
+    with pytest.raises(InputError, match=f"^{place}: a configuration may not name os.system, "):
+        parser.parse_args(["fit", f"--config={text}"])
+
+
+def test_a_wrong_argument_of_an_optimizer_is_named(parser):
+    adam = {"class_path": "torch.optim.Adam", "init_args": {"lrr": 1.0}}
+    text = yaml.safe_dump(tree("model.optimizer", adam))
+    with pytest.raises(InputError, match=r"Adam has no argument lrr. Did you mean 'lr'\?"):
+        parser.parse_args(["fit", f"--config={text}"])
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [

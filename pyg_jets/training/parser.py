@@ -76,7 +76,13 @@ def parser_sentence(message: str, options: Iterable[str]) -> str:
         'Expected trainer.max_epochs as one of int, None, but got many.'
     """
     key = ".".join(re.findall(r'Parser key "(.+?)"', message))
-    paths = re.findall(r"class_path '([\w.]+)'", message)
+    paths = re.findall(r"class_path[ =]'([\w.]+)'", message)
+    if match := re.search(r"Importing '([\w.]+)' is not allowed", message):
+        return (
+            f"{key.rpartition('config.')[2] or 'class_path'}: a configuration may not name "
+            f"{match[1]}, which runs, loads or fetches code: name a class of your own or of a "
+            "package for networks or data."
+        )
     if match := re.match(r"unrecognized arguments: (\S+)", message):
         name = match[1].partition("=")[0]
         what = "option" if name.startswith("-") else "argument"
@@ -112,7 +118,7 @@ def parser_sentence(message: str, options: Iterable[str]) -> str:
             f"Expected values for {', '.join(names)}, but got none: give a configuration that has "
             "them, such as --config tagger."
         )
-    return " ".join(message.split())
+    return " ".join(message.split()).removeprefix('Parser key "config": ')
 
 
 def _types(text: str) -> str:
