@@ -18,7 +18,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -379,11 +379,17 @@ def require(module: str, extra: str) -> Any:
 
 @contextmanager
 def dask_client(
-    scheduler: str | None = None, workers: int | None = None, memory_limit: str | int = "auto"
+    scheduler: str | None = None,
+    workers: int | None = None,
+    memory_limit: str | int = "auto",
+    preload: Sequence[str] = (),
 ) -> Iterator[Any]:
     """Give a Dask client: of a running scheduler, or of a local cluster that ends with the block.
 
     Inside a worker of a local cluster, which may have no children, it is a cluster of one thread.
+    On Linux the local processes are forked from a server that has imported what they need, once:
+    torch and Lightning take seconds of processor time and half a gigabyte in each process that
+    imports them itself.
 
     Args:
         scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``. Default: a local
@@ -408,17 +414,35 @@ def dask_client(
             yield client
         return
     nested = multiprocessing.current_process().daemon
-    with _spawn_without_main():
-        cluster = distributed.LocalCluster(
-            n_workers=1 if nested else workers or os.cpu_count() or 1,
-            processes=not nested,
-            threads_per_worker=1,
-            memory_limit=memory_limit,
-            dashboard_address="127.0.0.1:0",  # any free port: several may generate at once
-            silence_logs=40,
-        )
-    with cluster, distributed.Client(cluster) as client:
-        yield client
+    with _worker_processes(preload) as options:
+        with _spawn_without_main():
+            cluster = distributed.LocalCluster(
+                n_workers=1 if nested else workers or os.cpu_count() or 1,
+                processes=not nested,
+                threads_per_worker=1,
+                memory_limit=memory_limit,
+                dashboard_address="127.0.0.1:0",  # any free port: several may generate at once
+                silence_logs=40,
+                **({} if nested else options),
+            )
+        with cluster, distributed.Client(cluster) as client:
+            yield client
+
+
+@contextmanager
+def _worker_processes(preload: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Have Dask fork its workers from a server on Linux; give the further options of a cluster."""
+    if sys.platform != "linux":
+        yield {}
+        return
+    import dask
+    from distributed.utils import get_mp_context
+
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        context = get_mp_context()  # its first call sets modules of Dask's own choice
+        context.set_forkserver_preload([*preload, "distributed"])
+        # the server keeps the environment in which it was started
+        yield {"env": dict(os.environ)}
 
 
 @contextmanager

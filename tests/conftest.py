@@ -1,10 +1,13 @@
 """Jets that several tests share."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 
 from pyg_jets import JetArray
 from pyg_jets.columns import CANONICAL
+from tests.processes import PRELOAD, start_server
 
 
 def random_jets(n_jets: int = 20, seed: int = 0, counts=None) -> JetArray:
@@ -38,6 +41,13 @@ def random_jets(n_jets: int = 20, seed: int = 0, counts=None) -> JetArray:
 def jets() -> JetArray:
     """Twenty random jets, one empty, one with one particle."""
     return random_jets()
+
+
+def pytest_configure(config):
+    """Start the server of processes while the first tests run, where tests run in parallel."""
+    multiprocessing.set_forkserver_preload(PRELOAD)
+    if hasattr(config, "workerinput"):
+        start_server()
 
 
 def at_epoch(epoch: int, transform, batch):

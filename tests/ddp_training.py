@@ -133,7 +133,7 @@ def main(folder, rank):
         init_method=f"file://{folder}/store",  # no port that another program could take
         rank=rank,
         world_size=2,
-        timeout=timedelta(seconds=60),
+        timeout=timedelta(seconds=600),
     )
     root, out = folder / "data", {}
     for name in ("pfn", "particle_net"):

@@ -14,13 +14,13 @@ import pytest
 import pyg_jets
 from pyg_jets.cli import main
 from pyg_jets.studies import list_studies
+from tests.processes import python
 
 ROOT = Path(__file__).parent.parent
 
 
 def run(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pyg_jets.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+    return python("-m", "pyg_jets.cli", *words, folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def wheel(tmp_path_factory):
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     words = ["build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
-    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True, timeout=300)
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True)
     zipfile.ZipFile(next(folder.glob("*.whl"))).extractall(folder / "installed")
     shutil.rmtree(source)
     return folder / "installed"
@@ -210,13 +210,14 @@ from pyg_jets.cli import main
 from pyg_jets.files import config_names, config_path, read_config
 from pyg_jets.io import card_path
 from pyg_jets.studies import list_studies
+from tests.processes import python
 print(card_path("toy_jets"), config_path("broken_symmetry/arms/pre-inv"), *list_studies())
 assert all(read_config(name) for name in config_names())
 assert main(["configs", "copy", "tagging/sweep", "."]) == 0
 """
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(wheel)}, cwd=tmp_path,
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     first, *copies = done.stdout.splitlines()

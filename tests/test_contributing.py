@@ -3,11 +3,11 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "CONTRIBUTING.md"
@@ -74,7 +74,5 @@ def test_the_example_runs(title, tmp_path, data):
         else:
             assert words[0] == "python"
             words = words[1:]
-        done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+        done = python(*words, folder=tmp_path, environment=environment)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"

@@ -12,6 +12,7 @@ import torch
 
 from pyg_jets import files
 from pyg_jets.ops import kernel, pointer
+from tests.processes import HANGING, python
 
 
 def test_write_aside_leaves_the_old_file_after_an_error(tmp_path):
@@ -119,7 +120,7 @@ if child == 0:
     os._exit(0 if visits.all() else 1)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert python("-c", code).returncode == 0
 
 
 def test_over_jets_hands_on_errors():
@@ -173,15 +174,15 @@ def test_dask_workers_do_not_run_the_callers_script(tmp_path):
         "    print(client.submit(sum, [1, 2]).result())\n"
         "assert __file__ is not None\n"
     )
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=90)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert run.stdout.split() == ["once", "3"], run.stderr
 
 
 def test_a_dask_worker_may_ask_for_a_client():
     with files.dask_client(workers=1) as client:
-        assert client.submit(_in_a_worker).result(timeout=60) == 3
+        assert client.submit(_in_a_worker).result(timeout=HANGING) == 3
 
 
 def _in_a_worker() -> int:
     with files.dask_client(workers=2) as inner:
-        return inner.submit(sum, [1, 2]).result(timeout=60)
+        return inner.submit(sum, [1, 2]).result(timeout=HANGING)

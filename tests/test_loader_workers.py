@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch_geometric.loader import DataLoader
 from pyg_jets.loader import JetLoader
 from tests.batches import dataset_of, same_batch
 from tests.ddp_loader import Stamp
+from tests.processes import python
 
 ROOT = Path(__file__).parent.parent
 
@@ -106,9 +106,7 @@ def test_what_goes_to_a_worker_holds_the_data_once():
 def _seen(folder, devices):
     command = [sys.executable, "-W", "ignore", "-m", "tests.ddp_loader", str(folder), str(devices)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = python(*command[1:], folder=ROOT, environment=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [path.read_text().splitlines() for path in sorted(folder.glob(f"seen-{devices}-*"))]
     return [[json.loads(line) for line in each] for each in lines]

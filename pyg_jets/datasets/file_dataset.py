@@ -334,7 +334,7 @@ def _convert_in_parallel(
     done = writer.place[0] if writer.place else 0
     for folder in folders[:done]:  # joined, but not yet removed when the process was killed
         shutil.rmtree(folder, ignore_errors=True)
-    with dask_client(workers=workers, memory_limit=0) as client:
+    with dask_client(None, workers, 0, ["pyg_jets.datasets"]) as client:
         tasks = zip(files[done:], folders[done:], identity[done:], strict=True)
         futures = [client.submit(_convert_alone, conversion, *task, pure=False) for task in tasks]
         for i, future in enumerate(tqdm(futures, unit="file", desc=name, disable=None), done):

@@ -173,7 +173,8 @@ def chunk_executor(
                 if _is_serial(workers, scheduler):
                     started.append(_SerialExecutor())
                 else:
-                    client = stack.enter_context(dask_client(scheduler, workers))
+                    cluster = dask_client(scheduler, workers, preload=["pyg_jets.events.chunk"])
+                    client = stack.enter_context(cluster)
                     started.append(_DaskExecutor(client))
             return started[0]
 

@@ -33,6 +33,8 @@ from pyg_jets.scan.worker import Job, run_point
 
 __all__ = ["folder_of", "interruptible", "run_scan"]
 
+#: What each worker needs: wandb imports its launcher, for two seconds, in each run.
+_PRELOAD = ("pyg_jets.training.cli", "wandb.sdk.launch")
 #: Seconds between two looks at a point that another scan runs.
 _PATIENCE = 2.0
 
@@ -84,7 +86,7 @@ def run_scan(
     folder = folder_of(file, out)
     run = _Scan(sweep, Points(folder.resolve()), workers or os.cpu_count() or 1, seed, count)
     _record(claim_folder(folder, SCAN, "a scan"), sweep, command)
-    return run(lambda: dask_client(scheduler, run.workers, memory_limit=0))
+    return run(lambda: dask_client(scheduler, run.workers, 0, _PRELOAD))
 
 
 def folder_of(file: str | Path, out: str | Path | None = None) -> Path:

@@ -1,9 +1,6 @@
 """The contract of every data set: PyG's interface, splits, pickling, caching, two at once."""
 
-import multiprocessing
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from torch_geometric.loader import DataLoader
 from pyg_jets.datasets import DATASETS, PythiaJets, ToyJets
 from pyg_jets.datasets.splits import SPLITS, assign_splits
 from tests.datasets.layouts.all import LAYOUTS
+from tests.processes import Python, python
 
 ROOT = Path(__file__).parent.parent.parent
 OF_FILES = {layout.kind for layout in LAYOUTS.values()}
@@ -158,17 +156,16 @@ def test_functions_are_the_same_in_another_process():
         "from pyg_jets.datasets.base import _fingerprint\n"
         "from tests.datasets.test_contract import _filter_above\n"
         "padding = [object() for _ in range({n})]\n"
-        "print(_fingerprint(_filter_above(3)))"
+        "made = _filter_above(3)\n"
+        "print(_fingerprint(made), id(made))"
     )
     said = [
-        subprocess.run(
-            [sys.executable, "-c", code.format(n=n)],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout
-        for n in (1, 100_000)
-    ]  # fmt: skip
-    assert said[0] == said[1]
-    assert " at 0x" not in said[0]
+        python("-c", code.format(n=n), folder=ROOT).stdout.rsplit(maxsplit=1) for n in (1, 100_000)
+    ]
+    (first, its_place), (second, another_place) = said
+    assert its_place != another_place
+    assert first == second
+    assert " at 0x" not in first
 
 
 def test_pre_filter_and_pre_transform_act(make):
@@ -200,19 +197,11 @@ def test_bad_arguments(make):
             make(split_fractions=fractions)
 
 
-def _build(root, queue):
-    queue.put(len(ToyJets(root, n_jets=3000, seed=8)))
-
-
 def test_two_processes_at_once_end_with_one_good_copy(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    both = [context.Process(target=_build, args=(tmp_path, queue)) for _ in range(2)]
-    for process in both:
-        process.start()
-    assert [queue.get(timeout=60), queue.get(timeout=60)] == [3000, 3000]
-    for process in both:
-        process.join()
+    code = "import sys; from pyg_jets.datasets import ToyJets\n"
+    code += "print(len(ToyJets(sys.argv[1], n_jets=3000, seed=8)))"
+    both = [Python("-c", code, tmp_path) for _ in range(2)]
+    assert [process.wait().stdout for process in both] == ["3000\n", "3000\n"]
     left = [p.name for p in (tmp_path / "processed").iterdir() if p.suffix != ".lock"]
     assert len(left) == 1
 

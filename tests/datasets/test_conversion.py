@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from pyg_jets.datasets import conversion as module
 from pyg_jets.datasets.conversion import Conversion
 from pyg_jets.files import read_json
 from tests.datasets.layouts.all import LAYOUTS
+from tests.processes import HANGING, Python
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -265,15 +263,14 @@ QuarkGluon(sys.argv[1], n_files=2)
 
 def test_a_killed_conversion_continues(fresh, monkeypatch):
     root = fresh("one")
-    process = subprocess.Popen([sys.executable, "-c", SLOW, str(root)], cwd=ROOT)
-    deadline = time.monotonic() + 60
+    process = Python("-c", SLOW, root)
+    deadline = time.monotonic() + HANGING
     while not (journal := list(root.glob("processed/.*.building/journal.json"))):
-        assert process.poll() is None
+        assert process.running, process.output("stderr")
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     assert read_json(journal[0])["place"][1] > 0
     assert stored(QuarkGluon(root, n_files=2)) == stored(QuarkGluon(fresh("two"), n_files=2))
 
@@ -281,13 +278,8 @@ def test_a_killed_conversion_continues(fresh, monkeypatch):
 def test_two_processes_at_once_end_with_one_good_copy(fresh):
     root = fresh("one")
     code = SLOW.replace("0.05", "0.01") + "print(len(QuarkGluon(sys.argv[1], n_files=2)))"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(root)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    assert [process.communicate(timeout=120)[0].split()[-1] for process in both] == ["41", "41"]
+    both = [Python("-c", code, root) for _ in range(2)]
+    assert [process.wait().stdout.split()[-1] for process in both] == ["41", "41"]
     left = [p.name for p in (root / "processed").iterdir() if p.suffix != ".lock"]
     assert len(left) == 1
     assert stored(QuarkGluon(root, n_files=2)) == stored(QuarkGluon(fresh("two"), n_files=2))

@@ -1,10 +1,6 @@
 """A folder of generated jets: kills, continuation, other arguments, workers."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -22,6 +18,7 @@ from pyg_jets.events.folder import (
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.io import read_parquet
 from pyg_jets.io.checksums import read_checked_json, write_checked_json
+from tests.processes import HANGING, Python
 
 OPTIONS = PythiaOptions(seed=4, events_per_chunk=30)
 SMALL = {"options": OPTIONS, "progress": False}
@@ -58,13 +55,12 @@ def made(monkeypatch):
 
 def test_killed_and_continued(straight, tmp_path, made):
     out = tmp_path / "jets"
-    child = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), str(N_JETS)], stderr=-1)
-    limit = time.monotonic() + 120
+    child = Python("-c", SCRIPT, out, N_JETS)
+    limit = time.monotonic() + HANGING
     while len(list(out.glob("chunks/*.parquet"))) < 2 and time.monotonic() < limit:
-        assert child.poll() is None
+        assert child.running, child.output("stderr")
         time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
-    child.communicate()
+    child.kill()
     there = len(list(out.glob("chunks/*.parquet")))
     assert there >= 2
     assert not (out / "w.parquet").exists()

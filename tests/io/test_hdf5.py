@@ -14,6 +14,7 @@ import pytest
 from pyg_jets.io.file_type import describe
 from pyg_jets.io.hdf5 import dataset_of, names_of, open_hdf5, read_rows
 from tests.io import broken
+from tests.processes import python
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_what_does_not_fit_is_refused(path):
 def test_a_file_that_is_being_written_is_not_called_damaged(path):
     with h5py.File(path, "a"):
         code = f"from pyg_jets.io.hdf5 import *\nwith open_hdf5({str(path)!r}): pass"
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        run = python("-c", code)
     last = run.stderr.splitlines()[-1]
     assert re.search("g.hdf5 is open elsewhere .* wait until it is written", last), run.stderr
     assert broken.REMEDY not in last

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from pyg_jets.columns import STAGES
 from pyg_jets.io import write_parquet
 from pyg_jets.report import generated_table, is_generated, make_generated_report
 from pyg_jets.report.generated import load_generated
+from tests.processes import python
 
 NAMES = ("pt", "etarel", "phirel")
 
@@ -111,7 +110,6 @@ def test_bad_folders_are_named(tmp_path):
 
 def test_the_command_makes_the_page(tmp_path):
     run = write_run(tmp_path / "run")
-    words = [sys.executable, "-m", "pyg_jets.cli", "report", run, "--out", tmp_path / "page"]
-    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    found = python("-m", "pyg_jets.cli", "report", run, "--out", tmp_path / "page")
     assert "multiplicity" in found.stdout
     assert str(tmp_path / "page") in found.stdout

@@ -14,9 +14,10 @@ import yaml
 
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
+from tests.processes import HANGING, Python
 
 CONFIG = "broken_symmetry/base"
-COMMAND = [sys.executable, "-m", "pyg_jets.cli", "scan"]
+COMMAND = ["-m", "pyg_jets.cli", "scan"]
 #: Steps of a training that a test has time to kill.
 LONG = 100_000
 
@@ -54,17 +55,17 @@ def sweep(tmp_path, data):
     return write
 
 
-def start(path: Path, out: Path, *words: str) -> subprocess.Popen:
-    command = [*COMMAND, str(path), "--out", str(out), "--workers", "1", "--no-report", *words]
-    # a shell ignores Ctrl-C for what it runs in the background, and so would all that it starts
-    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            start_new_session=True, preexec_fn=listen)  # fmt: skip
+def words_of(path: Path, out: Path) -> list[str]:
+    return [*COMMAND, str(path), "--out", str(out), "--workers", "1", "--no-report"]
 
 
-def finish(process: subprocess.Popen) -> tuple[int, str, str]:
-    said, complained = process.communicate(timeout=180)
-    return process.returncode, said, complained
+def start(path: Path, out: Path) -> Python:
+    return Python(*words_of(path, out))
+
+
+def finish(process: Python) -> tuple[int, str, str]:
+    done = process.wait()
+    return done.returncode, done.stdout, done.stderr
 
 
 def records(out: Path) -> dict[int, dict]:
@@ -73,8 +74,8 @@ def records(out: Path) -> dict[int, dict]:
     return {r["parameters"]["trainer"]["max_steps"]: r for r in found}
 
 
-def wait_for(condition, seconds=120):
-    end = time.monotonic() + seconds
+def wait_for(condition):
+    end = time.monotonic() + HANGING
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
@@ -95,9 +96,10 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def workers(process: subprocess.Popen) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+def workers(process: Python) -> list[psutil.Process]:
+    """Its workers, which the server of the tests has forked after it."""
+    scan = psutil.Process(process.pid)
+    return [c for c in scan.parent().children() if c.create_time() > scan.create_time()]
 
 
 def finished(out: Path) -> list[Path]:
@@ -123,8 +125,7 @@ def test_a_killed_scan_goes_on_where_it_was(sweep, tmp_path):
     wait_for(lambda: training(out, 400))
     left = workers(killed)
     assert left
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    killed.kill()
     wait_for(lambda: not any(alive(p) for p in left))
     assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", 400: "running"}
     (kept,) = out.glob("points/*/metrics.json")
@@ -175,12 +176,16 @@ def test_what_fails_is_listed_and_the_rest_goes_on(sweep, tmp_path, capfd):
 
 def test_ctrl_c_keeps_what_is_finished(sweep, tmp_path):
     out = tmp_path / "scan"
-    process = start(sweep(**steps(4, LONG)), out)
+    command = [sys.executable, *words_of(sweep(**steps(4, LONG)), out)]
+    # a shell ignores Ctrl-C for what it runs in the background, and so would all that it starts
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True, preexec_fn=listen)  # fmt: skip
     wait_for(lambda: training(out, LONG))
-    left = workers(process)
+    left = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
-    code, _, complained = finish(process)
-    assert code == 130, complained
+    _, complained = process.communicate(timeout=HANGING)
+    assert process.returncode == 130, complained
     assert "the same command goes on" in complained
     assert "Traceback" not in complained, complained
     wait_for(lambda: not any(alive(p) for p in left))

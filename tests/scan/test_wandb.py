@@ -12,6 +12,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from pyg_jets.cli import main
 from pyg_jets.files import config_names, read_config
 from pyg_jets.scan import Proposals, read_sweep
+from tests.processes import python
 from tests.scan.wandb_server import wandb_server
 
 SWEEPS = [name for name, path in config_names().items() if "method:" in path.read_text()]
@@ -48,9 +49,7 @@ def run_as_agent(folder, words):
     """Run the words as W&B's agent does, offline; the finished process and the run's folder."""
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SWEEP_ID": "s1",
                    "WANDB_RUN_ID": "r1"}  # fmt: skip
-    command = [sys.executable, "-m", "pyg_jets.cli", *words]
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
-                         timeout=180)  # fmt: skip
+    ran = python("-m", "pyg_jets.cli", *words, folder=folder, environment=environment)
     return ran, folder / "runs/sweeps/s1/r1"
 
 
@@ -61,7 +60,7 @@ def synced(run):
         online = {**os.environ, "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
         wandb = Path(sys.executable).with_name("wandb")
         sent = subprocess.run([wandb, "sync", offline], env=online, capture_output=True,
-                              text=True, timeout=120)  # fmt: skip
+                              text=True)  # fmt: skip
         assert sent.returncode == 0, sent.stderr
     return history, exits
 

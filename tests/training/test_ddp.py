@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -16,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from pyg_jets.loader import JetLoader
 from pyg_jets.training import JetDataModule
 from tests.ddp_training import EPOCHS, Multiplicity, jets, network, run, weights
+from tests.processes import Python
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = {"rel": 1e-5, "abs": 1e-5}
@@ -53,27 +52,18 @@ class Replayed(JetDataModule):
 
 def together(folder):
     """What each of two processes saw, run by run."""
-    logs = [folder / f"log-{rank}" for rank in range(2)]
     processes = []
     try:
-        for rank, log in enumerate(logs):
-            command = [sys.executable, "-m", "tests.ddp_training", str(folder), str(rank)]
+        for rank in range(2):
             environment = {"OMP_NUM_THREADS": "1", "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
-            with log.open("w") as stream:
-                started = subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env={**os.environ, **environment},
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                )
-            processes.append(started)
-        for log, process in zip(logs, processes, strict=True):
-            assert process.wait(timeout=180) == 0, log.read_text()[-3000:]
+            words = ("-m", "tests.ddp_training", folder, rank)
+            processes.append(Python(*words, folder=ROOT, environment={**os.environ, **environment}))
+        for process in processes:
+            done = process.wait()
+            assert done.returncode == 0, done.stderr[-3000:]
     finally:
         for process in processes:
             process.kill()
-            process.wait()
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
 
 

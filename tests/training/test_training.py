@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from pyg_jets.losses import InvarianceLoss
 from pyg_jets.nn import FCN, PFN
 from pyg_jets.training import JetDataModule, Tagger
 from pyg_jets.transforms import Features, Resimulate
+from tests.processes import python
 
 
 def config(folder: Path, **changes) -> Path:
@@ -254,7 +253,7 @@ def test_a_run_is_not_written_over(run, tmp_path, capsys):
 def test_two_processes_train_together(run, tmp_path):
     words = ["fit", "--config", str(config(tmp_path)), "--run", str(tmp_path / "two"),
              "--trainer.devices=2", "--trainer.strategy=ddp"]  # fmt: skip
-    subprocess.run([sys.executable, "-m", "pyg_jets.cli", *words], check=True, timeout=150)
+    python("-m", "pyg_jets.cli", *words).check_returncode()
     two = pq.read_table(tmp_path / "two" / "predictions.parquet").to_pydict()
     one = pq.read_table(run / "predictions.parquet").to_pydict()
     assert two["jet_id"] == one["jet_id"]
