@@ -25,6 +25,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -33,7 +34,7 @@ from pyg_jets.files import write_aside
 from pyg_jets.io.checksums import SEAL_BYTES, is_sealed, seal
 from pyg_jets.io.file_type import describe, refusal
 
-__all__ = ["SealedCheckpointIO", "read_checkpoint", "write_checkpoint"]
+__all__ = ["SealedCheckpointIO", "read_checkpoint", "use_seals", "write_checkpoint"]
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
@@ -135,3 +136,13 @@ class SealedCheckpointIO(TorchCheckpointIO):
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only=True)
         return read_checkpoint(path)
+
+
+def use_seals(trainer: lightning.Trainer) -> None:
+    """Have a trainer write and read checkpoints with a seal, unless a plugin does it otherwise.
+
+    Args:
+        trainer: The trainer.
+    """
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+        trainer.strategy.checkpoint_io = SealedCheckpointIO()

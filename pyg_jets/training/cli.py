@@ -21,7 +21,6 @@ from lightning.pytorch.cli import (
     LightningCLI,
     SaveConfigCallback,
 )
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import Dataset
 
 from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
@@ -35,7 +34,7 @@ from pyg_jets.runs import (
     is_finished,
 )
 from pyg_jets.training.arguments import flatten_arguments, join_options
-from pyg_jets.training.checkpoint import SealedCheckpointIO
+from pyg_jets.training.checkpoint import use_seals
 from pyg_jets.training.class_paths import (
     find_own_modules,
     modules_of_arguments,
@@ -65,6 +64,8 @@ _NOT_FOR_USERS = (
     ".*does not have many workers which may be a bottleneck",
     # lightning 2.6: a test of another run's checkpoint writes into its own folder
     ".*The dirpath has changed from",
+    # ours: the line that a fit prints says so too
+    ".*name what it shall read with features=",
     # lightning 2.6: the run folder is ours to look after
     ".*Checkpoint directory .* exists and is not empty",
 )
@@ -204,8 +205,7 @@ class JetCLI(LightningCLI):
                     tree=config.tree,
                 )
             )
-        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # unless a plugin gives one
-            trainer.strategy.checkpoint_io = SealedCheckpointIO()
+        use_seals(trainer)
         callbacks += _further_callbacks.get()
         return trainer
 

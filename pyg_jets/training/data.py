@@ -29,7 +29,7 @@ from pyg_jets.transforms import (
 from pyg_jets.transforms.base import as_batch_transform, make_batch
 from pyg_jets.transforms.derive import derivable, requirements
 
-__all__ = ["JetDataModule", "choose_features", "pipeline"]
+__all__ = ["JetDataModule", "choose_features", "pipeline", "unread_columns"]
 
 #: Size of the largest variant cache, in bytes.
 _CACHE_BYTES = 1 << 30
@@ -314,15 +314,30 @@ def choose_features(
         return Features(asked, axis=axis, columns=columns)
     known = all(derivable(name, columns, axis) for name in TAGGER_FEATURES)
     names = TAGGER_FEATURES if known else columns
-    read = requirements(names, columns, axis)
-    if left_out := [n for n in columns if n not in read and not derivable(n, CANONICAL, axis)]:
+    chosen = Features(names, axis=axis, columns=columns)
+    if unread := unread_columns(chosen):
         warnings.warn(
-            f"The network reads {', '.join(names)}, not {', '.join(left_out)}: name what it shall "
+            f"The network reads {', '.join(names)}, not {', '.join(unread)}: name what it shall "
             "read with features= of the data set or of the data module.",
             UserWarning,
             stacklevel=4,
         )
-    return Features(names, axis=axis, columns=columns)
+    return chosen
+
+
+def unread_columns(features: Features) -> tuple[str, ...]:
+    """The columns that features are not made of, without those that others give.
+
+    Args:
+        features: The features.
+
+    Examples:
+        >>> unread_columns(Features(["ptrel"], columns=("pt", "eta", "phi", "d0")))
+        ('d0',)
+    """
+    read = requirements(features.names, features.columns, features.axis)
+    others = (name for name in features.columns if name not in read)
+    return tuple(name for name in others if not derivable(name, CANONICAL, features.axis))
 
 
 def _check_columns(dataset: Any, columns: Sequence[str], transform: BatchTransform) -> None:

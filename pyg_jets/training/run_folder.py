@@ -31,6 +31,7 @@ from pyg_jets.jets import JetArray
 from pyg_jets.metrics.baselines import tree_scores
 from pyg_jets.provenance import invocation, timestamp, versions
 from pyg_jets.runs import BEST_CHECKPOINT, PROVENANCE, RunWriter, load_run
+from pyg_jets.training.checkpoint import use_seals
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.described import describe_run
 from pyg_jets.training.generator import Generator
@@ -96,7 +97,8 @@ class RunFolder(lightning.Callback):
     def setup(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
     ) -> None:
-        """Let checkpoints that have no place be written into the folder."""
+        """Let checkpoints that have no place be written into the folder, and with a seal."""
+        use_seals(trainer)
         best = self.folder / BEST_CHECKPOINT
         for callback in trainer.checkpoint_callbacks if stage == "fit" else ():
             if not isinstance(callback, ModelCheckpoint) or callback.dirpath is not None:

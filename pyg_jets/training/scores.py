@@ -203,9 +203,11 @@ def _scores(
             "from Python: call the tagger yourself, or train by pyg-jets fit."
         )
     settings = _data_settings(run)
-    train, evaluate, features = pipeline(
-        jets, settings.features, settings.train_transform, settings.eval_transform
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*name what it shall read", UserWarning)
+        train, evaluate, features = pipeline(
+            jets, settings.features, settings.train_transform, settings.eval_transform
+        )
     maker: Any = train if train is not None and train.makes_features else features
     trained_on = run.provenance.get("features")
     if trained_on is not None and list(maker.names) != list(trained_on):

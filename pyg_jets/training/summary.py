@@ -11,7 +11,7 @@ import lightning
 from lightning.pytorch.utilities import rank_zero_only
 from torch.nn.parameter import is_lazy
 
-from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.data import JetDataModule, unread_columns
 
 __all__ = ["Announce", "metric_table", "run_lines"]
 
@@ -32,10 +32,9 @@ class Announce(lightning.Callback):
         parameters = list(task.network.parameters())
         count = sum(p.numel() for p in parameters if not is_lazy(p))
         print(f"{data.dataset}: {', '.join(sizes)} jets")
-        print(
-            f"{type(task.network).__name__}: {count:,} parameters, reads {', '.join(data.names)}",
-            flush=True,
-        )
+        unread = unread_columns(data.features) if data.names == data.features.names else ()
+        reads = f"reads {', '.join(data.names)}" + f", not {', '.join(unread)}" * bool(unread)
+        print(f"{type(task.network).__name__}: {count:,} parameters, {reads}", flush=True)
 
 
 def metric_table(metrics: Mapping[str, float]) -> str:

@@ -9,6 +9,7 @@ from torch_geometric.data.lightning import LightningDataset
 
 import pyg_jets
 from pyg_jets.datasets import ToyJets
+from pyg_jets.io.checksums import is_sealed
 from pyg_jets.losses import InvarianceLoss
 from pyg_jets.nn import PFN
 from pyg_jets.ops import segment_sum
@@ -71,6 +72,7 @@ def test_a_run_gives_its_model_back(network, toys, tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {
         "checkpoints", "config.yaml", "metrics.csv", "metrics.json", "predictions.parquet"
     }  # fmt: skip
+    assert is_sealed(tmp_path / "run" / "checkpoints" / "best.ckpt")
     loaded = same_scores(tmp_path / "run", tagger, toys)
     assert repr(loaded.loss) == repr(tagger.loss)
 
