@@ -47,6 +47,7 @@ __all__ = [
     "locked",
     "read_config",
     "read_json",
+    "remove_unfinished",
     "require",
     "write_aside",
     "write_json",
@@ -75,6 +76,19 @@ def write_aside(path: str | Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what :func:`write_aside` left in a folder when its process was killed.
+
+    Call it only where no other process writes into the folder.
+
+    Args:
+        folder: The folder; those in it are left alone.
+    """
+    for path in Path(folder).glob(".*.????????"):  # as mkdtemp names them
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from pyg_jets.events.schedule import (
     generate_missing_chunks,
     require_packages,
 )
-from pyg_jets.files import claim_folder, locked
+from pyg_jets.files import claim_folder, locked, remove_unfinished
 from pyg_jets.io import read_parquet, write_parquet
 from pyg_jets.io.checksums import read_checked_json, write_checked_json
 from pyg_jets.io.parquet import verify_parquet
@@ -192,10 +191,8 @@ class GeneratedFolder:
             )
         if not record["processes"] and not has_chunks:  # nothing is made with other versions yet
             write_checked_json(self.path / MARKER, record | {"versions": _versions()})
-        # files that a killed process left unfinished; this process has the folder's lock
-        for folder in (self.path, self.path / "chunks"):
-            for unfinished in filter(Path.is_dir, folder.glob(".*.*.*")):
-                shutil.rmtree(unfinished, ignore_errors=True)
+        for folder in (self.path, self.path / "chunks"):  # this process has the folder's lock
+            remove_unfinished(folder)
 
     def is_complete(self, process: str, n_jets: int) -> bool:
         """Whether the file of a process is whole and has these jets."""

@@ -29,6 +29,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pyg_jets.errors import InputError
+from pyg_jets.files import remove_unfinished
 from pyg_jets.io.checksums import crc32, file_crc32, read_checked_json, write_checked_json
 from pyg_jets.io.flat import META, map_column, open_flat
 
@@ -108,6 +109,7 @@ class FlatWriter:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / META).unlink(missing_ok=True)
+        remove_unfinished(self.folder)
         self._columns: dict[str, _Column] = {}
         journal = self._read_journal()
         for name, (dtype, row_shape, rows, checksum) in journal["columns"].items():

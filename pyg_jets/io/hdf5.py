@@ -26,7 +26,6 @@ _OFFSETS = (0, 512, 1024, 2048)  # a user block may stand before the magic bytes
 _CHUNK_CACHE = 1 << 26  # bytes: a chunk that two reads share is inflated once
 _KINDS = {"f": "floating-point", "i": "signed integer", "u": "unsigned integer"}
 _DEFLATE, _SHUFFLE = 1, 2  # numbers that HDF5 gives its filters
-_READ_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError)  # h5py on damaged bytes
 
 
 @contextmanager
@@ -73,7 +72,7 @@ def _has_plugins() -> bool:
 
 
 def _damage(error: Exception) -> str:
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).split()) or type(error).__name__
     cut = "truncated" in reason or "eof" in reason
     return f"cut short ({reason})" if cut else f"damaged ({reason})"
 
@@ -102,7 +101,7 @@ def dataset_of(
         is_dataset = isinstance(dataset, h5py.Dataset) and (dataset.shape, dataset.dtype)
     except InputError:
         raise
-    except _READ_ERRORS as error:
+    except Exception as error:  # h5py raises nearly anything for damaged bytes
         raise refusal(path, f"{_damage(error)} at {key!r}", _WHOLE) from None
     if not is_dataset:
         raise InputError(
@@ -163,7 +162,7 @@ def _member_names(group: Any, limit: int = 20) -> str:
             f"{name}/" if group.get(name, getclass=True) is h5py.Group else name
             for name in sorted(group)
         ]
-    except (OSError, RuntimeError, KeyError):
+    except Exception:  # it is damaged
         return "nothing"
     return ", ".join(names[:limit] + ["…"] * (len(names) > limit)) or "nothing"
 
@@ -187,7 +186,7 @@ def names_of(file: Any, key: str) -> list[str]:
         ValueError: If it is missing, or does not hold names.
     """
     dataset = dataset_of(file, key, kind="SOU")
-    values = np.ravel(read_rows(dataset, 0, dataset.shape[0]) if dataset.shape else dataset[()])
+    values = np.ravel(read_rows(dataset, 0, dataset.shape[0] if dataset.shape else 1))
     if not all(isinstance(value, bytes | str) for value in values):
         raise InputError(
             f"{file.file.filename}: dataset {key!r} holds {dataset.dtype}, expected names: give a "
@@ -227,9 +226,9 @@ def pandas_table(file: Any, key: str, blocks: Mapping[str, Sequence[str]]) -> An
         (2, 2)
     """
     path = file.file.filename
-    if key not in file:
+    if not _holds(file, key):
         dataset_of(file, key)  # refuses, with a list of what is there
-    if f"{key}/axis0" in file and f"{key}/table" not in file:
+    if _holds(file, f"{key}/axis0") and not _holds(file, f"{key}/table"):
         raise InputError(
             f"{path}: frame {key!r} is in pandas' fixed format, expected a table: write it again "
             'with DataFrame.to_hdf(..., format="table").'
@@ -253,6 +252,13 @@ def pandas_table(file: Any, key: str, blocks: Mapping[str, Sequence[str]]) -> An
                 "published columns in the published order."
             )
     return table
+
+
+def _holds(file: Any, key: str) -> bool:
+    try:
+        return key in file
+    except Exception as error:  # h5py raises nearly anything for damaged bytes
+        raise refusal(file.file.filename, f"{_damage(error)} at {key!r}", _WHOLE) from None
 
 
 def _pickled_strings(table: Any, attribute: str) -> list[str]:
@@ -282,9 +288,11 @@ def read_rows(dataset: Any, start: int, stop: int) -> np.ndarray:
         ValueError: If the data is damaged there, or packed by a filter that is not installed.
     """
     try:
+        if not dataset.shape:
+            return dataset[()]
         width = _shuffle_width(dataset)
         return dataset[start:stop] if width is None else _inflated_rows(dataset, width, start, stop)
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:  # h5py raises nearly anything for damaged bytes
         raise _read_error(dataset, start, stop, error) from None
 
 
@@ -348,8 +356,11 @@ def _inflate_chunk(dataset: Any, row: int, width: int, block: np.ndarray) -> boo
 def _read_error(dataset: Any, start: int, stop: int, error: Exception) -> InputError:
     h5py = require("h5py", "data")
     name = f"{dataset.file.filename}: dataset {dataset.name!r}"
-    plist = dataset.id.get_create_plist()
-    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    try:
+        plist = dataset.id.get_create_plist()
+        filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    except Exception:  # the list of filters is damaged
+        filters = []
     missing = [
         f"{(label.decode(errors='replace') or 'a filter')!r} (HDF5 filter {code})"
         for code, _, _, label in filters
@@ -363,6 +374,6 @@ def _read_error(dataset: Any, start: int, stop: int, error: Exception) -> InputE
             f"{name} is packed with {' and '.join(missing)}, expected a filter that is installed: "
             f"{remedy}."
         )
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).split()) or type(error).__name__
     state = f"damaged between rows {start} and {stop} ({reason})"
-    return refusal(name, state, f"{dataset.shape[0]} whole rows")
+    return refusal(name, state, "whole rows")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.errors import InputError
+from pyg_jets.io.checksums import file_crc32
 from pyg_jets.io.file_type import check_file, describe, refusal
 from pyg_jets.io.inflate import data_offset, open_member
 
 __all__ = ["NpzReader"]
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 _SKIP = 1 << 22  # bytes thrown away at once on the way to a later row
 
 
@@ -60,7 +59,7 @@ class NpzReader:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 infos = archive.infolist()
-        except _READ_ERRORS as error:
+        except Exception as error:  # zipfile raises nearly anything for damaged bytes
             state = f"a zip archive that is cut short or damaged ({error})"
             raise refusal(self.path, state, "a whole npz file") from None
         arrays = [info for info in infos if info.filename.endswith(".npy")]
@@ -161,7 +160,7 @@ class NpzReader:
                     array = _MappedArray(self.path, 0, self.path.stat().st_size)
                 elif info.compress_type == zipfile.ZIP_STORED:
                     begin = data_offset(self.path, info)
-                    array = _MappedArray(self.path, begin, info.file_size)
+                    array = _MappedArray(self.path, begin, info.file_size, info.CRC)
                 else:
                     array = _InflatedArray(self.path, info)
             if array.dtype.hasobject:
@@ -177,16 +176,20 @@ class NpzReader:
     def _errors_of(self, name: str) -> Iterator[None]:
         try:
             yield
-        except _READ_ERRORS as error:
+        except Exception as error:  # as do NumPy, which evaluates a header, and zlib
             state = f"damaged in array {name!r} ({' '.join(str(error).split())})"
             raise refusal(self.path, state, "a whole npz or npy file") from None
 
 
 class _MappedArray:
-    """An array whose bytes stand in the file as they are."""
+    """An array whose bytes stand in the file as they are.
 
-    def __init__(self, path: Path, begin: int, size: int) -> None:
+    Their CRC, where there is one, is compared once, before the first rows are read.
+    """
+
+    def __init__(self, path: Path, begin: int, size: int, crc: int | None = None) -> None:
         self.path = path
+        self._bytes, self._crc = (begin, begin + size), crc
         with path.open("rb") as file:
             file.seek(begin)
             self.shape, self._fortran, self.dtype = _read_header(file)
@@ -196,6 +199,10 @@ class _MappedArray:
     def rows(self, start: int, stop: int) -> np.ndarray:
         if not math.prod(self.shape[1:]) * self.dtype.itemsize:
             return np.empty((stop - start, *self.shape[1:]), self.dtype)
+        if self._crc is not None:
+            if (own := file_crc32(self.path, *self._bytes)) != self._crc:
+                raise InputError(f"its CRC is {own:08x}, the archive promises {self._crc:08x}")
+            self._crc = None
         if self._fortran:
             return np.array(self._map(self._begin, self.shape, "F")[start:stop])
         # A map for each read: the pages of rows that were let go are let go with them.
@@ -220,7 +227,7 @@ class _InflatedArray:
         try:
             self._start()
             _check_size(self, info.file_size - self._stream.tell())
-        except _READ_ERRORS:
+        except BaseException:
             self.close()
             raise
 

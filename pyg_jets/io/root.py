@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pyg_jets.errors import InputError
+from pyg_jets.errors import InputError, MissingExtraError
 from pyg_jets.files import require
 from pyg_jets.io.file_type import check_file, refusal
 from pyg_jets.jets import JetArray
@@ -147,7 +147,8 @@ def open_tree(path: str | Path, tree: str | None) -> Iterator[TreeReader]:
         key = _find_tree(path, trees, tree)
         with _uproot_errors(path, f"tree {key!r}"):
             opened = file[key]
-        yield TreeReader(path, tree or opened.name, opened)
+            name = tree or str(opened.name)
+        yield TreeReader(path, name, opened)
 
 
 def _check_length(path: Path) -> None:
@@ -166,8 +167,10 @@ def _uproot_errors(path: Path, where: str) -> Iterator[None]:
     # On damaged bytes uproot raises nearly anything: its own errors, struct.error, IndexError, …
     try:
         yield
-    except (MemoryError, ImportError):
-        raise
+    except ImportError as error:  # of what unpacks the file; damaged bytes may ask for it too
+        raise MissingExtraError(
+            f"{path} is packed in a way that needs another package: {' '.join(str(error).split())}."
+        ) from None
     except Exception as error:
         reason = " ".join(str(error).split()) or "the data ends early"
         state = f"not readable in {where} ({type(error).__name__}: {reason[:200]})"

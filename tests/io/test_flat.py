@@ -95,7 +95,9 @@ def test_a_table_goes_on_from_the_last_place(table, tmp_path):
     append(writer, place=[1])
     join_flat([table], writer)  # interrupted before it says that all of the part is in
     writer.close()
+    (tmp_path / "parts" / ".journal.json.k2_abcde").mkdir()  # as a kill leaves it
     writer = FlatWriter(tmp_path / "parts")
+    assert not list((tmp_path / "parts").glob(".*"))
     assert (writer.place, writer.rows) == ([1], 5)
     join_flat([table], writer)
     writer.place = [2]

@@ -26,7 +26,10 @@ ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 #: One thread: what has threads cannot be forked, and sums are the same in each run.
-ENVIRONMENT = dict.fromkeys(_THREADS, "1") | {"WANDB_MODE": "disabled"}
+ENVIRONMENT = dict.fromkeys(_THREADS, "1") | {
+    "WANDB_MODE": "disabled",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 
 
 def parts(scale: float) -> dict[str, tuple[int, Callable[..., dict[str, Any]]]]:

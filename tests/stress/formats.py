@@ -199,7 +199,9 @@ def _root(compression: str | None, kind: str) -> Callable[[Path], None]:
         packed = getattr(uproot, compression)(4) if compression else None
         with uproot.recreate(folder / "jets.root", compression=packed) as file:
             if kind == "TTree":
-                file["tree"] = content
+                types = {f"part_{name}": "var * float32" for name in jets.columns}
+                file.mktree("tree", {**types, "label": "int64", "jet_pt": "float32"})
+                file["tree"].extend(content)
             else:
                 file.mkrntuple("tree", content)
 
