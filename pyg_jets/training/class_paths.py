@@ -8,26 +8,41 @@ type, and values of any type, which would otherwise be made into any object.
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import set_parsing_settings
 
+from pyg_jets.errors import InputError
 from pyg_jets.files import read_config
 from pyg_jets.training.arguments import join_options
 
-__all__ = ["find_own_modules", "modules_of_arguments", "modules_of_values", "refuse_foreign_code"]
+__all__ = [
+    "find_own_modules",
+    "modules_of_arguments",
+    "modules_of_values",
+    "only_plain_loads",
+    "refuse_foreign_code",
+]
 
 #: Beside what jsonargparse refuses, such as os, subprocess, pickle, builtins.eval: what loads or
-#: runs code in the packages that are installed with this one, and callbacks of any function.
+#: runs code in the packages that are installed with this one, and callbacks of any function. Some
+#: of these fit: PyG's Sequential is a network, and evaluates the types in its text.
 _REFUSED = (
-    "torch.load", "torch.hub", "torch.jit", "torch.package", "torch.multiprocessing",
-    "torch.distributed", "torch.utils.cpp_extension", "torch.serialization", "numpy.load",
+    "torch.load", "torch.hub", "torch.jit", "torch.package", "torch.multiprocessing", "torch.fx",
+    "torch.distributed", "torch.utils.cpp_extension", "torch.utils.data.datapipes",
+    "torch.serialization", "torch._dynamo", "torch._inductor", "numpy.load",
+    "torch_geometric.nn.Sequential", "torch_geometric.nn.sequential", "torch_geometric.llm",
+    "torch_geometric.io", "torch_geometric.template", "torch_geometric.inspector",
     "lightning.pytorch.callbacks.LambdaCallback", "lightning.pytorch.callbacks.lambda_function",
+    "lightning.pytorch.core.module.LightningModule.load_from_checkpoint",
+    "lightning.pytorch.core.datamodule.LightningDataModule.load_from_checkpoint",
     "IPython", "cloudpickle", "dask", "dill", "distributed", "fsspec", "jinja2", "joblib", "numba",
     "pandas", "requests", "setuptools", "sympy", "yaml",
 )  # fmt: skip
@@ -39,6 +54,30 @@ def refuse_foreign_code() -> None:
     set_parsing_settings(
         import_path_denylist=list(_REFUSED), instantiate_subclass_spec_in_any=False
     )
+
+
+@contextmanager
+def only_plain_loads() -> Iterator[None]:
+    """Have ``torch.load`` load nothing but tensors and plain values while the block runs.
+
+    PyG and Lightning ask for more in places, such as for a data set that was processed by others.
+
+    Raises:
+        InputError: For a file that holds more.
+    """
+    names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ[names[0]] = "1"
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            "A file that was to be loaded holds more than tensors and plain values, which could "
+            f"run a stranger's code ({str(error).splitlines()[0]}): make it again."
+        ) from error
+    finally:
+        del os.environ[names[0]]
+        os.environ.update({name: text for name, text in before.items() if text is not None})
 
 
 def find_own_modules(names: Iterable[str]) -> None:

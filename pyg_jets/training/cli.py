@@ -38,6 +38,7 @@ from pyg_jets.training.checkpoint import use_seals
 from pyg_jets.training.class_paths import (
     find_own_modules,
     modules_of_arguments,
+    only_plain_loads,
     refuse_foreign_code,
 )
 from pyg_jets.training.data import JetDataModule
@@ -322,6 +323,7 @@ _further_callbacks: ContextVar[Sequence[Callback]] = ContextVar("_callbacks", de
 _arguments: ContextVar[Sequence[str]] = ContextVar("_arguments", default=())
 
 
+@only_plain_loads()
 def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) -> JetCLI:
     """Run one of ``fit``, ``validate``, ``test``, ``predict``.
 
@@ -383,6 +385,7 @@ def check_arguments(arguments: Sequence[str]) -> Any:
     return config[config.subcommand]
 
 
+@only_plain_loads()
 def make_data(arguments: Sequence[str]) -> Dataset:
     """Make the data set of a command line, which generates or downloads what is missing.
 

@@ -17,6 +17,7 @@ from pyg_jets.training.checkpoint import read_checkpoint
 from pyg_jets.training.class_paths import (
     find_own_modules,
     modules_of_values,
+    only_plain_loads,
     refuse_foreign_code,
 )
 from pyg_jets.training.generator import Generator
@@ -98,6 +99,7 @@ def _load(kind: type[_Task], task: str, run: Run | str | Path) -> _Task:
     return model.eval()
 
 
+@only_plain_loads()
 def _build(kind: type[_Task], run: Run) -> _Task:
     """The model of the configuration, with weights as they are drawn."""
     refuse_foreign_code()

@@ -9,6 +9,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import nn
 
+from pyg_jets.training.class_paths import only_plain_loads
 from pyg_jets.training.cli import TASKS
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.selection import SelectByEMD
@@ -42,6 +43,7 @@ class LoggedMetrics(NamedTuple):
         return any(fnmatchcase(name, pattern) for pattern in self.names)
 
 
+@only_plain_loads()
 def logged_metrics(config: Any) -> LoggedMetrics:
     """What a run of a configuration logs, by its network and its loss.
 

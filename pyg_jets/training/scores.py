@@ -32,6 +32,7 @@ from pyg_jets.runs import CONFIG, PREDICTED, PROVENANCE, Run, load_run
 from pyg_jets.training.class_paths import (
     find_own_modules,
     modules_of_values,
+    only_plain_loads,
     refuse_foreign_code,
 )
 from pyg_jets.training.data import JetDataModule, pipeline
@@ -55,6 +56,7 @@ _AXIS = ("pt", "eta", "phi", "mass", "e", "rapidity")
 _ROW_BITS = 32
 
 
+@only_plain_loads()
 def predict(
     run: Run | str | Path,
     data: str | Path | Sequence[str | Path] | Dataset,
