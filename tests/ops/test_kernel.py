@@ -50,6 +50,9 @@ def test_the_first_compilation_of_a_process_is_announced(tmp_path, monkeypatch, 
     def compiled():
         return kernel.kernel(double)
 
+    with monkeypatch.context() as patch:  # as in the worker of a loader
+        patch.setattr(kernel.multiprocessing, "parent_process", lambda: "the loader")
+        assert kernel.kernel(lambda value: 3 * value)(1) == 3
     own, first = numba.njit(lambda value: value + 1), compiled()
     assert own(1) == 2
     assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """`RunFolder` in a trainer that Python made: checkpoints, configuration, and the model of them."""
 
 import lightning
+import pyarrow.parquet as pq
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -13,7 +14,7 @@ from pyg_jets.io.checksums import is_sealed
 from pyg_jets.losses import InvarianceLoss
 from pyg_jets.nn import PFN
 from pyg_jets.ops import segment_sum
-from pyg_jets.training import JetDataModule, RunFolder, Tagger
+from pyg_jets.training import JetDataModule, RunFolder, Tagger, predict
 from tests.training.test_graphs import plain_graphs
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning", "ignore:.*pin_memory")
@@ -75,6 +76,11 @@ def test_a_run_gives_its_model_back(network, toys, tmp_path):
     assert is_sealed(tmp_path / "run" / "checkpoints" / "best.ckpt")
     loaded = same_scores(tmp_path / "run", tagger, toys)
     assert repr(loaded.loss) == repr(tagger.loss)
+    table = pq.read_table(predict(tmp_path / "run", toys.dataset, tmp_path / "scores.parquet"))
+    scores = dict(zip(table["jet_id"].to_pylist(), table["score"].to_pylist(), strict=True))
+    predictions = pyg_jets.load_run(tmp_path / "run").predictions
+    assert len(scores) == len(toys.dataset)
+    assert [scores[i] for i in predictions.ids] == pytest.approx(predictions.scores, rel=1e-5)
 
 
 def test_checkpoints_with_a_place_stay_there(toys, tmp_path):

@@ -17,6 +17,7 @@ from pyg_jets.cli import main
 from pyg_jets.datasets import JetFiles
 from pyg_jets.loader import JetLoader
 from pyg_jets.training import predict
+from pyg_jets.training.scores import score_table
 
 COLUMNS = {"pt": "part_pt", "eta": "part_eta", "phi": "part_phi", "d0": "part_d0"}
 FEATURES = ["logptrel", "etarel", "phirel", "d0"]
@@ -107,6 +108,7 @@ def test_a_run_is_tested_again_by_its_folder_alone(run, tmp_path, capsys):
     assert "is finished and stays as it is: --out FOLDER" in printed
     assert contents(run) == before
     assert main(["test", "--run", str(run), "--out", str(tmp_path / "again")]) == 0
+    assert main(["validate", "--run", str(run)]) == 0
     assert contents(run) == before
     old, new = (json.loads((f / "metrics.json").read_text()) for f in (run, tmp_path / "again"))
     assert new == pytest.approx({k: v for k, v in old.items() if k.startswith("test/")})
@@ -180,6 +182,17 @@ def test_a_file_that_is_there_is_kept(run, tmp_path, capsys):
     assert main([*words, "--overwrite=true"]) == 0
     assert main([*words, "--out", "scores.csv"]) == 2
     assert "Expected out as a file .parquet or .root" in capsys.readouterr().err
+
+
+def test_several_classes_have_a_score_and_a_probability_each():
+    logits = torch.tensor([[0.0, 1.0, 2.0], [3.0, 3.0, 3.0]])
+    table = score_table([4, 7], logits, ("u", "c", "b"), label=[2, 0])
+    assert list(table) == ["jet_id", "label", "score_u", "score_c", "score_b",
+                           "probability_u", "probability_c", "probability_b"]  # fmt: skip
+    assert table["score_b"].tolist() == [2.0, 3.0]
+    exact = np.exp([0.0, 1.0, 2.0]) / np.exp([0.0, 1.0, 2.0]).sum()
+    for name, first in zip("ucb", exact, strict=True):
+        assert table[f"probability_{name}"].tolist() == pytest.approx([first, 1 / 3])
 
 
 @pytest.mark.parametrize("suffix", ["root", "parquet"])

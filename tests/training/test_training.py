@@ -12,12 +12,15 @@ import yaml
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
 from pyg_jets.cli import main
-from pyg_jets.datasets import ToyJets
-from pyg_jets.io import read_parquet
+from pyg_jets.columns import CANONICAL
+from pyg_jets.datasets import JetFiles, ToyJets
+from pyg_jets.events import toy
+from pyg_jets.io import read_parquet, write_parquet
+from pyg_jets.loader import JetLoader
 from pyg_jets.losses import InvarianceLoss
 from pyg_jets.nn import FCN, PFN
-from pyg_jets.training import JetDataModule, Tagger
-from pyg_jets.transforms import Features, Resimulate
+from pyg_jets.training import JetDataModule, Tagger, load_tagger, predict
+from pyg_jets.transforms import Compose, Features, Resimulate
 from tests.processes import python
 
 
@@ -129,6 +132,22 @@ def test_test_and_predict_from_a_checkpoint(run, tmp_path):
                     for folder in (tmp_path / "again", run))  # fmt: skip
     assert mine == pytest.approx({k: v for k, v in fitted.items() if k.startswith("test/")})
     assert main(["predict", *words]) == 0
+
+
+def test_jets_of_a_file_go_through_the_detector_of_the_run_or_not(run, tmp_path):
+    path = tmp_path / "jets.parquet"
+    write_parquet(toy.generate(12, seed=5), path)
+    jets = JetFiles(tmp_path / "hand", path, features=CANONICAL)
+    features = Features(["eta", "phi", "pt"], fixed=False, axis="origin")
+    simulate, tagger = Resimulate("toy-uniform", angles=2).for_evaluation(), load_tagger(run)
+    scores = []
+    for detector, steps in ((True, [simulate, features]), (False, [features])):
+        out = predict(run, path, tmp_path / f"scores-{detector}.parquet", detector=detector)
+        scores.append(pq.read_table(out)["score"].to_pylist())
+        batch = next(iter(JetLoader(jets, 12, batch_transform=Compose(steps))))
+        expected = tagger(batch.x, batch.ptr, batch.pos).flatten().tolist()
+        assert scores[-1] == pytest.approx(expected, rel=1e-5)
+    assert scores[0] != pytest.approx(scores[1], rel=1e-3)
 
 
 def test_a_stopped_run_continues(run, tmp_path):
