@@ -15,7 +15,8 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from contextlib import ExitStack, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +24,9 @@ import numba
 import numpy as np
 import torch
 from numba.core import config, event
+from numba.core.compiler_lock import global_compiler_lock
 
-from pyg_jets.files import content_hash
+from pyg_jets.files import content_hash, locked
 
 _config: Any = config
 
@@ -90,12 +92,22 @@ def _listen() -> None:
     event.register("numba:compile", _note)
 
 
+def _compile_alone(dispatcher: Any, compile_or_load: Callable[[Any], Any], signature: Any) -> Any:
+    """Compile a kernel, or load what another process has compiled in the meantime."""
+    path = Path(dispatcher._cache.cache_path, dispatcher.py_func.__qualname__)
+    with global_compiler_lock, ExitStack() as stack:  # threads first: numba takes it as well
+        with suppress(OSError):  # a cache that can be read, but not written to
+            stack.enter_context(locked(path))
+        return compile_or_load(signature)
+
+
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a function with numba: serial, without the GIL, cached on disk.
 
     The cache lies in a folder named by a hash of all sources that have kernels. Where no folder can
     be written to, the kernel is compiled anew in each process. The first compilation of a process
-    is announced by a line on standard error.
+    is announced by a line on standard error. Of several processes that need a kernel at the same
+    time, one compiles it and the others wait.
 
     Args:
         function: A function of arrays and scalars only.
@@ -109,6 +121,7 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         _config.CACHE_DIR = user_folder or _cache_folder()
         try:
             compiled = numba.njit(nogil=True, cache=True, **options)(function)
+            compiled.compile = partial(_compile_alone, compiled, compiled.compile)
         except RuntimeError:  # no writable cache folder
             compiled = numba.njit(nogil=True, **options)(function)
     finally:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pyg_jets.ops import kernel
+from tests.processes import Python
 
 
 def test_the_first_call_ends_before_threads_start(monkeypatch):
@@ -65,3 +66,36 @@ def test_the_first_compilation_of_a_process_is_announced(tmp_path, monkeypatch, 
     monkeypatch.setattr(kernel._note, "said", False)
     assert compiled()(1) == 2  # by the cache on disk
     assert capsys.readouterr().err == ""
+
+
+COMPILE = """
+import sys, time
+from pathlib import Path
+from pyg_jets.ops import kernel
+folder, number = Path(sys.argv[1]), sys.argv[2]
+kernel._cache_folder = lambda: str(folder / "cache")
+
+class Count(kernel.event.Listener):
+    def on_start(self, compilation):
+        (folder / f"compiled-{number}").touch()
+    def on_end(self, compilation):
+        pass
+
+def double(value):
+    return 2 * value
+
+kernel.event.register("numba:compile", Count())
+compiled = kernel.kernel(double)
+(folder / f"ready-{number}").touch()
+while len(list(folder.glob("ready-*"))) < 2:
+    time.sleep(0.001)
+print(compiled(21))
+"""
+
+
+def test_of_two_processes_one_compiles(tmp_path):
+    script = tmp_path / "script.py"  # numba caches functions of files only
+    script.write_text(COMPILE)
+    both = [Python(script, tmp_path, number) for number in range(2)]
+    assert [process.wait().stdout for process in both] == ["42\n", "42\n"]
+    assert len(list(tmp_path.glob("compiled-*"))) == 1
