@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.up-to-date
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-scatter stress lint format bench docs clean
+.PHONY: help venv demo test test-all test-scatter stress lint format bench docs clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -24,8 +24,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv ## generate real W and QCD jets, train three taggers, write the report
 	@$(BIN)/pyg-jets demo
 
-test: venv ## run the test suite
-	@$(BIN)/python -m pytest -n 2
+test: venv ## run the test suite, without what is slow
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: venv ## run the whole test suite, as continuous integration does
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-scatter: venv ## build torch-scatter once, some ten minutes, and test the operations with and without it
 	@$(BIN)/python -c 'import torch_scatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation $(PIP_ARGS) -c constraints.txt 'torch-scatter>=2.1.2'

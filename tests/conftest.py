@@ -50,6 +50,28 @@ def pytest_configure(config):
         start_server()
 
 
+#: Tests that take long, for each of two processes, which begin with them. What shares jets stays
+#: together.
+LONG = (("studies/test_quick", "scan/test_engine", "tests/scan", "tests/events", "test_compile"),
+        ("test_contributing", "test_demo", "tests/studies", "test_docs", "tests/training",
+         "tests/datasets"))  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Each half of the tests, of which a process gets one, begins with those that take long."""
+
+    def take(names):
+        for name in names:
+            chosen = [item for item in items if name in item.nodeid]
+            items[:] = [item for item in items if name not in item.nodeid]
+            yield from chosen
+
+    half = len(items) // 2
+    first, second = (list(take(names)) for names in LONG)
+    rest = max(half - len(first), 0)
+    items[:] = first + items[:rest] + second + items[rest:]
+
+
 def at_epoch(epoch: int, transform, batch):
     """What a transform makes of a batch in an epoch, as a loader would ask."""
     transform.set_epoch(epoch)

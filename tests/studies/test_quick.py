@@ -49,6 +49,7 @@ PAGES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_a_quick_run_ends_in_its_page(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
