@@ -23,20 +23,18 @@ from pyg_jets.loader import JetLoader
 from tests.batches import GATHERED, SHAPES, dataset_of, in_memory, same_batch
 
 
-def compare(dataset, *args, gathered=None, seed=0, **kwargs):
-    """Both loaders from the same seed, batch by batch."""
+def compare(dataset, *args, shuffle=False, **kwargs):
+    """Both loaders on the same graphs, batch by batch."""
     make = {k: kwargs.pop(k) for k in list(kwargs) if callable(kwargs[k])}
-    both = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Unable to accurately infer 'num_nodes'")
         warnings.filterwarnings("ignore", message="JetLoader leaves")
-        for cls in (JetLoader, DataLoader):
-            torch.manual_seed(seed)
-            loader = cls(dataset, *args, **kwargs, **{k: v() for k, v in make.items()})
-            both.append((list(loader), torch.randint(1 << 30, ()).item()))
-    (ours, our_state), (theirs, their_state) = both
+        made = {k: v() for k, v in make.items()}
+        loader = JetLoader(dataset, *args, shuffle=shuffle, **kwargs, **made)
+        ours = list(loader)
+        made = {k: v() for k, v in make.items()} | ({"sampler": loader.sampler} if shuffle else {})
+        theirs = list(DataLoader(dataset, *args, **kwargs, **made))
     assert len(ours) == len(theirs) > 0
-    assert our_state == their_state  # as much was drawn from the global generator
     for one, other in zip(ours, theirs, strict=True):
         same_batch(one, other)
     return ours
@@ -97,16 +95,20 @@ def test_subsets(subset):
     compare(dataset, 2, shuffle=True)
 
 
+def seeded(seed=3):
+    return torch.Generator().manual_seed(seed)
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"shuffle": True},
         {"shuffle": True, "drop_last": True},
         {"drop_last": True},
-        {"shuffle": True, "generator": lambda: torch.Generator().manual_seed(3)},
-        {"sampler": lambda: SubsetRandomSampler([1, 3, 5, 6, 2])},
-        {"sampler": lambda: WeightedRandomSampler([1.0] * 7, 11)},
-        {"sampler": lambda: RandomSampler(range(7), replacement=True, num_samples=9)},
+        {"shuffle": True, "generator": lambda: seeded()},
+        {"sampler": lambda: SubsetRandomSampler([1, 3, 5, 6, 2], seeded())},
+        {"sampler": lambda: WeightedRandomSampler([1.0] * 7, 11, generator=seeded())},
+        {"sampler": lambda: RandomSampler(range(7), True, num_samples=9, generator=seeded())},
         {"sampler": lambda: [0, -1, np.int64(2), torch.tensor(3)]},
     ],
 )
@@ -118,7 +120,50 @@ def test_batch_samplers():
     dataset = dataset_of("jets")
     compare(dataset, batch_sampler=lambda: BatchSampler(SequentialSampler(range(7)), 3, True))
     compare(dataset, batch_sampler=lambda: [[0, 1], (2,), np.array([3, -1]), torch.tensor([4, 4])])
-    compare(dataset, None, sampler=lambda: BatchSampler(RandomSampler(range(7)), 3, False))
+    shuffled = lambda: RandomSampler(range(7), generator=seeded())  # noqa: E731
+    compare(dataset, None, sampler=lambda: BatchSampler(shuffled(), 3, False))
+
+
+def order(loader):
+    """The graphs of an iteration, in order."""
+    return torch.cat([batch.jet_id for batch in loader]).tolist()
+
+
+@pytest.mark.parametrize("shape", ["jets", "strings"], ids=["gathered", "left to PyG"])
+@pytest.mark.filterwarnings("ignore:JetLoader leaves:UserWarning")
+def test_the_order_is_a_function_of_seed_and_epoch(shape):
+    dataset = dataset_of(shape)
+    for i, graph in enumerate(graphs := list(dataset)):
+        graph.jet_id = torch.tensor([i])
+    dataset = in_memory(graphs)
+    loader, same, other = (JetLoader(dataset, 2, True, generator=seeded(s)) for s in (3, 3, 4))
+    orders = [order(loader) for _ in range(4)]
+    assert len(set(map(tuple, orders))) == 4
+    assert all(sorted(each) == list(range(7)) for each in orders)
+    assert order(other) != orders[0]
+    for epoch in (3, 0, 2):
+        same.set_epoch(epoch)
+        assert order(same) == order(same) == orders[epoch]
+    first, second = iter(same), iter(same)  # which draw in turn, each in its own order
+    same.set_epoch(1)
+    drawn = [next(first), next(second)]
+    assert [b.jet_id.tolist() for b in drawn] == [orders[1][:2]] * 2
+
+
+def test_the_seed_is_drawn_when_the_loader_is_made():
+    dataset = dataset_of("jets")
+    orders = set()
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        for _ in range(2):  # a loader made anew for each epoch gives other orders too
+            loader = JetLoader(dataset, 7, shuffle=True)
+            state = torch.get_rng_state()
+            orders.add(tuple(order(loader)))
+            assert torch.equal(torch.get_rng_state(), state)  # to iterate draws nothing
+    assert len(orders) == 4
+    state = torch.get_rng_state()
+    list(JetLoader(dataset, 2))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 class OwnGet(InMemoryDataset):

@@ -24,16 +24,12 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize("shape", ["edges", "strings", "num_nodes", "dtypes"])
 def test_forked_workers(shape):
     dataset = dataset_of(shape)
-    loaders = [
-        cls(dataset, 3, shuffle=True, num_workers=2, multiprocessing_context="fork")
-        for cls in (JetLoader, DataLoader)
-    ]
+    loader = JetLoader(dataset, 3, True, num_workers=2, multiprocessing_context="fork")
     for _ in range(2):
-        batches = []
-        for loader in loaders:
-            torch.manual_seed(5)
-            batches.append(list(loader))
-        for ours, theirs in zip(*batches, strict=True):
+        batches = list(loader)
+        for ours, theirs in zip(
+            batches, DataLoader(dataset, 3, sampler=loader.sampler), strict=True
+        ):
             same_batch(ours, theirs)
             assert ours.ptr.is_shared()
 
@@ -87,11 +83,37 @@ def test_epochs_without_workers():
     assert not torch.equal(first, torch.cat([batch.jet_id for batch in loader]))
 
 
-def test_the_epoch_is_that_of_the_start():
-    loader = JetLoader(dataset_of("jets"), 3, batch_transform=Stamp())
-    batches = iter(loader)
-    loader.set_epoch(8)
-    assert next(batches).epoch == 0
+@pytest.mark.parametrize("persistent", [False, True])
+def test_the_epoch_is_that_of_the_first_batch(persistent):
+    workers = {"num_workers": 1, "multiprocessing_context": "fork", "persistent_workers": True}
+    options = {"batch_transform": Stamp(), "generator": torch.Generator().manual_seed(1)}
+    options |= workers if persistent else {}
+    loader = JetLoader(dataset_of("jets"), 3, True, **options)
+    seen = []
+    for epoch in (8, 2, 8):
+        batches = iter(loader)
+        loader.sampler.set_epoch(epoch)  # as Lightning does, after the first iter
+        drawn = list(batches)
+        seen.append(torch.cat([batch.jet_id for batch in drawn]).tolist())
+        assert {batch.epoch for batch in drawn} == {epoch}
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_workers_draw_other_numbers_in_each_epoch():
+    options = {"num_workers": 1, "multiprocessing_context": "fork", "batch_transform": draw}
+    loader = JetLoader(dataset_of("jets"), 7, **options)
+    state = torch.get_rng_state()
+    drawn = [next(iter(loader)).drawn.item() for _ in range(2)]
+    assert drawn[0] != drawn[1]
+    assert torch.equal(torch.get_rng_state(), state)
+    loader.set_epoch(0)
+    assert next(iter(loader)).drawn.item() == drawn[0]
+
+
+def draw(batch):
+    """A transform that draws from the global generator of the worker."""
+    batch.drawn = torch.rand(1)
+    return batch
 
 
 def test_what_goes_to_a_worker_holds_the_data_once():

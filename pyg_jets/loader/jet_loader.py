@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, Subset
@@ -19,6 +19,8 @@ from pyg_jets.loader.sampling import (
     Share,
     Shuffled,
     as_index,
+    draw_seed,
+    epoch_generator,
     epoch_of,
 )
 from pyg_jets.loader.storage import FlatStorage, NotGatherable
@@ -29,16 +31,18 @@ __all__ = ["JetLoader"]
 class JetLoader(DataLoader):
     r"""PyG's ``DataLoader``, which gathers each batch at once from the flat storage of a data set.
 
-    It takes the same arguments and hands out the same batches, with the same metadata, to the bit.
-    Every ``InMemoryDataset`` of tensors is served from its storage, also through ``Subset`` and
-    ``dataset[index]``. What PyG does graph by graph (a ``transform``, an own ``get``, ``__inc__``
-    or ``__cat_dim__``, ``HeteroData``, strings and lists) is left to PyG's own collate, and a
-    ``UserWarning`` says so once, with the reason.
+    It takes the same arguments, and the batch of given graphs is the same, with all metadata, to
+    the bit. Every ``InMemoryDataset`` of tensors is served from its storage, also through
+    ``Subset`` and ``dataset[index]``. What PyG does graph by graph (a ``transform``, an own
+    ``get``, ``__inc__`` or ``__cat_dim__``, ``HeteroData``, strings and lists) is left to PyG's own
+    collate, and a ``UserWarning`` says so once, with the reason.
 
     Args:
         dataset: The data set, or any sequence of ``Data``.
         batch_size: Graphs in a batch.
-        shuffle: Whether to draw a new order for each epoch.
+        shuffle: Whether to have another order in each epoch. It is a function of a seed, which is
+            drawn from ``generator`` or from torch's global generator when the loader is made, and
+            of the epoch, see :meth:`set_epoch`; to iterate draws nothing from the global generator.
         follow_batch: Attributes that get a ``_batch`` and a ``_ptr`` of their own. Default: what
             the data set names in ``follow_batch``, such as ``x_target`` of GEN/RECO pairs.
         exclude_keys: Attributes that are left out.
@@ -89,18 +93,21 @@ class JetLoader(DataLoader):
         self._epoch: int | None = None
         self._iterations, self._current = 0, 0
         self._batches: _Batches | None = None
+        generator = kwargs.get("generator")
         if kwargs.get("sampler") is None and kwargs.get("batch_sampler") is None:
-            generator = kwargs.get("generator")
             order = Shuffled(dataset, generator=generator) if shuffle else InOrder(dataset)
             shuffle, kwargs["sampler"] = False, order
+        #: The seed of the workers, for transforms that draw random numbers there.
+        self._seed = draw_seed(generator) if kwargs.get("num_workers") else 0
         collater = Collater(dataset, follow_batch, exclude_keys)
         super().__init__(dataset, batch_size, shuffle, collate_fn=collater, **kwargs)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch for the sampler and the batch transform, from the next iteration on.
+        """Set the epoch for the order, the sampler and the batch transform.
 
-        Without it the epoch is that of the sampler, if a trainer sets it there, and else counts
-        the iterations from 0.
+        It counts for each iteration whose first batch is drawn afterwards, until another one is
+        set. Without it the epoch is that of the sampler, if a trainer sets it there, and else
+        counts the iterations from 0.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -122,26 +129,62 @@ class JetLoader(DataLoader):
         return super().__len__() or int(others)
 
     def __iter__(self) -> Any:
-        # Here, once an iteration: torch may ask a batch sampler twice for the same one.
-        epoch = self._epoch if self._epoch is not None else epoch_of(*self._samplers())
-        self._current = self._iterations if epoch is None else epoch
-        self._iterations += 1
-        return super().__iter__()
-
-    def _get_iterator(self) -> Any:
         if self._batches is None:
             collater = Collater(self.dataset, self.follow_batch, self.exclude_keys)
             self._batches = _Batches(self.dataset, collater, self.batch_transform)
         self._batches.inspect()
+        return _Iteration(self)
+
+    def _begin(self) -> Iterator[Any]:
+        """Read the epoch, and begin torch's iteration of it, which draws batches ahead."""
+        epoch = self._epoch if self._epoch is not None else epoch_of(*self._samplers())
+        self._current = self._iterations if epoch is None else epoch
+        self._iterations += 1
+        for sampler in self._samplers():
+            if isinstance(sampler, InOrder | Shuffled):
+                sampler.current = self._current
+        return super().__iter__()
+
+    def _get_iterator(self) -> Any:
+        assert self._batches is not None
         name = "sampler" if self.batch_sampler is None else "batch_sampler"
         batches = EpochBatches(
             getattr(self, name), lambda: self._current, self._batches.is_gathered
         )
         # The iterator has to draw (epoch, index) and fetch whole batches, while the attributes of
-        # this loader stay those of the caller: it gets a shallow copy with three of them replaced.
+        # this loader stay those of the caller: it gets a shallow copy with four of them replaced.
+        # Of its generator it draws the seed of the workers, which torch would take from the global
+        # generator: that one shall be the same whether and when this loader is iterated.
         view = copy.copy(self)
         view.__dict__.update({"dataset": self._batches, "collate_fn": _identity, name: batches})
+        view.__dict__["generator"] = epoch_generator(self._seed, self._current)
         return super(JetLoader, view)._get_iterator()
+
+
+class _Iteration:
+    """An iteration that begins with its first batch, not when it is made.
+
+    Lightning makes the first iteration of a training before it sets the epoch, and a resumed
+    training would see the jets of epoch 0 again.
+
+    Args:
+        loader: The loader.
+    """
+
+    def __init__(self, loader: JetLoader) -> None:
+        self._loader = loader
+        self._batches: Iterator[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> _Iteration:
+        return self
+
+    def __next__(self) -> Any:
+        if self._batches is None:
+            self._batches = self._loader._begin()
+        return next(self._batches)
 
 
 class _Batches:

@@ -12,17 +12,40 @@ import torch
 from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 from torch.utils.data.distributed import DistributedSampler
 
-__all__ = ["EpochBatches", "InOrder", "IndexBatch", "Share", "Shuffled", "as_index", "epoch_of"]
+__all__ = [
+    "EpochBatches", "InOrder", "IndexBatch", "Share", "Shuffled", "as_index", "draw_seed",
+    "epoch_generator", "epoch_of",
+]  # fmt: skip
+
+
+def draw_seed(generator: torch.Generator | None = None) -> int:
+    """A seed, drawn from a generator, or from torch's global one."""
+    return int(torch.empty((), dtype=torch.int64).random_(generator=generator))
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """The generator of an epoch, which nothing else draws from.
+
+    Examples:
+        >>> drawn = [torch.rand(2, generator=epoch_generator(1, epoch)) for epoch in (0, 1, 0)]
+        >>> torch.equal(drawn[0], drawn[2]), torch.equal(drawn[0], drawn[1])
+        (True, False)
+    """
+    state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
 
 
 class _Ordered:
-    """Draws the order of an epoch as one array, and keeps the epoch that a trainer sets."""
+    """Gives the order of an epoch as one array, and keeps the epoch that a trainer sets."""
 
+    #: The epoch that a trainer set, or ``None``.
     epoch: int | None = None
+    #: The epoch whose order the next iteration gives; a loader without a trainer counts it up.
+    current: int = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch that the loader hands to its batch transform; the order is as before."""
-        self.epoch = int(epoch)
+        """Set the epoch whose order is given from the next iteration on."""
+        self.epoch = self.current = int(epoch)
 
     def order(self) -> np.ndarray:
         """All samples of an epoch, in order."""
@@ -33,14 +56,20 @@ class _Ordered:
 
 
 class Shuffled(_Ordered, RandomSampler):
-    """Torch's ``RandomSampler``: the same order from the same seed, drawn as one array."""
+    """Another order in each epoch, which is a function of a seed and of the epoch alone.
+
+    Args:
+        data_source: What is sampled.
+        generator: The seed is drawn from it. Default: from torch's global generator.
+    """
+
+    def __init__(self, data_source: Any, generator: torch.Generator | None = None):
+        super().__init__(data_source, generator=generator)
+        self.seed = draw_seed(generator)
 
     def order(self) -> np.ndarray:
-        """A new permutation."""
-        generator = self.generator
-        if generator is None:
-            generator = torch.Generator()
-            generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
+        """The permutation of the current epoch."""
+        generator = epoch_generator(self.seed, self.current)
         return torch.randperm(self.num_samples, generator=generator).numpy()
 
 
@@ -99,7 +128,7 @@ class EpochBatches:
 
     Args:
         sampler: A batch sampler, or a sampler where batching is off.
-        epoch: Gives the epoch when an iteration begins.
+        epoch: Gives the epoch of the iteration that begins.
         as_arrays: Whether plain batches may be drawn straight into arrays.
     """
 
@@ -110,7 +139,7 @@ class EpochBatches:
         return len(self.sampler)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[IndexBatch]:
-        epoch = self.epoch()  # now, not when the first batch is asked for
+        epoch = self.epoch()
         plain = self.as_arrays and type(self.sampler) is BatchSampler
         batches = _arrays(self.sampler) if plain else self.sampler  # type: ignore[arg-type]
         return (IndexBatch(epoch, batch) for batch in batches)

@@ -14,9 +14,11 @@ from pyg_jets.io import write_parquet
 from pyg_jets.io.parquet import write_columns
 from pyg_jets.jets import JetArray
 from pyg_jets.runs.names import (
+    BEST_CHECKPOINT,
     CONFIG,
     GENERATED,
     HISTORY,
+    LAST_CHECKPOINT,
     METRICS,
     PREDICTED,
     PREDICTIONS,
@@ -49,6 +51,17 @@ class RunWriter:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
+
+    def clear(self, checkpoints: bool = True) -> None:
+        """Remove what an earlier run left; its metrics first, so that it is not taken for finished.
+
+        Args:
+            checkpoints: Whether to remove its checkpoints too.
+        """
+        names = [METRICS, HISTORY, PROVENANCE, PREDICTIONS, SAMPLES, GENERATED, PREDICTED]
+        names += [LAST_CHECKPOINT, BEST_CHECKPOINT] if checkpoints else []
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def write_config(self, text: str) -> None:
         """Write the configuration of the run, as YAML."""

@@ -52,8 +52,8 @@ def run_scan(
     """Run the points of a W&B sweep file that are not finished yet.
 
     Each point has a folder ``OUT/points/HASH``, named by what it runs. Finished points are kept,
-    half-finished and failed ones are moved to ``OUT/aside`` and run again. Several scans may share
-    a folder: no point is run twice.
+    half-finished ones go on from their last complete epoch, failed ones are moved to ``OUT/aside``
+    and run again. Several scans may share a folder: no point is run twice.
 
     Args:
         file: The sweep file, or the name of one of the package such as ``tagging/sweep``.

@@ -13,6 +13,8 @@ from pyg_jets.files import read_json, write_json
 __all__ = ["StopEarly"]
 
 _FILE = "brackets.json"
+#: The key of a checkpoint for the values so far.
+_KEY = "stop_early"
 
 
 class StopEarly(lightning.Callback):
@@ -34,6 +36,26 @@ class StopEarly(lightning.Callback):
         self.stopped = False
         self.values: list[float] = []
         self.seen: dict[str, float] = {}
+
+    def on_save_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Keep the values so far, for a point that was killed."""
+        checkpoint[_KEY] = {"stopped": self.stopped, "values": self.values, "seen": self.seen}
+
+    def on_load_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Go on with the values of a point that was killed."""
+        if trainer.state.fn == "fit" and (state := checkpoint.get(_KEY)):
+            self.stopped = state["stopped"]
+            self.values, self.seen = list(state["values"]), dict(state["seen"])
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

@@ -80,11 +80,16 @@ def _failed_meanwhile(record: Mapping[str, Any], job: Job) -> bool:
 
 
 def _run(points: Points, job: Job, start: float) -> dict[str, Any]:
-    folder = points.begin(job.name, job.parameters, job.arguments, setting_hash(job.arguments))
-    stopper = _train(job, folder)
+    killed = points.record(job.name).get("status") == "running"  # whoever ran it has left its lock
+    if killed:
+        folder = points.folder(job.name)
+    else:
+        folder = points.begin(job.name, job.parameters, job.arguments, setting_hash(job.arguments))
+    stopped, before = _train(job, folder, resume=killed)
     if not is_finished(folder):
         raise RuntimeError(f"The training ended without {METRICS}: was it interrupted?")
-    facts = {"seconds": round(time.perf_counter() - start, 2), "stopped_early": bool(stopper)}
+    seconds = before + time.perf_counter() - start
+    facts = {"seconds": round(seconds, 2), "stopped_early": stopped}
     return points.write(job.name, job.parameters, "finished", **facts)
 
 
@@ -98,11 +103,16 @@ def _failed(points: Points, job: Job, error: Exception, start: float) -> dict[st
     return {"hash": job.name, "parameters": dict(job.parameters), "status": "failed", **facts}
 
 
-def _train(job: Job, folder: Path) -> bool:
-    """Train in this process and log what is printed; whether it was stopped early."""
+def _train(job: Job, folder: Path, resume: bool) -> tuple[bool, float]:
+    """Train in this process, or go on, and log what is printed.
+
+    Returns:
+        Whether the training was stopped early, and how many seconds it took before it was killed.
+    """
     import torch
 
     from pyg_jets.scan.stopping import StopEarly
+    from pyg_jets.training import RunFolder
     from pyg_jets.training.cli import main
 
     if gc.get_freeze_count() == 0:
@@ -113,12 +123,15 @@ def _train(job: Job, folder: Path) -> bool:
     if job.early is not None and job.goal is not None:
         callbacks = [StopEarly(folder, *job.goal, job.early)]
     with (
-        (folder / LOG).open("w") as log,
+        (folder / LOG).open("a" if resume else "w") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
     ):
         try:
-            main([*job.arguments, f"--run={folder}"], callbacks=callbacks)
+            arguments = [*job.arguments, f"--run={folder}", *["--resume"] * resume]
+            cli = main(arguments, callbacks=callbacks)
         except SystemExit as error:  # of a parser
             raise InputError(f"The command line is refused (see {folder / LOG}).") from error
-    return any(stopper.stopped for stopper in callbacks)
+    writers: list[Any] = [] if cli is None else cli.trainer.callbacks  # type: ignore[attr-defined]
+    before = sum(each.trained_before for each in writers if isinstance(each, RunFolder))
+    return any(stopper.stopped for stopper in callbacks), before

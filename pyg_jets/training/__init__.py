@@ -4,6 +4,7 @@ from pyg_jets.training.checkpoint import read_checkpoint
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
+from pyg_jets.training.resume import EpochCheckpoint
 from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.sample import TrainingSample
 from pyg_jets.training.scores import predict
@@ -11,6 +12,7 @@ from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
 
 __all__ = [
+    "EpochCheckpoint",
     "Generator",
     "JetDataModule",
     "RunFolder",

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,17 @@ import lightning
 import numpy as np
 import torch
 from jsonargparse import ArgumentParser
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.cli import (
     LightningArgumentParser,
     LightningCLI,
     SaveConfigCallback,
 )
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import Dataset
 
 from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
-from pyg_jets.files import read_config
+from pyg_jets.files import locked, read_config
 from pyg_jets.runs import (
     BEST_CHECKPOINT,
     CONFIG,
@@ -45,6 +47,7 @@ from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.parser import ConfigByName, JetArgumentParser
 from pyg_jets.training.process import finish_wandb, keep_memory, wandb_logger
+from pyg_jets.training.resume import EpochCheckpoint, check_same_training
 from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
 from pyg_jets.training.scores import check_output, observables_of, score_table, write_scores
 from pyg_jets.training.selection import SelectByEMD
@@ -76,11 +79,31 @@ class SaveRunConfig(SaveConfigCallback):
     """Write the whole configuration into the run folder as ``config.yaml``."""
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Write it once, from the first process, when a fit begins."""
+        """Write it once, from the first process, when a fit begins; not when one goes on."""
         if stage != "fit" or not trainer.is_global_zero:
             return
-        text = self.parser.dump(self.config, skip_none=False)
-        RunWriter(trainer.default_root_dir).write_config(text)
+        if self.config.resume and _last_checkpoint(self.config).is_file():
+            return
+        writer = RunWriter(trainer.default_root_dir)
+        writer.clear(checkpoints=self.config.get("ckpt_path") is None)
+        writer.write_config(_saved_config(self.parser, self.config))
+
+
+def _saved_config(parser: Any, config: Any) -> str:
+    """The configuration of a run as YAML, without what only the command line said about it."""
+    config = config.clone()
+    config.resume = config.overwrite = False
+    if Path(config.checkpoint.dirpath) == _checkpoints(config.run):
+        config.checkpoint.dirpath = None  # for a run that is moved, or another one like it
+    return parser.dump(config, skip_none=False)
+
+
+def _checkpoints(folder: str | Path) -> Path:
+    return (Path(folder) / LAST_CHECKPOINT).parent
+
+
+def _last_checkpoint(config: Any) -> Path:
+    return Path(config.checkpoint.dirpath) / Path(LAST_CHECKPOINT).name
 
 
 class JetCLI(LightningCLI):
@@ -114,8 +137,10 @@ class JetCLI(LightningCLI):
             ("test_after_fit", bool, True, "test the best checkpoint when the fit ends"),
         ):
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
+        text = "go on with a run that was stopped; it needs no --config"
+        parser.add_argument("--resume", type=bool, nargs="?", const=True, default=False, help=text)
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(EpochCheckpoint, "checkpoint")
         by_emd = task == "generate"
         if by_emd:
             parser.add_lightning_class_args(SelectByEMD, "selection")
@@ -125,6 +150,7 @@ class JetCLI(LightningCLI):
                 "early_stopping.patience": 50 if by_emd else 10,
                 "checkpoint.monitor": "val/emd_admitted" if by_emd else "val/loss",
                 "checkpoint.filename": "best",
+                "checkpoint.enable_version_counter": False,
                 "checkpoint.save_last": True,
             }
         )
@@ -147,8 +173,12 @@ class JetCLI(LightningCLI):
             )
         config.weights_only = True
         folder = Path(config.run)
-        if self.subcommand == "fit" and not config.overwrite:
-            _refuse_to_write_over(folder, continues=config.get("ckpt_path") is not None)
+        if config.checkpoint.dirpath is None:
+            config.checkpoint.dirpath = str(_checkpoints(folder))
+        if self.subcommand == "fit":
+            self._open_run(folder, config)
+        elif config.resume:
+            raise InputError(f"Expected --resume with fit, but got it with {self.subcommand}.")
         elif self.subcommand == "test":
             config.verbose = False  # the table at the end says as much
             if config.out and is_finished(config.out) and not config.overwrite:
@@ -157,9 +187,30 @@ class JetCLI(LightningCLI):
                 )
         elif self.subcommand == "predict":
             check_output(self._predicted, config.overwrite)
-        if config.checkpoint.dirpath is None:
-            config.checkpoint.dirpath = str(folder / "checkpoints")
         config.trainer.default_root_dir = str(folder)
+
+    def _open_run(self, folder: Path, config: Any) -> None:
+        """Go on with a run, or see that none is written over."""
+        last = _last_checkpoint(config)
+        if config.resume:
+            if is_finished(folder):
+                raise _AlreadyFinished(f"{folder} is finished: there is nothing to go on with.")
+            if last.is_file():
+                if (folder / CONFIG).is_file():
+                    asked = _saved_config(self._parser(self.subcommand), config)
+                    check_same_training(folder / CONFIG, asked)
+                config.ckpt_path = str(last)
+        elif not config.overwrite:
+            _refuse_to_write_over(folder, config)
+
+    @rank_zero_only
+    def before_fit(self) -> None:
+        """Hold the run's folder, so that no other process trains in it at the same time."""
+        folder = Path(self._sub().run)
+        if not _held.get().enter_context(locked(folder / CONFIG, wait=False)):
+            raise FolderInUseError(
+                f"Another process is training in {folder}: wait for its end, or give another --run."
+            )
 
     @property
     def _predicted(self) -> Path:
@@ -306,30 +357,40 @@ def _seed_sample(config: Any) -> None:
         lightning.seed_everything(int(mixed), workers=True, verbose=False)
 
 
-def _refuse_to_write_over(folder: Path, continues: bool) -> None:
+def _refuse_to_write_over(folder: Path, config: Any) -> None:
+    """Refuse a folder with results, or with checkpoints of which none was given to go on from."""
     if is_finished(folder):
         raise FolderInUseError(
             f"{folder} holds a finished run: give another --run, or --overwrite=true."
         )
-    # without a checkpoint it failed before its first epoch was over: there is nothing to lose
-    if (folder / CONFIG).exists() and (folder / LAST_CHECKPOINT).exists() and not continues:
+    left = sorted(path.name for path in Path(config.checkpoint.dirpath).glob("*.ckpt"))
+    if left and config.get("ckpt_path") is None:
         raise FolderInUseError(
-            f"{folder} holds a run that was stopped: continue it with "
-            f"--ckpt_path={folder / LAST_CHECKPOINT}, or give another --run, or --overwrite=true."
+            f"{folder} holds {' and '.join(left)} of a run that was stopped: go on with --resume, "
+            "or give another --run, or --overwrite=true."
         )
+
+
+class _AlreadyFinished(Exception):
+    """There is nothing left to do."""
 
 
 _further_callbacks: ContextVar[Sequence[Callback]] = ContextVar("_callbacks", default=())
 _arguments: ContextVar[Sequence[str]] = ContextVar("_arguments", default=())
+#: What is given back when a command ends.
+_held: ContextVar[ExitStack] = ContextVar("_held")
 
 
 @only_plain_loads()
-def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) -> JetCLI:
+def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) -> JetCLI | None:
     """Run one of ``fit``, ``validate``, ``test``, ``predict``.
 
     Args:
         args: The arguments, subcommand first. Default: those of this process.
         callbacks: Further callbacks of the trainer.
+
+    Returns:
+        The command line after it ran; ``None`` for a run that is finished and was to go on.
     """
     _further_callbacks.set(tuple(callbacks))
     given = [str(a) for a in (sys.argv[1:] if args is None else args)]
@@ -337,18 +398,25 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     exit_code = 1
-    try:
-        cli = _cli(flatten_arguments(_of_run(given)))
-        exit_code = 0
-        return cli
-    finally:
-        finish_wandb(exit_code)
+    with ExitStack() as stack:
+        _held.set(stack)
+        try:
+            cli = _cli(flatten_arguments(_of_run(given)))
+            exit_code = 0
+            return cli
+        except _AlreadyFinished as finished:
+            exit_code = 0
+            print(finished)
+            return None
+        finally:
+            finish_wandb(exit_code)
 
 
 def _of_run(arguments: Sequence[str]) -> list[str]:
-    """The arguments of ``validate``, ``test`` and ``predict``, which need only the run.
+    """The arguments of ``validate``, ``test``, ``predict`` and of a run that is to go on.
 
-    Where no configuration is named, it is that of ``--run``, with the checkpoint of the best epoch.
+    They need only the run: where no configuration is named, it is that of ``--run``, for all but
+    ``fit`` with the checkpoint of the best epoch.
 
     Args:
         arguments: The arguments after ``pyg-jets``.
@@ -358,16 +426,18 @@ def _of_run(arguments: Sequence[str]) -> list[str]:
     """
     verb, *words = arguments or [""]
     options = dict(word.partition("=")[::2] for word in join_options(words))
-    needs_none = verb not in ("validate", "test", "predict") or "--config" in options
-    if needs_none or "--run" not in options:
+    resumes = verb == "fit" and options.get("--resume") in ("", "true")
+    evaluates = verb in ("validate", "test", "predict") and "--run" in options
+    if "--config" in options or not (resumes or evaluates):
         return list(arguments)
-    folder = Path(options["--run"])
-    needed = [CONFIG] + ([BEST_CHECKPOINT] if "--ckpt_path" not in options else [])
+    folder = Path(options.get("--run") or _default_run(options.get("--task", "tag")))
+    needed = [CONFIG] + ([BEST_CHECKPOINT] if evaluates and "--ckpt_path" not in options else [])
     for name in needed:
         if not (folder / name).is_file():
+            of = "was begun" if resumes else "was trained"
+            also = "a --config to begin one" if resumes else "--config and --ckpt_path"
             raise MissingFileError(
-                f"There is no {folder / name}: give the folder of a run that was trained, or "
-                "--config and --ckpt_path."
+                f"There is no {folder / name}: give the folder of a run that {of}, or {also}."
             )
     # the run may have been made with --overwrite, which is not meant for what follows
     added = [f"--config={folder / CONFIG}", "--overwrite=false"]

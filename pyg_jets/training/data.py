@@ -16,6 +16,7 @@ from torch_geometric.transforms import BaseTransform
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.errors import InputError
 from pyg_jets.loader import JetLoader, Share
+from pyg_jets.loader.sampling import draw_seed
 from pyg_jets.ops import gather
 from pyg_jets.training.graphs import split_graphs
 from pyg_jets.training.sample import TrainingSample
@@ -123,6 +124,7 @@ class JetDataModule(lightning.LightningDataModule):
             jets = Data(jet=train.jet, y=train.y, weight=_own_weights(train))
             weights.fit_statistics([jets], self.jet_columns)
         self._caches: dict[str, VariantCache] = {}
+        self._order_seed: int | None = None
 
     def jet_weights(self, jets: Any) -> Tensor | None:
         """The weight of each jet of a split: that of the data set times that of ``weights``.
@@ -167,6 +169,21 @@ class JetDataModule(lightning.LightningDataModule):
             maker = self.features
         return tuple(maker.names)
 
+    @property
+    def order_seed(self) -> int:
+        """The seed of the order of the training jets in each epoch; a checkpoint keeps it."""
+        if self._order_seed is None:
+            self._order_seed = draw_seed()
+        return self._order_seed
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a continued training sees the jets in the same order."""
+        return {"order_seed": self.order_seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what a checkpoint kept."""
+        self._order_seed = state_dict["order_seed"]
+
     def loader(
         self,
         jets: Any,
@@ -198,6 +215,7 @@ class JetDataModule(lightning.LightningDataModule):
             shuffle=shuffle,
             batch_transform=whole,
             sampler=Share(jets) if share and _processes() > 1 else None,
+            generator=torch.Generator().manual_seed(self.order_seed),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
@@ -210,8 +228,7 @@ class JetDataModule(lightning.LightningDataModule):
             return False
         if self.cache_variants is not None:
             return self.cache_variants
-        with torch.random.fork_rng(devices=[]):  # a loader draws a number: keep the state as it is
-            few = next(iter(JetLoader(jets, min(len(jets), 64), batch_transform=transform)))
+        few = next(iter(JetLoader(jets, min(len(jets), 64), batch_transform=transform)))
         particles = len(few.x) * transform.variants / (len(few.ptr) - 1)  # a jet, all variants
         return 4 * (self.n_features + 2) * particles * len(jets) < _CACHE_BYTES
 

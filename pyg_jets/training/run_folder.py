@@ -51,12 +51,15 @@ _OBSERVABLES = ("pt", "eta", "mass", "softdrop_mass", "tau21", "tau32", "multipl
 _ANGLES = np.arange(8) * (np.pi / 4)
 #: Seconds between two writings of the history.
 _PAUSE = 2.0
+#: The key of a checkpoint for what the run folder keeps in it.
+_KEY = "run_folder"
 
 
 class RunFolder(lightning.Callback):
     """Write metrics, predictions, samples and provenance of a run into its folder.
 
     The history grows by a row with each validation; most is written when the test ends.
+    Checkpoints hold the history too, so that a training that goes on from one has lost no row.
     :func:`pyg_jets.load_run` reads the folder.
 
     A trainer that is made in Python gets its checkpoints and ``config.yaml`` in the folder too: a
@@ -90,8 +93,9 @@ class RunFolder(lightning.Callback):
         self.command = command or invocation()
         self.samples, self.variants, self.labels = samples, variants, dict(labels or {})
         self.written = 0.0
-        self.rows: list[Any] = []
-        self.trained = 0.0
+        self.rows: list[dict[str, Any]] = []
+        #: Seconds of training: in all, and before the training was continued.
+        self.trained = self.trained_before = 0.0
         self.started = time.perf_counter()
 
     def setup(
@@ -126,13 +130,28 @@ class RunFolder(lightning.Callback):
         tree = describe_run(task, data) | {"title": self.title, "labels": self.labels}
         self.writer.write_config(yaml.safe_dump(tree, sort_keys=False))
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    def _seconds(self) -> float:
+        return self.trained_before + time.perf_counter() - self.started
+
+    def on_save_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
     ) -> None:
-        """Keep the rows of the epochs that a continued run has behind it."""
-        if trainer.current_epoch > 0:
-            rows = self.writer.history_rows()
-            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+        """Keep the rows and the clock in the checkpoint."""
+        checkpoint[_KEY] = {"rows": self.rows, "seconds": self._seconds()}
+
+    def on_load_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Go on with the rows and the clock of a continued training."""
+        if trainer.state.fn == "fit" and _KEY in checkpoint:  # not where best.ckpt is tested
+            self.rows = list(checkpoint[_KEY]["rows"])
+            self.trained_before = checkpoint[_KEY]["seconds"]
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -162,7 +181,7 @@ class RunFolder(lightning.Callback):
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock, and write what is not yet written."""
         self._write_rows()
-        self.trained = time.perf_counter() - self.started
+        self.trained = self._seconds()
         self._copy_best(trainer)
 
     @rank_zero_only

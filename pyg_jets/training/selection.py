@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import lightning
 import torch
@@ -44,6 +45,14 @@ class SelectByEMD(lightning.Callback):
         if not threshold > 0:
             raise InputError(f"Expected threshold above 0, but got {threshold}.")
         self.threshold, self.admitted, self.ranked = threshold, 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many models were ranked and admitted, for a training that goes on."""
+        return {"admitted": self.admitted, "ranked": self.ranked}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what a checkpoint kept."""
+        self.admitted, self.ranked = state_dict["admitted"], state_dict["ranked"]
 
     def on_validation_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

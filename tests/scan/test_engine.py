@@ -14,6 +14,7 @@ import yaml
 
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
+from pyg_jets.runs import LAST_CHECKPOINT
 from tests.processes import HANGING, Python
 
 CONFIG = "broken_symmetry/base"
@@ -86,7 +87,13 @@ def training(out: Path, number: int) -> bool:
     """Whether the point with so many steps is in the middle of its training."""
     record = records(out).get(number, {})
     folder = out / "points" / record.get("hash", "none")
-    return record.get("status") == "running" and (folder / "checkpoints").exists()
+    return record.get("status") == "running" and (folder / LAST_CHECKPOINT).exists()
+
+
+def goes_on(folder: Path) -> bool:
+    """Whether a point that was killed has not begun anew, which would write its configuration."""
+    written = [(folder / name).stat().st_mtime_ns for name in ("config.yaml", "killed")]
+    return written[0] < written[1]
 
 
 def alive(process: psutil.Process) -> bool:
@@ -130,23 +137,30 @@ def test_a_killed_scan_goes_on_where_it_was(sweep, tmp_path):
     assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", 400: "running"}
     (kept,) = out.glob("points/*/metrics.json")
     before = kept.stat().st_mtime_ns
+    folder = out / "points" / records(out)[400]["hash"]
+    (folder / "killed").touch()
     code, _, complained = finish(start(path, out))
     assert code == 0, complained
     assert {r["status"] for r in records(out).values()} == {"finished"}
     assert kept.stat().st_mtime_ns == before
-    assert [p.name for p in (out / "aside").iterdir()] == [f"{records(out)[400]['hash']}-1"]
+    assert goes_on(folder)
+    assert json.loads((folder / "provenance.json").read_text())["steps"] == 400
+    assert not (out / "aside").exists()
 
 
-def test_the_point_of_a_killed_worker_is_run_again(sweep, tmp_path):
+def test_the_point_of_a_killed_worker_goes_on(sweep, tmp_path):
     out = tmp_path / "scan"
     process = start(sweep(**steps(4, 400)), out)
     wait_for(lambda: training(out, 400))
     for worker in workers(process):
         worker.kill()
+    folder = out / "points" / records(out)[400]["hash"]
+    (folder / "killed").touch()
     code, _, complained = finish(process)
     assert code == 0, complained
     assert {r["status"] for r in records(out).values()} == {"finished"}
-    assert len(list((out / "aside").iterdir())) == 1
+    assert goes_on(folder)
+    assert not (out / "aside").exists()
 
 
 def test_what_fails_is_listed_and_the_rest_goes_on(sweep, tmp_path, capfd):

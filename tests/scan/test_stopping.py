@@ -61,3 +61,19 @@ def test_others_are_compared_by_the_same_metric(tmp_path):
         (tmp_path / name / "brackets.json").write_text(text)
     stopper = StopEarly(tmp_path / "mine", "val/loss", "minimize", Hyperband(min_iter=3))
     assert stopper._others("3") == [0.5]
+
+
+def test_a_point_that_goes_on_remembers_its_values(tmp_path):
+    class Trainer:
+        class state:
+            fn = "fit"
+
+    first, second = (StopEarly(tmp_path / "a", "val/auc", "maximize", Hyperband(3)) for _ in "ab")
+    first.values, first.seen, first.stopped = [0.5, 0.7, 0.6], {"3": 0.6}, True
+    checkpoint = {}
+    first.on_save_checkpoint(Trainer(), None, checkpoint)
+    second.on_load_checkpoint(Trainer(), None, checkpoint)
+    assert (second.values, second.seen, second.stopped) == ([0.5, 0.7, 0.6], {"3": 0.6}, True)
+    Trainer.state.fn = "test"  # which reads the best checkpoint
+    first.on_load_checkpoint(Trainer(), None, {"stop_early": {"values": []}})
+    assert first.stopped
