@@ -57,7 +57,8 @@ def nearest_distance(
     .. math::
         d_i = |x_i - y_{j(i)}|^2, \quad d'_j = |y_j - x_{i(j)}|^2
 
-    The gradient flows through the distances, at constant indices.
+    The gradient flows through the distances, at constant indices. Distances of sets in half
+    precision are computed in float32.
 
     Args:
         x: Coordinates, ``[N, D]``.
@@ -87,13 +88,21 @@ def nearest_distance(
         raise ValueError(
             f"Expected x and y of the same jets, but x has {len(x_ptr) - 1} and y {len(y_ptr) - 1}."
         )
+    x, y = _in_one_dtype(x, y)
     return _nearest(x, x_ptr, y, y_ptr)
+
+
+def _in_one_dtype(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in float32, or in float64 if one is: autocast may give one set in half precision."""
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    return x.to(dtype), y.to(dtype)
 
 
 def matched_distance(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: Tensor) -> Tensor:
     r"""Squared distance of each particle to its match in another set, :math:`|x_i - y_{k(i)}|^2`.
 
-    The matches may come from other coordinates than those of ``x`` and ``y``.
+    The matches may come from other coordinates than those of ``x`` and ``y``. Distances of sets in
+    half precision are computed in float32.
 
     Args:
         x: Particles, ``[N, D]``.
@@ -118,6 +127,7 @@ def matched_distance(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, index: 
             f"Expected index [{len(x)}] as int64, but got {index.dtype} of shape "
             f"{list(index.shape)}."
         )
+    x, y = _in_one_dtype(x, y)
     return _matched(x, x_ptr, y, y_ptr, index)
 
 
