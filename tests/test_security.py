@@ -196,6 +196,7 @@ def test_networks_that_would_run_their_arguments(tmp_path, marker, monkeypatch, 
         load_run(run_folder(tmp_path / "run", spec, WEIGHTS)).tagger()
 
 
+@pytest.mark.filterwarnings("ignore:Weights only load failed:UserWarning")  # of PyG, which tries
 def test_a_data_set_of_pyg_with_pickles(tmp_path, marker, monkeypatch):
     """PyG itself unpickles what was processed by others where it is more than tensors."""
     monkeypatch.chdir(tmp_path)
