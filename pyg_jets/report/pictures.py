@@ -167,11 +167,14 @@ def _training(networks: Sequence[Network]) -> Iterator[Picture]:
 
 
 def _of_jets(networks: Sequence[Network]) -> Iterator[Picture]:
-    """Pictures of jets, from the first run that kept samples."""
+    """Pictures of jets, from the first run that kept samples with what a picture needs."""
     for one in networks:
-        if one.run is not None and one.run.samples is not None and len(one.run.samples):
-            yield from _average(one.run, one.run.samples)
-            yield from _single(one.run, one.run.samples)
+        samples = one.run.samples if one.run is not None else None
+        if one.run is None or samples is None or not len(samples):
+            continue
+        if {"pt", "eta", "phi"} <= set(samples.columns):
+            yield from _average(one.run, samples)
+            yield from _single(one.run, samples)
             return
 
 

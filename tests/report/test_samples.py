@@ -1,10 +1,13 @@
 """Jets before and after the detector, picked from samples."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from pyg_jets import JetArray
 from pyg_jets.columns import CANONICAL
+from pyg_jets.report import pictures
 from pyg_jets.report.figures.images import PIXELS, average_images
 from pyg_jets.report.samples import aligned_positions, pairs, variants
 from tests.report.conftest import samples
@@ -79,3 +82,10 @@ def test_empty_and_one_particle_jets_are_drawn():
     images = average_images(jets, 0.8, "jet")
     assert images[0][0].sum() == 0
     assert images[1][1].sum() == pytest.approx(9.0)
+
+
+def test_samples_of_other_features_have_no_picture():
+    """A data set of one's own may keep features alone, of which no jet can be drawn."""
+    jets = samples(6)
+    features = JetArray(jets.particles[:, :2], ("logpt", "etarel"), jets.ptr, jets=jets.jets)
+    assert list(pictures._of_jets([SimpleNamespace(run=SimpleNamespace(samples=features))])) == []
