@@ -34,11 +34,13 @@ from pyg_jets.io.archive import unpack
 from pyg_jets.io.flat import open_flat
 from pyg_jets.io.flat_writer import FlatWriter
 from pyg_jets.io.hdf5 import dataset_of, open_hdf5
+from pyg_jets.nn import PFN
 from pyg_jets.runs import BEST_CHECKPOINT, CONFIG
 from pyg_jets.scan.command import point_arguments
 from pyg_jets.scan.sweep import read_sweep
 from pyg_jets.studies.study import Study
 from pyg_jets.training import cli as training
+from pyg_jets.training import predict
 
 ROOT = Path(__file__).parent.parent
 
@@ -231,6 +233,22 @@ def test_a_run_whose_configuration_names_them(tmp_path, marker, path):
     run = run_folder(tmp_path / "run", spec, {"state_dict": {}})
     with pytest.raises(InputError, match="cannot be built"):
         load_run(run).tagger()
+
+
+@pytest.mark.parametrize("name", ["train_transform", "features", "dataset"])
+def test_a_run_that_scores_jets_names_them(tmp_path, marker, name):
+    pfn = {"class_path": "pyg_jets.nn.PFN", "init_args": {"in_channels": 3, "phi": [4], "f": [4]}}
+    spec = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", str(marker)]}}
+    reading = {"root": "jets", "files": "jets.npz", "columns": ["pt", "eta", "phi"]}
+    own = {"class_path": "pyg_jets.datasets.JetFiles", "init_args": reading}
+    config = {"model": {"network": pfn}, "data": {"dataset": own, name: spec}}
+    weights = {"network." + n: v for n, v in PFN(3, phi=[4], f=[4]).state_dict().items()}
+    state = {"state_dict": weights | WEIGHTS["state_dict"]}
+    run = run_folder(tmp_path / "run", yaml.safe_dump(config), state)
+    columns = {n: np.ones((2, 3), np.float32) for n in ("pt", "eta", "phi")}
+    np.savez(tmp_path / "jets.npz", **columns)
+    with pytest.raises(InputError, match=r"subprocess\.Popen|features"):
+        predict(run, tmp_path / "jets.npz", tmp_path / "scores.parquet")
 
 
 def test_a_run_whose_checkpoint_is_a_pickle(tmp_path, marker):

@@ -266,6 +266,8 @@ class _ParquetTable(Table):
         import pyarrow as pa
         from pyarrow import types
 
+        if isinstance(array.type, pa.BaseExtensionType):
+            array = array.storage  # what its name stands for is left alone
         if types.is_list(array.type) or types.is_large_list(array.type):
             counts = np.asarray(array.value_lengths().fill_null(0), np.int64)
             return Lists(counts, self._values(array.flatten(), name))
@@ -277,8 +279,6 @@ class _ParquetTable(Table):
                 f"{self.path}: {name!r} holds {array.type} with gaps, expected plain lists: write "
                 "it again."
             )
-        if isinstance(array.type, pa.BaseExtensionType):
-            array = array.storage  # what its name stands for is left alone
         return array.to_numpy(zero_copy_only=False)
 
     def _values(self, array: Any, name: str) -> np.ndarray | Mapping[str, np.ndarray]:

@@ -126,6 +126,11 @@ class JetDataModule(lightning.LightningDataModule):
         self._caches: dict[str, VariantCache] = {}
         self._order_seed: int | None = None
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether jets have weights, those of the data set or those of ``weights``."""
+        return self.weights is not None or _own_weights(self.splits["train"]) is not None
+
     def jet_weights(self, jets: Any) -> Tensor | None:
         """The weight of each jet of a split: that of the data set times that of ``weights``.
 

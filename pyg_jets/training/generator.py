@@ -84,6 +84,12 @@ class Generator(JetTask):
                 f"{type(data).__name__}: JetDataModule((train, val, test)) takes data sets of PyG."
             )
         self.columns = tuple(data.names)
+        if getattr(data, "is_weighted", False):
+            raise InputError(
+                "Expected jets without weights for a generator, whose losses and distances count "
+                f"all jets alike, but those of {data.dataset} have some: leave weight= of the data "
+                "set and data.weights out."
+            )
         if stage == "fit":
             loader = data.statistics_dataloader()
             first = next(iter(loader))

@@ -38,6 +38,7 @@ from pyg_jets.training.class_paths import (
 from pyg_jets.training.data import JetDataModule, pipeline
 from pyg_jets.training.graphs import as_graphs
 from pyg_jets.training.load import load_tagger
+from pyg_jets.training.parser import parser_sentence
 from pyg_jets.training.tagger import Tagger
 from pyg_jets.transforms import BatchTransform, Compose
 
@@ -258,7 +259,13 @@ def _data_settings(run: Run) -> Any:
     find_own_modules(modules_of_values(given))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(JetDataModule, "data", instantiate=False, skip={"dataset"})
-    return parser.instantiate(parser.parse_object({"data": given})).data
+    try:
+        with redirect_stderr(io.StringIO()):
+            return parser.instantiate(parser.parse_object({"data": given})).data
+    except (ArgumentError, ValueError, TypeError, ImportError) as error:
+        raise InputError(
+            f"The data of {run.folder / CONFIG} cannot be built: {parser_sentence(str(error), ())}"
+        ) from None
 
 
 def _is_config(values: Sequence[Any]) -> bool:
@@ -329,7 +336,7 @@ def _parsed(dataset: Mapping[str, Any]) -> tuple[ArgumentParser, Any]:
             return parser, parser.parse_object({"dataset": dict(dataset)})
     except (ArgumentError, ValueError, TypeError, ImportError) as error:
         raise InputError(
-            f"{dataset.get('class_path')} cannot be built: {' '.join(str(error).split())}"
+            f"{dataset.get('class_path')} cannot be built: {parser_sentence(str(error), ())}"
         ) from None
 
 

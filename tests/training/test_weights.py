@@ -1,6 +1,7 @@
 """A training whose jets have weights: losses, metrics and predictions count them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,10 +13,13 @@ from torch_geometric.data import Data
 
 from pyg_jets import JetArray
 from pyg_jets.cli import main
+from pyg_jets.datasets import JetFiles
 from pyg_jets.io import read_parquet, write_parquet
 from pyg_jets.losses import ClassificationLoss, InvarianceLoss
+from pyg_jets.nn import GraphVAE
 from pyg_jets.report import summary_table
 from pyg_jets.runs import load_run
+from pyg_jets.training import Generator, JetDataModule
 from pyg_jets.transforms import FlatWeights
 
 
@@ -120,7 +124,7 @@ def test_flat_weights_multiply_and_flatten_the_weighted_jets():
     weights = FlatWeights(["pt"], [4]).fit_statistics([jets], ["pt"])
     after = weights(jets).weight
     torch.testing.assert_close(after, own * weights.of(pt, y))
-    edges = np.linspace(pt.min(), pt.max(), 5)
+    edges = np.linspace(float(pt.min()), float(pt.max()), 5)
     for label in (0, 1):
         chosen = (y == label).numpy()
         height, _ = np.histogram(pt[chosen, 0].double(), edges, weights=after[chosen].double())
@@ -146,3 +150,14 @@ def test_the_spread_of_variants_is_that_of_weighted_jets(n_classes):
     rows = torch.tensor([0, 1, 0, 1, 2, 3])
     twice = Data(y=y[rows], variant_of=torch.tensor([0, 0, 1, 1, 2, 2]))
     torch.testing.assert_close(found, InvarianceLoss()(logits[rows], twice))
+
+
+def test_a_generator_refuses_weights(tmp_path):
+    settings(tmp_path)
+    jets = JetFiles(tmp_path, tmp_path / "jets.parquet", weight="jets.mc", features=["pt"])
+    data = JetDataModule(jets)
+    assert data.is_weighted
+    generator = Generator(GraphVAE(latent=2))
+    generator.trainer = SimpleNamespace(datamodule=data)
+    with pytest.raises(ValueError, match=r"without weights for a generator.*leave weight= "):
+        generator.setup("fit")
