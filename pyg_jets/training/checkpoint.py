@@ -19,6 +19,7 @@ Examples:
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -44,8 +45,10 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
         checkpoint: Plain values and tensors.
         path: The file; one that is there is replaced.
     """
+    archive = io.BytesIO()  # torch itself says nothing of a full disk when it writes to a file
+    torch.save(checkpoint, archive)
     with write_aside(path) as part:
-        torch.save(checkpoint, part)
+        part.write_bytes(archive.getbuffer())
         with part.open("r+b") as stream:  # an archive ends with the length of its comment
             stream.seek(-2, os.SEEK_END)
             stream.write(SEAL_BYTES.to_bytes(2, "little"))

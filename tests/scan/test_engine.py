@@ -14,13 +14,12 @@ import yaml
 
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
-from pyg_jets.runs import LAST_CHECKPOINT
 from tests.processes import HANGING, Python
 
 CONFIG = "broken_symmetry/base"
 COMMAND = ["-m", "pyg_jets.cli", "scan"]
-#: Steps of a training that a test has time to kill.
-LONG = 100_000
+#: Steps of a training that waits, in its second epoch, until a test lets it go on.
+WAITING = 18
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def sweep(tmp_path, data):
                              "init_args": {"root": str(data), "n_jets": 300}},
             "model.network.init_args": {"phi": [8], "f": [8]},
             "trainer": {"max_steps": 4},
-            "early_stopping.patience": 10 * LONG,
+            "early_stopping.patience": 100,
         }  # fmt: skip
         tree = {
             "method": "grid",
@@ -83,11 +82,9 @@ def wait_for(condition):
     return found
 
 
-def training(out: Path, number: int) -> bool:
-    """Whether the point with so many steps is in the middle of its training."""
-    record = records(out).get(number, {})
-    folder = out / "points" / record.get("hash", "none")
-    return record.get("status") == "running" and (folder / LAST_CHECKPOINT).exists()
+def waits(folder: Path) -> bool:
+    """Whether a point waits in the middle of its training, with a checkpoint of its first epoch."""
+    return (folder / "waits").exists()
 
 
 def goes_on(folder: Path) -> bool:
@@ -119,43 +116,45 @@ def sizes(*values):
     return {"data.batch_size": {"values": list(values)}}
 
 
-def steps(*numbers):
-    """A short point, and one that takes until it is killed, differ in their steps."""
-    every = {n: 1 if n < 50 else 10 for n in numbers}
-    values = [{"max_steps": n, "check_val_every_n_epoch": every[n]} for n in numbers]
-    return {"trainer": {"values": values}}
+def steps(*numbers, folder: Path | None = None):
+    """Points that differ in their steps; long ones wait for a file ``go`` in the folder."""
+    wait = {"class_path": "tests.scan.waiting.Wait", "init_args": {"folder": str(folder)}}
+    callbacks = {n: [wait] if n >= WAITING and folder else [] for n in numbers}
+    return {"trainer": {"values": [{"max_steps": n, "callbacks": callbacks[n]} for n in numbers]}}
 
 
 def test_a_killed_scan_goes_on_where_it_was(sweep, tmp_path):
-    path, out = sweep(**steps(4, 400)), tmp_path / "scan"
+    path, out = sweep(**steps(4, WAITING, folder=tmp_path)), tmp_path / "scan"
     killed = start(path, out)
-    wait_for(lambda: training(out, 400))
+    wait_for(lambda: waits(tmp_path))
     left = workers(killed)
     assert left
     killed.kill()
     wait_for(lambda: not any(alive(p) for p in left))
-    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", 400: "running"}
+    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", WAITING: "running"}
     (kept,) = out.glob("points/*/metrics.json")
     before = kept.stat().st_mtime_ns
-    folder = out / "points" / records(out)[400]["hash"]
+    folder = out / "points" / records(out)[WAITING]["hash"]
     (folder / "killed").touch()
+    (tmp_path / "go").touch()
     code, _, complained = finish(start(path, out))
     assert code == 0, complained
     assert {r["status"] for r in records(out).values()} == {"finished"}
     assert kept.stat().st_mtime_ns == before
     assert goes_on(folder)
-    assert json.loads((folder / "provenance.json").read_text())["steps"] == 400
+    assert json.loads((folder / "provenance.json").read_text())["steps"] == WAITING
     assert not (out / "aside").exists()
 
 
 def test_the_point_of_a_killed_worker_goes_on(sweep, tmp_path):
     out = tmp_path / "scan"
-    process = start(sweep(**steps(4, 400)), out)
-    wait_for(lambda: training(out, 400))
+    process = start(sweep(**steps(4, WAITING, folder=tmp_path)), out)
+    wait_for(lambda: waits(tmp_path))
     for worker in workers(process):
         worker.kill()
-    folder = out / "points" / records(out)[400]["hash"]
+    folder = out / "points" / records(out)[WAITING]["hash"]
     (folder / "killed").touch()
+    (tmp_path / "go").touch()
     code, _, complained = finish(process)
     assert code == 0, complained
     assert {r["status"] for r in records(out).values()} == {"finished"}
@@ -190,12 +189,12 @@ def test_what_fails_is_listed_and_the_rest_goes_on(sweep, tmp_path, capfd):
 
 def test_ctrl_c_keeps_what_is_finished(sweep, tmp_path):
     out = tmp_path / "scan"
-    command = [sys.executable, *words_of(sweep(**steps(4, LONG)), out)]
+    command = [sys.executable, *words_of(sweep(**steps(4, WAITING, folder=tmp_path)), out)]
     # a shell ignores Ctrl-C for what it runs in the background, and so would all that it starts
     listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True, preexec_fn=listen)  # fmt: skip
-    wait_for(lambda: training(out, LONG))
+    wait_for(lambda: waits(tmp_path))
     left = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
     _, complained = process.communicate(timeout=HANGING)
@@ -203,12 +202,16 @@ def test_ctrl_c_keeps_what_is_finished(sweep, tmp_path):
     assert "the same command goes on" in complained
     assert "Traceback" not in complained, complained
     wait_for(lambda: not any(alive(p) for p in left))
-    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", LONG: "running"}
+    assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", WAITING: "running"}
 
 
 def test_two_scans_on_one_folder_never_run_a_point_twice(sweep, tmp_path):
-    path, out = sweep(**steps(4, 300, 302, 304)), tmp_path / "scan"
-    ended = [finish(p) for p in [start(path, out), start(path, out)]]
+    numbers = (4, WAITING, WAITING + 2, WAITING + 4)
+    path, out = sweep(**steps(*numbers, folder=tmp_path)), tmp_path / "scan"
+    both = [start(path, out), start(path, out)]
+    wait_for(lambda: [r["status"] for r in records(out).values()].count("running") == 2)
+    (tmp_path / "go").touch()
+    ended = [finish(process) for process in both]
     assert [code for code, _, _ in ended] == [0, 0], ended
     assert {r["status"] for r in records(out).values()} == {"finished"}
     assert len(records(out)) == 4
@@ -222,16 +225,16 @@ def test_a_full_disk_fails_points_and_loses_nothing(sweep, tmp_path):
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("a small file system can be mounted by root only")
     try:
-        path = sweep(**steps(*range(4, 28, 2)))
+        path = sweep(**steps(*range(4, 18, 2)))
         code, _, complained = finish(start(path, out))
         assert code == 1
         assert "No space left" in complained
         kept = {p: p.stat().st_mtime_ns for p in finished(out)}
-        assert 0 < len(kept) < 12
+        assert 0 < len(kept) < 7
         subprocess.run(["mount", "-o", "remount,size=100m", str(out)], check=True)
         code, _, complained = finish(start(path, out))
         assert code == 0, complained
-        assert len(finished(out)) == 12
+        assert len(finished(out)) == 7
         assert all(p.stat().st_mtime_ns == when for p, when in kept.items())
     finally:
         subprocess.run(["umount", str(out)], check=True)
