@@ -140,10 +140,15 @@ class Tagger(JetTask):
         self.log_running_means({"loss": loss, **terms}, batch.num_graphs)
         return loss
 
+    def _logits(self, batch: Batch) -> Tensor:
+        """Logits to be measured: metrics of outputs in half precision would have three digits."""
+        logits = self(batch.x, batch.ptr, batch.get("pos"))
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
     def _collect(self, batch: Batch, loader: int = 0) -> None:
         while len(self.collected) <= loader:
             self.collected.append([])
-        logits = self(batch.x, batch.ptr, batch.get("pos"))
+        logits = self._logits(batch)
         ids = batch.get("jet_id")
         if ids is None:  # the position in the data set, where each process has every n-th jet
             place = sum(len(part["jet_id"]) for part in self.collected[loader])
@@ -278,7 +283,7 @@ class Tagger(JetTask):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """``score`` (logit) and ``probability`` of each jet, and its ``jet_id`` if it has one."""
-        logits = self(batch.x, batch.ptr, batch.get("pos"))
+        logits = self._logits(batch)
         single = logits.size(-1) == 1
         probability = logits.sigmoid() if single else logits.softmax(-1)
         outputs = {"score": logits, "probability": probability}
