@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torch_geometric.datasets
 import yaml
 
 from pyg_jets import load_run
@@ -41,6 +42,7 @@ from pyg_jets.scan.sweep import read_sweep
 from pyg_jets.studies.study import Study
 from pyg_jets.training import cli as training
 from pyg_jets.training import predict
+from pyg_jets.training.class_paths import _UNPICKLING
 
 ROOT = Path(__file__).parent.parent
 
@@ -129,6 +131,23 @@ def test_they_are_refused_by_any_name(parser, marker, monkeypatch):
                  {"class_path": "subprocess.Popen",
                   "dict_kwargs": {"args": ["touch", str(marker)]}}):  # fmt: skip
         refuse_or_keep_plain(parser, "model.network", spec)
+
+
+@pytest.mark.parametrize("name", ["ZINC", "Planetoid", "CornellTemporalHyperGraphDataset"])
+def test_data_sets_of_pyg_that_unpickle_raw_files(parser, name):
+    text = yaml.safe_dump(tree("data.dataset", {"class_path": f"torch_geometric.datasets.{name}"}))
+    with pytest.raises(InputError, match="a configuration may not name"):
+        parser.parse_args(["fit", f"--config={text}"])
+
+
+def test_every_data_set_of_pyg_that_unpickles_is_among_them():
+    words = (
+        r"(pickle|pkl)\.load|allow_pickle=True|read_pickle|weights_only=False|read_planetoid_data"
+    )
+    unpickles = re.compile(words + r"|(?<![\w.])eval\(")
+    for path in Path(torch_geometric.datasets.__file__).parent.glob("*.py"):
+        if unpickles.search(path.read_text(encoding="utf-8")):
+            assert path.stem in _UNPICKLING
 
 
 @pytest.mark.parametrize("place", ["model.network", "model.optimizer"])

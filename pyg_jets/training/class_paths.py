@@ -36,7 +36,9 @@ __all__ = [
 #: of these fit: PyG's Sequential is a network, and evaluates the types in its text.
 _REFUSED = (
     "torch.load", "torch.hub", "torch.jit", "torch.package", "torch.multiprocessing", "torch.fx",
-    "torch.distributed", "torch.utils.cpp_extension", "torch.utils.data.datapipes",
+    "torch.distributed.nn", "torch.distributed.rpc", "torch.distributed.run",
+    "torch.distributed.launch", "torch.distributed.launcher", "torch.distributed.elastic",
+    "torch.utils.cpp_extension", "torch.utils.data.datapipes",
     "torch.serialization", "torch._dynamo", "torch._inductor", "numpy.load",
     "torch_geometric.nn.Sequential", "torch_geometric.nn.sequential", "torch_geometric.llm",
     "torch_geometric.io", "torch_geometric.template", "torch_geometric.inspector",
@@ -45,15 +47,22 @@ _REFUSED = (
     "lightning.pytorch.core.datamodule.LightningDataModule.load_from_checkpoint",
     "IPython", "cloudpickle", "dask", "dill", "distributed", "fsspec", "jinja2", "joblib", "numba",
     "pandas", "requests", "setuptools", "sympy", "yaml",
+    "torch_geometric.graphgym",
+)  # fmt: skip
+#: Data sets of PyG that unpickle or evaluate raw files, by the modules that define them.
+_UNPICKLING = (
+    "aqsol", "ba2motif_dataset", "ba_multi_shapes", "cornell", "deezer_europe",
+    "facebook", "ged_dataset", "gemsec", "git_mol_dataset", "github", "gnn_benchmark_dataset",
+    "lastfm_asia", "linkx_dataset", "lrgb", "mixhop_synthetic_dataset", "nell", "pascal",
+    "planetoid", "protein_mpnn_dataset", "teeth3ds", "twitch", "wikipedia_network", "zinc",
 )  # fmt: skip
 _NAME = re.compile(r"(?<![\w./-])([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
 
 
 def refuse_foreign_code() -> None:
     """Set what class paths may not name, in this process; called before anything is parsed."""
-    set_parsing_settings(
-        import_path_denylist=list(_REFUSED), instantiate_subclass_spec_in_any=False
-    )
+    refused = [*_REFUSED, *(f"torch_geometric.datasets.{name}" for name in _UNPICKLING)]
+    set_parsing_settings(import_path_denylist=refused, instantiate_subclass_spec_in_any=False)
 
 
 @contextmanager
