@@ -171,6 +171,8 @@ class GeneratedFolder:
             FileExistsError: If it contains something else; the message names what differs.
         """
         claim_folder(self.path, MARKER, "generated jets")
+        for folder in (self.path, self.path / "chunks"):  # this process has the folder's lock
+            remove_unfinished(folder)
         record = self._record()
         if not record:
             record = {"format": _FORMAT, "options": self.options.as_dict()}
@@ -191,8 +193,6 @@ class GeneratedFolder:
             )
         if not record["processes"] and not has_chunks:  # nothing is made with other versions yet
             write_checked_json(self.path / MARKER, record | {"versions": _versions()})
-        for folder in (self.path, self.path / "chunks"):  # this process has the folder's lock
-            remove_unfinished(folder)
 
     def is_complete(self, process: str, n_jets: int) -> bool:
         """Whether the file of a process is whole and has these jets."""
