@@ -26,7 +26,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import Dataset
 
 from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
-from pyg_jets.files import locked, read_config
+from pyg_jets.files import locked, read_config, remove_unfinished
 from pyg_jets.runs import (
     BEST_CHECKPOINT,
     CONFIG,
@@ -211,6 +211,8 @@ class JetCLI(LightningCLI):
             raise FolderInUseError(
                 f"Another process is training in {folder}: wait for its end, or give another --run."
             )
+        for place in (folder, Path(self._sub().checkpoint.dirpath)):
+            remove_unfinished(place)
 
     @property
     def _predicted(self) -> Path:

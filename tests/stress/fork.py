@@ -5,7 +5,9 @@ A fork starts in milliseconds, where a new interpreter that imports torch takes 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -78,10 +80,12 @@ def start(function: Callable[..., Any], *args: Any, log: Path) -> Child:
     sys.stderr.flush()
     pid = os.fork()
     if pid:
+        with contextlib.suppress(OSError):  # it is dead already
+            os.setpgid(pid, pid)  # here too: it may be killed before it comes to it
         return Child(pid, time.monotonic(), log)
     code = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it ends when its parent does
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, 1)
@@ -105,3 +109,14 @@ def run(function: Callable[..., Any], *args: Any, log: Path) -> Ended:
         said = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise RuntimeError(f"{function.__name__} ended with {ended}:\n{said}")
     return ended
+
+
+def call(function: Callable[..., Any], *args: Any, log: Path) -> Any:
+    """Call a function in a child, since it may start threads, and return its plain values."""
+    answer = log.with_name("answer.json")
+    run(_answer, answer, function, *args, log=log)
+    return json.loads(answer.read_text())
+
+
+def _answer(path: Path, function: Callable[..., Any], *args: Any) -> None:
+    path.write_text(json.dumps(function(*args)))

@@ -6,6 +6,7 @@ first, which gives the time from which the moments are drawn, and what has to co
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class Task:
     Args:
         name: Its name.
         run: Runs it in a folder; ``again`` says that it was begun there.
-        made: What it has made in a folder, to compare.
+        made: What it has made in a folder, to compare, as plain values.
         kept: What of a folder, after a kill, is finished and must not be made again: a path and
             what identifies its content.
         prepare: Makes what it needs in a folder.
@@ -55,10 +56,13 @@ def files(folder: Path, pattern: str) -> dict[str, Any]:
     }
 
 
-def contents(folder: Path, pattern: str) -> dict[str, bytes]:
-    """The bytes of files by name."""
+def contents(folder: Path, pattern: str) -> dict[str, str]:
+    """A hash of the bytes of files by name."""
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
 
 
 def differences(expected: Any, made: Any, name: str = "") -> list[str]:
@@ -97,9 +101,9 @@ def kill_often(
     for other, way in ways.items():
         for name in ("warm", "undisturbed"):  # the first one compiles what is not yet compiled
             place = folder / f"{name}-{other}"
-            task.prepare(place)
+            fork.run(task.prepare, place, log=log)
             seconds[other] = fork.run(way, place, False, log=log).seconds
-        expected[other] = task.made(place)
+        expected[other] = fork.call(task.made, place, log=log)
         tell(f"{task.name}: {seconds[other]:.1f} s undisturbed")
     rng = np.random.default_rng([seed, sum(task.name.encode())])
     failures: list[str] = []
@@ -107,7 +111,7 @@ def kill_often(
     for number in range(count):
         other = task.variant is not None and number % task.every == task.every - 1
         place, moment = folder / f"killed-{number}", float(rng.uniform(0, seconds[other]))
-        task.prepare(place)
+        fork.run(task.prepare, place, log=log)
         first = fork.start(ways[other], place, False, log=log).wait(kill_after=moment)
         killed += first.signal is not None
         kept = task.kept(place)
@@ -117,7 +121,7 @@ def kill_often(
         except RuntimeError as error:
             said.append(str(error))
         else:
-            made = task.made(place)
+            made = fork.call(task.made, place, log=log)
             said += differences(expected[other], made)
             now = task.kept(place)
             said += [f"{name} was made twice" for name in kept if now.get(name) != kept[name]]

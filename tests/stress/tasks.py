@@ -80,7 +80,7 @@ def _toys(folder: Path) -> None:
 
 def _training(folder: Path) -> dict[str, Any]:
     """The configuration of a training of a second or two, of which every epoch re-simulates."""
-    resimulate = {"detector": "toy-uniform", "angles": 2, "features": ["eta", "phi", "pt"]}
+    resimulate = {"detector": "toy-uniform", "angles": 2}
     return {
         "model.network": {"class_path": "pyg_jets.nn.PFN",
                           "init_args": {"phi": [8], "f": [8], "dropout": 0.1}},
@@ -88,6 +88,7 @@ def _training(folder: Path) -> dict[str, Any]:
                          "init_args": {"root": str(folder / "data"), "n_jets": 200}},
         "data.train_transform": {"class_path": "pyg_jets.transforms.Resimulate",
                                  "init_args": resimulate},
+        "data.features": {"names": ["eta", "phi", "pt"], "axis": "origin"},
         "data.batch_size": 20,
         "samples": 20,
         "trainer": {"max_epochs": 6, "accelerator": "cpu", "logger": False,
@@ -95,11 +96,21 @@ def _training(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _write_config(folder: Path) -> None:
+    import yaml
+
+    _toys(folder)
+    tree: dict[str, Any] = {}
+    for name, value in _training(folder).items():
+        group, _, key = name.rpartition(".")
+        (tree.setdefault(group, {}) if group else tree)[key] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+
+
 def _fit(folder: Path, again: bool) -> None:
     from pyg_jets.training import cli
 
-    arguments = [f"--{name}={json.dumps(value)}" for name, value in _training(folder).items()]
-    cli.main(["fit", *arguments, f"--run={folder / 'run'}", "--resume"])
+    cli.main(["fit", f"--config={folder / 'config.yaml'}", f"--run={folder / 'run'}", "--resume"])
 
 
 def _made_by_fit(folder: Path) -> dict[str, Any]:
@@ -120,7 +131,7 @@ def _result(run: Any) -> dict[str, Any]:
     return {"metrics": metrics, "history": history, "scores": {str(i): float(v) for i, v in scores}}
 
 
-FIT = Task("fit", run=_fit, made=_made_by_fit, kept=lambda folder: {}, prepare=_toys)
+FIT = Task("fit", run=_fit, made=_made_by_fit, kept=lambda folder: {}, prepare=_write_config)
 
 _POINTS = (10, 20, 30)
 
@@ -172,6 +183,7 @@ SCAN = Task(
     made=_made_by_scan,
     kept=lambda folder: files(folder, "scan/points/*/metrics.json"),
     prepare=_write_sweep,
+    every=10,  # real workers take ten seconds to start
     variant=_scan_with_processes,
 )
 

@@ -31,6 +31,8 @@ def tagging(tmp_path_factory):
         "class_path": "pyg_jets.transforms.Resimulate",
         "init_args": {"detector": "toy-uniform", "angles": 2},
     }
+    for name in (".metrics.csv.k2_abcde", "checkpoints/.last.ckpt.x7_abcde"):  # left by a kill
+        (folder / "run" / name).mkdir(parents=True)
     done = fit(folder, {"model": {"network": network, "loss": loss},
                         "data": {"train_transform": resimulate,
                                  "features": {"names": ["eta", "phi", "pt"], "axis": "origin"}},
@@ -118,6 +120,8 @@ def test_a_damaged_checkpoint_is_refused_in_words(copy, size):
 def test_the_command_line_seals_checkpoints_and_checks_the_seal(tagging, tmp_path):
     path = tagging[0] / "checkpoints" / "best.ckpt"
     assert is_sealed(path)
+    left = [p.name for p in tagging[0].rglob(".*") if p.suffix != ".lock"]
+    assert left == [], "what a kill leaves is removed by the next fit"
     broken = tmp_path / "broken.ckpt"
     whole = bytearray(path.read_bytes())
     whole[len(whole) // 2] ^= 1
