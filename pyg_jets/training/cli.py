@@ -176,6 +176,8 @@ class JetCLI(LightningCLI):
         if config.checkpoint.dirpath is None:
             config.checkpoint.dirpath = str(_checkpoints(folder))
         if self.subcommand == "fit":
+            if config.out:
+                raise InputError("--out is for test and predict: the folder of a fit is --run.")
             self._open_run(folder, config)
         elif config.resume:
             raise InputError(f"Expected --resume with fit, but got it with {self.subcommand}.")
@@ -441,8 +443,8 @@ def _of_run(arguments: Sequence[str]) -> list[str]:
             raise MissingFileError(
                 f"There is no {folder / name}: give the folder of a run that {of}, or {also}."
             )
-    # the run may have been made with --overwrite, which is not meant for what follows
-    added = [f"--config={folder / CONFIG}", "--overwrite=false"]
+    # the run may have been made with these, which are not meant for what follows
+    added = [f"--config={folder / CONFIG}", "--overwrite=false", "--resume=false"]
     added += [f"--ckpt_path={folder / BEST_CHECKPOINT}"] if len(needed) > 1 else []
     return [verb, *added, *words]
 

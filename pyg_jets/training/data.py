@@ -267,7 +267,8 @@ class JetDataModule(lightning.LightningDataModule):
 
 def _own_weights(jets: Any) -> Tensor | None:
     """The weights that jets of a data set bring along, ``[J]``."""
-    return jets.weight if "weight" in jets._data else None
+    data = getattr(jets, "_data", None)  # of a data set on disk there is none
+    return jets.weight if data is not None and "weight" in data else None
 
 
 def _processes() -> int:

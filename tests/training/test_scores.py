@@ -61,7 +61,7 @@ def fitted(folder):
     (folder / "fit.yaml").write_text(yaml.safe_dump(tree))
     with redirect_stdout(io.StringIO()) as printed:
         words = ["--config", str(folder / "fit.yaml"), "--run", str(folder / "run")]
-        assert main(["fit", *words, "--overwrite=true"]) == 0
+        assert main(["fit", *words, "--overwrite=true", "--resume=true"]) == 0
     return folder / "run", printed.getvalue()
 
 
@@ -94,6 +94,13 @@ def test_a_fit_says_what_starts_and_what_came_out(fitted):
     shown = dict(line.split() for line in printed.splitlines() if line.startswith("test/"))
     assert shown.keys() == {name for name in metrics if name.startswith("test/")}
     assert float(shown["test/auc"]) == pytest.approx(metrics["test/auc"], rel=1e-3)
+
+
+def test_a_fit_has_no_out(folder, tmp_path, capsys):
+    words = ["--config", str(folder / "fit.yaml"), "--run", str(tmp_path / "run")]
+    assert main(["fit", *words, "--out", str(tmp_path / "out")]) == 2
+    assert "the folder of a fit is --run" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def contents(folder):
