@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -33,15 +32,16 @@ def test_write_aside_writes_folders(tmp_path):
 
 def test_lock_excludes_another_process(tmp_path):
     code = (
-        "import sys, time; from pyg_jets.files import locked\n"
-        f"with locked({str(tmp_path / 'x')!r}):\n print('in', flush=True); time.sleep(1)"
+        "import sys, time; from pathlib import Path; from pyg_jets.files import locked\n"
+        f"with locked({str(tmp_path / 'x')!r}):\n"
+        "    print('in', flush=True); time.sleep(1)\n"
+        f"    Path({str(tmp_path / 'left')!r}).touch()"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert other.stdout is not None
     other.stdout.readline()
-    start = time.perf_counter()
     with files.locked(tmp_path / "x"):
-        assert time.perf_counter() - start > 0.5
+        assert (tmp_path / "left").exists()
     other.wait()
 
 

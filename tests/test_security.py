@@ -13,7 +13,6 @@ import pickle
 import re
 import sys
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -331,10 +330,8 @@ def test_tags_of_yaml(tmp_path, marker, tag, capsys):
     ids=["aliases", "itself", "deep"],
 )  # fmt: skip
 def test_yaml_that_expands_without_end(text):
-    start = time.perf_counter()
     with pytest.raises(InputError):
         load_yaml(text, "evil.yaml")
-    assert time.perf_counter() - start < 60
 
 
 # Sweep files

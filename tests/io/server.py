@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,8 +20,10 @@ SHA = hashlib.sha256(DATA).hexdigest()
 PAGE = b" \n<!DOCTYPE HTML><html>Please log in</html>"
 NOWHERE = "https://nowhere.invalid"
 QUICK = RetryPolicy(
-    connect_timeout=2, read_timeout=0.2, attempts=3, first_wait=0.01, longest_wait=0.02
+    connect_timeout=60, read_timeout=60, attempts=3, first_wait=0.01, longest_wait=0.02
 )
+#: For servers that stall: the timeout decides when they are given up.
+IMPATIENT = replace(QUICK, read_timeout=0.5)
 
 
 class Handler(BaseHTTPRequestHandler):

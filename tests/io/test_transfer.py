@@ -14,6 +14,7 @@ from pyg_jets.io.remote import MIRROR
 from pyg_jets.io.transfer import RetryPolicy
 from tests.io.server import (
     DATA,
+    IMPATIENT,
     OTHER,
     PAGE,
     QUICK,
@@ -144,13 +145,13 @@ def test_notes_that_cannot_be_read_start_afresh(tmp_path):
 
 
 def test_a_server_that_stalls(tmp_path):
-    with serving(in_turn(stall_at(300_000, 1.0), well())) as server:
-        assert bring(remote(server), tmp_path).read_bytes() == DATA
+    with serving(in_turn(stall_at(300_000, 2.0), well())) as server:
+        assert bring(remote(server), tmp_path, IMPATIENT).read_bytes() == DATA
 
 
 def test_a_server_that_stalls_for_ever_is_given_up(tmp_path):
-    with serving(stall_at(0, 1.0)) as server, pytest.raises(ConnectionError, match="timed out"):
-        bring(remote(server), tmp_path)
+    with serving(stall_at(0, 2.0)) as server, pytest.raises(ConnectionError, match="timed out"):
+        bring(remote(server), tmp_path, IMPATIENT)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, FileNotFoundError), (403, ConnectionError)])

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from tests.processes import HANGING
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS = (1200, 400)
 PROBE = """<!doctype html><title>probe</title><body><script>
@@ -36,7 +38,7 @@ def browse(path, profile, *flags):
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              f"--user-data-dir={profile}", "--enable-logging=stderr", *flags,
              path.as_uri()]  # fmt: skip
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(words, capture_output=True, text=True, timeout=HANGING, check=True)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
