@@ -16,6 +16,7 @@ from pyg_jets.events import PythiaOptions
 from pyg_jets.events.folder import MARKER, generate_folder
 from pyg_jets.io.checksums import read_checked_json, write_checked_json
 from pyg_jets.io.remote import MIRROR
+from pyg_jets.training.scores import check_output
 from tests.datasets.layouts.all import LAYOUTS
 from tests.report.conftest import write_run
 
@@ -229,3 +230,7 @@ def test_demo(command, module, extra):
 @pytest.mark.parametrize(("module", "extra"), [("matplotlib", "report"), ("distributed", "scan")])
 def test_study(command, module, extra):
     command(module, extra, ["study", "run", "broken_symmetry", "--quick"])
+
+
+def test_scores_as_root(missing, tmp_path):
+    missing("uproot", "data", lambda: check_output(tmp_path / "scores.root", overwrite=False))
