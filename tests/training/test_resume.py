@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -263,18 +264,19 @@ def test_steps_may_be_counted_instead_of_epochs(tmp_path):
 
 
 class Cut(lightning.Callback):
-    """A kill that comes while the checkpoint of an epoch is written, after all its bytes."""
+    """A kill while the checkpoint of an epoch is written: all its bytes are, but not its name."""
 
     def __init__(self, epoch, monkeypatch):
-        self.epoch, self.monkeypatch, self.save = epoch, monkeypatch, torch.save
+        self.epoch, self.monkeypatch, self.replace = epoch, monkeypatch, os.replace
 
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == self.epoch:
-            self.monkeypatch.setattr(torch, "save", self.cut)
+            self.monkeypatch.setattr(os, "replace", self.cut)
 
-    def cut(self, *args, **kwargs):
-        self.save(*args, **kwargs)
-        raise Killed
+    def cut(self, source, target):
+        if Path(target).name == "last.ckpt":
+            raise Killed
+        self.replace(source, target)
 
 
 def test_a_checkpoint_that_is_being_written_does_not_count(tagger, tmp_path, monkeypatch):
