@@ -179,12 +179,15 @@ def write_checked_json(path: str | Path, value: Mapping[str, Any]) -> None:
     write_json(path, {**value, _KEY: _content_checksum(value)})
 
 
-def read_checked_json(path: str | Path, remedy: str = "make it again") -> dict[str, Any]:
+def read_checked_json(
+    path: str | Path, remedy: str = "make it again", with_checksum: str | None = None
+) -> dict[str, Any]:
     """Read names and values; those of an earlier version, without a checksum, too.
 
     Args:
         path: The file.
         remedy: What to do where it is damaged, for the message.
+        with_checksum: A key that only files with a checksum have.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -193,7 +196,8 @@ def read_checked_json(path: str | Path, remedy: str = "make it again") -> dict[s
     value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} is damaged (it holds {type(value).__name__}): {remedy}.")
-    if _KEY in value and value.pop(_KEY) != _content_checksum(value):
+    expects = _KEY in value or with_checksum in value
+    if expects and value.pop(_KEY, None) != _content_checksum(value):
         raise InputError(f"{path} is damaged (its content has another checksum): {remedy}.")
     return value
 

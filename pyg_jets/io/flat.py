@@ -143,7 +143,7 @@ def open_flat(folder: str | Path, verify: bool = False) -> FlatTable:
 
 def _open(folder: Path) -> tuple[FlatTable, dict[str, list]]:
     """A table, and dtype, shape and checksum of each array; none where an earlier version wrote."""
-    meta = read_checked_json(folder / META)
+    meta = read_checked_json(folder / META, with_checksum="arrays")
     try:
         groups, arrays = dict(meta.pop("groups")), dict(meta.pop("arrays", {}))
         # Tables of version 0.1.0 have the former name of the key.
@@ -201,7 +201,7 @@ def verify_flat(folder: str | Path) -> dict[str, str]:
     folder = Path(folder)
     checks: dict[str, str] = {}
     try:
-        meta = read_checked_json(folder / META)
+        meta = read_checked_json(folder / META, with_checksum="arrays")
         arrays = dict(meta.get("arrays", {}))
         for name in arrays:
             file = _file_of(folder, name)

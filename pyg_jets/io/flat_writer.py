@@ -122,7 +122,7 @@ class FlatWriter:
     def _read_journal(self) -> dict[str, Any]:
         """The journal; an empty one if there is none, or if it or what it tells of is damaged."""
         try:
-            journal = read_checked_json(self.folder / _JOURNAL)
+            journal = read_checked_json(self.folder / _JOURNAL, with_checksum="columns")
             for name, (dtype, row_shape, rows, checksum) in journal["columns"].items():
                 start = len(_header(np.dtype(dtype), (rows, *row_shape)))
                 size = rows * np.dtype(dtype).itemsize * int(np.prod(row_shape, dtype=np.int64))

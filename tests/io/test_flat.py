@@ -67,6 +67,9 @@ def test_meta_is_refused_by_its_checksum(table):
     (table / "meta.json").write_text(meta.replace('"joined_last": []', '"joined_last": ["x"]'))
     with pytest.raises(InputError, match=r"meta\.json is damaged \(its content has another"):
         open_flat(table)
+    (table / "meta.json").write_text(meta.replace('"checksum"', '"checksul"'))
+    with pytest.raises(InputError, match=r"meta\.json is damaged \(its content has another"):
+        open_flat(table)
 
 
 @pytest.mark.parametrize(
