@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import sys
 from itertools import chain
 from pathlib import Path
 
@@ -126,9 +125,9 @@ def test_what_goes_to_a_worker_holds_the_data_once():
 
 
 def _seen(folder, devices):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.ddp_loader", str(folder), str(devices)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = python(*command[1:], folder=ROOT, environment=environment)
+    words = ("-m", "tests.ddp_loader", folder, devices)
+    done = python(*words, folder=ROOT, environment=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [path.read_text().splitlines() for path in sorted(folder.glob(f"seen-{devices}-*"))]
     return [[json.loads(line) for line in each] for each in lines]

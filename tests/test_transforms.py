@@ -246,7 +246,7 @@ def test_bad_arguments(make, message):
 def test_bad_batches(batch, jets):
     seen = Features()(batch)
     for transform in (Features(), Resimulate()):
-        with pytest.raises(ValueError, match="Expected x with the 6 columns pt, eta"):
+        with pytest.raises(ValueError, match=r"Expected x with the (6 )?columns pt, eta"):
             transform(seen)
     with pytest.raises(ValueError, match=r"pt, eta, but it has \d+: name those of x in"):
         Features(("pt",), columns=("pt", "eta"))(batch)
