@@ -3,6 +3,8 @@
 import csv
 import json
 
+import pytest
+
 from pyg_jets.cli import main
 
 BASE = """
@@ -66,6 +68,7 @@ def test_a_study_of_three_files_and_with_modules_of_its_own(tmp_path, monkeypatc
     assert [r["value"] for r in rows(run / "mystudy_whole.csv")] == ["2"]
 
 
+@pytest.mark.slow
 def test_the_quick_run_of_broken_symmetry(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["study", "run", "broken_symmetry", "--quick", "--workers", "2"]) == 0

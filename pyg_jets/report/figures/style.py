@@ -138,10 +138,13 @@ def figure_file(
 
     with style():
         figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         draw(figure)
         stream = io.BytesIO()
-        figure.savefig(stream, format=format, metadata=_METADATA[format])
+        if format == "png":  # savefig would draw it twice, for the same bytes
+            canvas.print_png(stream, metadata=_METADATA[format])
+        else:
+            figure.savefig(stream, format=format, metadata=_METADATA[format])
     return stream.getvalue()
 
 
