@@ -43,6 +43,9 @@ def jets() -> JetArray:
     return random_jets()
 
 
+collect_ignore = ["preload.py"]
+
+
 def pytest_configure(config):
     """Start the server of processes while the first tests run, where tests run in parallel."""
     multiprocessing.set_forkserver_preload(PRELOAD)

@@ -18,7 +18,7 @@ FILE = re.compile(r"(?:# |<!-- )([\w./]+)(?: -->)?\n")
 #: Fewer jets and epochs of the shipped configuration.
 FEWER = {
     "fit": [
-        "--data.dataset.init_args.n_jets=200",
+        "--data.dataset.init_args.n_jets=100",
         "--data.spread_jets=20",
         "--trainer.max_epochs=1",
         "--trainer.logger=false",

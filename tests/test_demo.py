@@ -2,12 +2,15 @@
 
 import csv
 
+import pytest
+
 from pyg_jets.cli import main
 from pyg_jets.io import read_parquet
 
 WORDS = ["demo", "--jets", "60", "--epochs", "2", "--seed", "3"]
 
 
+@pytest.mark.slow
 def test_demo_from_pythia_to_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(WORDS) == 0

@@ -230,6 +230,7 @@ def turned_elsewhere(jets: JetArray, angles: np.ndarray, shift: float) -> JetArr
     return JetArray(x, jets.columns, jets.ptr)
 
 
+@pytest.mark.slow
 def test_rotated_jets_cannot_be_told_from_unrotated_ones():
     """A tree gets AUC 0.50 ± 0.02, and sees at once a rotation about a wrong axis."""
     pytest.importorskip("pythia8mc")

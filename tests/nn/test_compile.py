@@ -29,9 +29,10 @@ def _has_compiler():
 def _case(name, backend):
     lacks = backend == "inductor" and not _has_compiler()
     reason = "inductor needs a C++ compiler and the headers of Python"
-    return pytest.param(
-        (name, backend), id=f"{name}-{backend}", marks=pytest.mark.skipif(lacks, reason=reason)
-    )
+    marks = [pytest.mark.skipif(lacks, reason=reason)]
+    if backend == "inductor":  # which calls a C++ compiler
+        marks.append(pytest.mark.slow)
+    return pytest.param((name, backend), id=f"{name}-{backend}", marks=marks)
 
 
 #: A norm in a PFN adds nothing that inductor would not also meet in a ParticleNet.

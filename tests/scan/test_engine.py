@@ -187,6 +187,7 @@ def test_what_fails_is_listed_and_the_rest_goes_on(sweep, tmp_path, capfd):
     assert len(list(out.glob("points/*/metrics.json"))) == 2
 
 
+@pytest.mark.slow  # a process that imports everything itself, and so do its workers
 def test_ctrl_c_keeps_what_is_finished(sweep, tmp_path):
     out = tmp_path / "scan"
     command = [sys.executable, *words_of(sweep(**steps(4, WAITING, folder=tmp_path)), out)]

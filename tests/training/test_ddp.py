@@ -16,6 +16,7 @@ from pyg_jets.training import JetDataModule
 from tests.ddp_training import EPOCHS, Multiplicity, jets, network, run, weights
 from tests.processes import Python
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 TOLERANCE = {"rel": 1e-5, "abs": 1e-5}
 TRAINED = ("pfn", "particle_net")
