@@ -47,7 +47,7 @@ from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.parser import ConfigByName, JetArgumentParser
 from pyg_jets.training.process import finish_wandb, keep_memory, wandb_logger
-from pyg_jets.training.resume import EpochCheckpoint, check_same_training
+from pyg_jets.training.resume import EpochCheckpoint, check_same_training, has_ended
 from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
 from pyg_jets.training.scores import check_output, observables_of, score_table, write_scores
 from pyg_jets.training.selection import SelectByEMD
@@ -195,7 +195,8 @@ class JetCLI(LightningCLI):
         """Go on with a run, or see that none is written over."""
         last = _last_checkpoint(config)
         if config.resume:
-            if is_finished(folder):
+            limits = config.trainer.max_epochs, config.trainer.max_steps
+            if is_finished(folder) and (not last.is_file() or has_ended(last, *limits)):
                 raise _AlreadyFinished(f"{folder} is finished: there is nothing to go on with.")
             if last.is_file():
                 if (folder / CONFIG).is_file():

@@ -19,8 +19,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from pyg_jets.errors import InputError
 from pyg_jets.files import read_config
+from pyg_jets.training.checkpoint import read_checkpoint
 
-__all__ = ["EpochCheckpoint", "check_same_training"]
+__all__ = ["EpochCheckpoint", "check_same_training", "has_ended"]
 
 #: The key of a checkpoint for what this callback keeps in it.
 _KEY = "epoch_end"
@@ -157,6 +158,24 @@ def _of_all_processes(value: Any) -> list[Any]:
     values: list[Any] = [None] * group.get_world_size()
     group.all_gather_object(values, value)
     return values
+
+
+def has_ended(path: Path, max_epochs: int | None, max_steps: int) -> bool:
+    """Whether the training of a finished run has come to its end, and was not tested on its way.
+
+    Args:
+        path: The run's last checkpoint. Where it cannot be gone on from, the run stays finished.
+        max_epochs: Epochs to train for; ``None`` or -1 for no limit.
+        max_steps: Steps to train for; -1 for no limit.
+    """
+    try:
+        checkpoint = read_checkpoint(path)
+    except InputError:
+        return True
+    if (state := checkpoint.get(_KEY)) is None or state["should_stop"]:
+        return True
+    done = (checkpoint["epoch"] + 1, max_epochs), (checkpoint["global_step"], max_steps)
+    return any(limit is not None and 0 <= limit <= count for count, limit in done)
 
 
 #: Options that do not change the weights of an epoch: names, output, how long, where and on what.

@@ -392,6 +392,24 @@ def test_a_finished_run_is_left_alone(finished, capsys):
     assert times(finished) == before
 
 
+def test_a_stopped_run_that_was_tested_goes_on(finished, copied):
+    assert command(["test", "--run", str(copied)]) == 0
+    assert (copied / "metrics.json").exists()
+    assert command(["fit", "--run", str(copied), "--resume"]) == 0
+    assert_same(copied, finished)
+
+
+def test_a_finished_run_may_train_for_longer(finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    assert command(["fit", "--run", str(run), "--resume", "--trainer.max_epochs=5"]) == 0
+    assert [row["epoch"] for row in rows(run)] == ["0", "1", "2", "3", "4"]
+    assert rows(run)[:4] == rows(finished)
+    (run / LAST_CHECKPOINT).write_bytes(b"damaged")
+    before = times(run)
+    assert command(["fit", "--run", str(run), "--resume", "--trainer.max_epochs=9"]) == 0
+    assert times(run) == before
+
+
 def test_another_configuration_is_refused(path, copied, capsys):
     words = [f"--config={path}", f"--run={copied}", "--resume", "--data.batch_size=8"]
     words += ["--model.network.init_args.dropout=0.1", "--trainer.max_epochs=9", "--title=Again"]
