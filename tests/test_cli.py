@@ -210,7 +210,6 @@ from pyg_jets.cli import main
 from pyg_jets.files import config_names, config_path, read_config
 from pyg_jets.io import card_path
 from pyg_jets.studies import list_studies
-from tests.processes import python
 print(card_path("toy_jets"), config_path("broken_symmetry/arms/pre-inv"), *list_studies())
 assert all(read_config(name) for name in config_names())
 assert main(["configs", "copy", "tagging/sweep", "."]) == 0

@@ -436,6 +436,8 @@ def _of_run(arguments: Sequence[str]) -> list[str]:
     if "--config" in options or not (resumes or evaluates):
         return list(arguments)
     folder = Path(options.get("--run") or _default_run(options.get("--task", "tag")))
+    if resumes and not (folder / CONFIG).is_file() and options.keys() - {"--run", "--resume"}:
+        return list(arguments)  # killed before it wrote its configuration, or not yet begun
     needed = [CONFIG] + ([BEST_CHECKPOINT] if evaluates and "--ckpt_path" not in options else [])
     for name in needed:
         if not (folder / name).is_file():

@@ -457,6 +457,15 @@ def test_what_is_written_over_is_gone(path, finished, tmp_path):
     assert_same(run, finished)
 
 
+def test_a_run_without_configuration_files_may_be_killed_at_once(path, finished, tmp_path):
+    tree = yaml.safe_load(path.read_text())
+    words = [f"--{name}={json.dumps(value)}" for name, value in tree.items()]
+    run = tmp_path / "run"
+    run.mkdir()
+    assert command(["fit", *words, f"--run={run}", "--resume"]) == 0
+    assert_same(run, finished)
+
+
 def test_nothing_to_go_on_with(path, tmp_path, capsys):
     assert command(["fit", "--resume", "--run", str(tmp_path / "none")]) == 2
     assert "config.yaml: give the folder of a run that was begun" in capsys.readouterr().err
