@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets.errors import InputError, MissingFileError
-from pyg_jets.files import read_json, write_aside, write_json
+from pyg_jets.files import read_json, remove_unfinished, write_aside, write_json
 from pyg_jets.provenance import timestamp
 from pyg_jets.runs.names import METRICS, POINT, PROVENANCE, SCAN, SWEEP
 from pyg_jets.runs.run import Run, load_run, metric_value
@@ -260,8 +260,10 @@ class Points:
         """
         folder = self.folder(name)
         if folder.exists():
-            self._move_aside(folder)
-        folder.mkdir(parents=True)
+            remove_unfinished(folder)
+            if any(folder.iterdir()):
+                self._move_aside(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         self.write(name, parameters, "running", words=list(words), setting=setting)
         return folder
 

@@ -227,3 +227,11 @@ def test_records_that_were_cut_short_are_none(tmp_path):
     (points.folder("p") / "point.json").write_text(json.dumps({"a": 1})[:-2])
     assert points.record("p") == {}
     assert list(points.finished()) == []
+
+
+def test_a_point_killed_while_its_first_record_was_written_leaves_nothing(tmp_path):
+    points = Points(tmp_path)
+    (points.folder("p") / ".point.json.abcd1234").mkdir(parents=True)
+    folder = points.begin("p", {"a": 1}, ["fit"])
+    assert [path.name for path in folder.iterdir()] == ["point.json"]
+    assert not (tmp_path / "aside").exists()
