@@ -91,7 +91,10 @@ def leftovers(folder: Path) -> list[str]:
 def kill_often(
     task: Task, count: int, seed: int, folder: Path, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Kill a task ``count`` times, and run it to its end after each."""
+    """Kill a task ``count`` times, and run it to its end after each.
+
+    A kill that is drawn after the end of its run is drawn again.
+    """
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     log = folder / "log.txt"
@@ -108,7 +111,9 @@ def kill_often(
     rng = np.random.default_rng([seed, sum(task.name.encode())])
     failures: list[str] = []
     killed = 0
-    for number in range(count):
+    for number in range(3 * count):
+        if killed == count:
+            break
         other = task.variant is not None and number % task.every == task.every - 1
         place, moment = folder / f"killed-{number}", float(rng.uniform(0, seconds[other]))
         fork.run(task.prepare, place, log=log)
@@ -132,7 +137,9 @@ def kill_often(
         else:
             shutil.rmtree(place)
         if number % 10 == 9:
-            tell(f"{task.name}: {number + 1} of {count} kills, {len(failures)} failures")
+            tell(f"{task.name}: {killed} of {count} kills, {len(failures)} failures")
+    if killed < count:
+        failures.append(f"only {killed} of {count} kills came before the end of their runs")
     return {
         "task": task.name,
         "count": count,
