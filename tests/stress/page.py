@@ -34,7 +34,7 @@ def page(results: Mapping[str, Mapping[str, Any]], seed: int, command: str, date
         (r["task"], r["killed"], f"{r['undisturbed']:.1f} s", len(r["failures"])) for r in kills
     ]))  # fmt: skip
     parts.append(
-        "\nA kill that was drawn after the end of its run is not counted, and drawn again.\n"
+        "\nA kill that was drawn after the end of its run counts for nothing, and another is drawn.\n"
     )
     for ours, title in ((True, "Our own formats"), (False, "Formats of others")):
         rows = [(r["format"], r["count"], *(r["total"].get(o, 0) for o in OUTCOMES))
