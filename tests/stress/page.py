@@ -33,9 +33,7 @@ def page(results: Mapping[str, Mapping[str, Any]], seed: int, command: str, date
     parts.append(_table(head, [
         (r["task"], r["killed"], f"{r['undisturbed']:.1f} s", len(r["failures"])) for r in kills
     ]))  # fmt: skip
-    parts.append(
-        "\nA kill that was drawn after the end of its run counts for nothing, and another is drawn.\n"
-    )
+    parts.append("\nA kill that was drawn after the end of its run is drawn again.\n")
     for ours, title in ((True, "Our own formats"), (False, "Formats of others")):
         rows = [(r["format"], r["count"], *(r["total"].get(o, 0) for o in OUTCOMES))
                 for r in damages if r["ours"] == ours]  # fmt: skip
