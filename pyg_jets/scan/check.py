@@ -20,7 +20,7 @@ __all__ = ["check_sweep"]
 #: Quantiles at which a parameter that cannot be enumerated is tried.
 _TRIED = (0.01, 0.99)
 #: So many values are each tried.
-_MANY = 8
+_MANY = 50
 
 
 def check_sweep(sweep: Sweep) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["flatten_arguments", "join_options"]
+from pyg_jets.errors import MissingFileError
+from pyg_jets.runs import BEST_CHECKPOINT, CONFIG
+
+__all__ = ["default_run", "flatten_arguments", "join_options", "run_arguments"]
 
 _OPTION = re.compile(r"--[\w.-]+")
 _NAME = re.compile(r"[\w.-]+")
@@ -63,6 +68,48 @@ def join_options(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
+
+
+def default_run(task: str) -> str:
+    """``runs/tagger``, or a folder for each run of an agent's sweep."""
+    sweep, run = (os.environ.get(f"WANDB_{name}_ID") for name in ("SWEEP", "RUN"))
+    kind = "tagger" if task == "tag" else "generator"
+    return f"runs/sweeps/{sweep}/{run}" if sweep and run else f"runs/{kind}"
+
+
+def run_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments of ``validate``, ``test``, ``predict`` and of a run that is to go on.
+
+    They need only the run: where no configuration is named, it is that of ``--run``, for all but
+    ``fit`` with the checkpoint of the best epoch.
+
+    Args:
+        arguments: The arguments after ``pyg-jets``.
+
+    Raises:
+        MissingFileError: If the run's folder lacks its configuration or its checkpoint.
+    """
+    verb, *words = arguments or [""]
+    options = dict(word.partition("=")[::2] for word in join_options(words))
+    resumes = verb == "fit" and options.get("--resume") in ("", "true")
+    evaluates = verb in ("validate", "test", "predict") and "--run" in options
+    if "--config" in options or not (resumes or evaluates):
+        return list(arguments)
+    folder = Path(options.get("--run") or default_run(options.get("--task", "tag")))
+    if resumes and not (folder / CONFIG).is_file() and options.keys() - {"--run", "--resume"}:
+        return list(arguments)  # killed before it wrote its configuration, or not yet begun
+    needed = [CONFIG] + ([BEST_CHECKPOINT] if evaluates and "--ckpt_path" not in options else [])
+    for name in needed:
+        if not (folder / name).is_file():
+            of = "was begun" if resumes else "was trained"
+            also = "a --config to begin one" if resumes else "--config and --ckpt_path"
+            raise MissingFileError(
+                f"There is no {folder / name}: give the folder of a run that {of}, or {also}."
+            )
+    # the run may have been made with these, which are not meant for what follows
+    added = [f"--config={folder / CONFIG}", "--overwrite=false", "--resume=false"]
+    added += [f"--ckpt_path={folder / BEST_CHECKPOINT}"] if len(needed) > 1 else []
+    return [verb, *added, *words]
 
 
 def _option(arguments: list[str]) -> tuple[int, str, str | None]:

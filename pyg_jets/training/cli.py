@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from typing import Any
 
 import lightning
 import numpy as np
-import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.cli import (
@@ -25,17 +23,21 @@ from lightning.pytorch.cli import (
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import Dataset
 
-from pyg_jets.errors import FolderInUseError, InputError, MissingFileError
+from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.files import locked, read_config, remove_unfinished
 from pyg_jets.runs import (
-    BEST_CHECKPOINT,
     CONFIG,
     LAST_CHECKPOINT,
     PREDICTED,
     RunWriter,
     is_finished,
 )
-from pyg_jets.training.arguments import flatten_arguments, join_options
+from pyg_jets.training.arguments import (
+    default_run,
+    flatten_arguments,
+    join_options,
+    run_arguments,
+)
 from pyg_jets.training.checkpoint import use_seals
 from pyg_jets.training.class_paths import (
     find_own_modules,
@@ -49,9 +51,9 @@ from pyg_jets.training.parser import ConfigByName, JetArgumentParser
 from pyg_jets.training.process import finish_wandb, keep_memory, wandb_logger
 from pyg_jets.training.resume import EpochCheckpoint, check_same_training, has_ended
 from pyg_jets.training.run_folder import TREE, RunFolder, generated_jets
-from pyg_jets.training.scores import check_output, observables_of, score_table, write_scores
+from pyg_jets.training.scores import check_output, prediction_scores, write_scores
 from pyg_jets.training.selection import SelectByEMD
-from pyg_jets.training.summary import Announce, metric_table, run_lines
+from pyg_jets.training.summary import TrainingSummary, metric_table, run_lines
 from pyg_jets.training.tagger import Tagger
 
 __all__ = ["TASKS", "JetCLI", "check_arguments", "main", "make_data", "task_of"]
@@ -110,7 +112,7 @@ class JetCLI(LightningCLI):
     """LightningCLI for a task and `JetDataModule`, where every run has its folder."""
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # needs self
-        """The subcommand of the command line alone, if there is one: each takes a tenth second."""
+        """The subcommand that is asked for alone, as each takes a tenth of a second; else all."""
         every = LightningCLI.subcommands()
         return {name: every[name] for name in _arguments.get()[:1] if name in every} or every
 
@@ -125,7 +127,7 @@ class JetCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, early stopping and checkpoint."""
         task = next(name for name, kind in TASKS.items() if kind is self._model_class)
-        parser.add_argument("--run", default=_default_run(task), help="folder of this run")
+        parser.add_argument("--run", default=default_run(task), help="folder of this run")
         for name, kind, default, text in (
             ("task", str, task, "what is trained: tag, or generate"),
             ("title", str | None, None, "what a report calls this run (default: its folder)"),
@@ -251,7 +253,7 @@ class JetCLI(LightningCLI):
             kwargs["logger"] = wandb_logger(Path(config.run)) if self.subcommand == "fit" else False
         trainer = super().instantiate_trainer(**kwargs)
         callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
-        callbacks.append(Announce())
+        callbacks.append(TrainingSummary())
         if self._results is not None:
             callbacks.append(
                 RunFolder(
@@ -275,7 +277,7 @@ class JetCLI(LightningCLI):
             print(RunWriter(self._sub().run).write_generated(jets, predicted=True))
             return
         outputs: Any = self.trainer.predict_loop.predictions
-        if table := _table_of(outputs, self.datamodule):
+        if table := prediction_scores(outputs, self.datamodule):
             write_scores(table, self._predicted)
             print(self._predicted)
 
@@ -305,31 +307,6 @@ class JetCLI(LightningCLI):
                 verbose=False,
             )
             self._print_metrics()
-
-
-def _table_of(outputs: list[dict[str, Any]], data: JetDataModule) -> dict[str, np.ndarray]:
-    """The scores of all processes in the order of the data set; of the first process only."""
-    parts = outputs
-    group = torch.distributed
-    if group.is_available() and group.is_initialized():
-        every: list[Any] = [None] * group.get_world_size()
-        group.all_gather_object(every, outputs)
-        parts = [part for rank in every for part in rank]
-        if group.get_rank() > 0:
-            return {}
-    jets = data.splits["test"]
-    place = {int(jet_id): i for i, jet_id in enumerate(jets.jet_id.flatten())}
-    ids = torch.cat([part["jet_id"].flatten().cpu() for part in parts])
-    logits = torch.cat([part["score"].cpu() for part in parts])
-    order = torch.tensor([place[int(jet_id)] for jet_id in ids]).argsort()
-    return score_table(ids[order], logits[order], data.classes, jets.y, observables_of(jets))
-
-
-def _default_run(task: str) -> str:
-    """``runs/tagger``, or a folder for each run of an agent's sweep."""
-    sweep, run = (os.environ.get(f"WANDB_{name}_ID") for name in ("SWEEP", "RUN"))
-    kind = "tagger" if task == "tag" else "generator"
-    return f"runs/sweeps/{sweep}/{run}" if sweep and run else f"runs/{kind}"
 
 
 def task_of(arguments: Sequence[str]) -> str:
@@ -406,7 +383,7 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
     with ExitStack() as stack:
         _held.set(stack)
         try:
-            cli = _cli(flatten_arguments(_of_run(given)))
+            cli = _cli(flatten_arguments(run_arguments(given)))
             exit_code = 0
             return cli
         except _AlreadyFinished as finished:
@@ -415,41 +392,6 @@ def main(args: Sequence[Any] | None = None, callbacks: Sequence[Callback] = ()) 
             return None
         finally:
             finish_wandb(exit_code)
-
-
-def _of_run(arguments: Sequence[str]) -> list[str]:
-    """The arguments of ``validate``, ``test``, ``predict`` and of a run that is to go on.
-
-    They need only the run: where no configuration is named, it is that of ``--run``, for all but
-    ``fit`` with the checkpoint of the best epoch.
-
-    Args:
-        arguments: The arguments after ``pyg-jets``.
-
-    Raises:
-        MissingFileError: If the run's folder lacks its configuration or its checkpoint.
-    """
-    verb, *words = arguments or [""]
-    options = dict(word.partition("=")[::2] for word in join_options(words))
-    resumes = verb == "fit" and options.get("--resume") in ("", "true")
-    evaluates = verb in ("validate", "test", "predict") and "--run" in options
-    if "--config" in options or not (resumes or evaluates):
-        return list(arguments)
-    folder = Path(options.get("--run") or _default_run(options.get("--task", "tag")))
-    if resumes and not (folder / CONFIG).is_file() and options.keys() - {"--run", "--resume"}:
-        return list(arguments)  # killed before it wrote its configuration, or not yet begun
-    needed = [CONFIG] + ([BEST_CHECKPOINT] if evaluates and "--ckpt_path" not in options else [])
-    for name in needed:
-        if not (folder / name).is_file():
-            of = "was begun" if resumes else "was trained"
-            also = "a --config to begin one" if resumes else "--config and --ckpt_path"
-            raise MissingFileError(
-                f"There is no {folder / name}: give the folder of a run that {of}, or {also}."
-            )
-    # the run may have been made with these, which are not meant for what follows
-    added = [f"--config={folder / CONFIG}", "--overwrite=false", "--resume=false"]
-    added += [f"--ckpt_path={folder / BEST_CHECKPOINT}"] if len(needed) > 1 else []
-    return [verb, *added, *words]
 
 
 def check_arguments(arguments: Sequence[str]) -> Any:

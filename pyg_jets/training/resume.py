@@ -55,7 +55,7 @@ class EpochCheckpoint(ModelCheckpoint):
         if self.save_last is not False and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             name = f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}"
             self.last_model_path = str(Path(self.dirpath or "") / name)
-            trainer.save_checkpoint(self.last_model_path, weights_only=False)
+            trainer.save_checkpoint(self.last_model_path)
 
     def _save_last_checkpoint(self, trainer: lightning.Trainer, monitor_candidates: Any) -> None:
         """Leave ``last.ckpt`` to the end of the epoch."""

@@ -42,7 +42,7 @@ from pyg_jets.training.parser import parser_sentence
 from pyg_jets.training.tagger import Tagger
 from pyg_jets.transforms import BatchTransform, Compose
 
-__all__ = ["check_output", "observables_of", "predict", "score_table", "write_scores"]
+__all__ = ["check_output", "predict", "prediction_scores", "score_table", "write_scores"]
 
 #: Jet columns that are written with the scores, where the jets have them.
 _OBSERVABLES = ("pt", "eta", "phi", "mass")
@@ -171,6 +171,24 @@ def score_table(
     return {**table, **{n: v.numpy() for n, v in scores.items()}, **(observables or {})}
 
 
+def prediction_scores(outputs: list[dict[str, Any]], data: JetDataModule) -> dict[str, np.ndarray]:
+    """The scores of all processes in the order of the data set; of the first process only."""
+    parts = outputs
+    group = torch.distributed
+    if group.is_available() and group.is_initialized():
+        every: list[Any] = [None] * group.get_world_size()
+        group.all_gather_object(every, outputs)
+        parts = [part for rank in every for part in rank]
+        if group.get_rank() > 0:
+            return {}
+    jets = data.splits["test"]
+    place = {int(jet_id): i for i, jet_id in enumerate(jets.jet_id.flatten())}
+    ids = torch.cat([part["jet_id"].flatten().cpu() for part in parts])
+    logits = torch.cat([part["score"].cpu() for part in parts])
+    order = torch.tensor([place[int(jet_id)] for jet_id in ids]).argsort()
+    return score_table(ids[order], logits[order], data.classes, jets.y, _observables_of(jets))
+
+
 def write_scores(table: Mapping[str, np.ndarray], path: Path) -> None:
     """Write columns ``{name: [J]}`` to a parquet file, or to the tree ``scores`` of a ROOT file."""
     columns = {name: np.ascontiguousarray(value) for name, value in table.items()}
@@ -184,7 +202,7 @@ def write_scores(table: Mapping[str, np.ndarray], path: Path) -> None:
             file["scores"].extend(columns)
 
 
-def observables_of(jets: Any) -> dict[str, np.ndarray]:
+def _observables_of(jets: Any) -> dict[str, np.ndarray]:
     """pT, η, φ and mass of jets at the level at which they were cut, where they have them."""
     if not isinstance(jets, JetDataset):
         return {}
@@ -240,7 +258,7 @@ def _scores(
             if "y" in batch:
                 labels.append(batch.y.flatten().cpu())
     label = torch.cat(labels).numpy() if labels else None
-    return score_table(torch.cat(ids), torch.cat(logits), classes, label, observables_of(jets))
+    return score_table(torch.cat(ids), torch.cat(logits), classes, label, _observables_of(jets))
 
 
 def _logits(tagger: Tagger, batch: Batch) -> Tensor:

@@ -13,10 +13,10 @@ from torch.nn.parameter import is_lazy
 
 from pyg_jets.training.data import JetDataModule, unread_columns
 
-__all__ = ["Announce", "metric_table", "run_lines"]
+__all__ = ["TrainingSummary", "metric_table", "run_lines"]
 
 
-class Announce(lightning.Callback):
+class TrainingSummary(lightning.Callback):
     """Prints what a training is about when it starts, in two lines."""
 
     @rank_zero_only

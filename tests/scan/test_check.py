@@ -34,10 +34,10 @@ def test_few_values_are_each_read(checked, monkeypatch):
         "pyg_jets.training.cli.check_arguments", lambda given: read.append(given[-1])
     )
     monkeypatch.setattr("pyg_jets.scan.check._check_logged", lambda *_: None)
-    checked({"data.batch_size": {"values": list(range(1, 9))}})
-    assert read == [f"--data.batch_size={n}" for n in range(1, 9)]
+    checked({"data.batch_size": {"values": list(range(1, 51))}})
+    assert read == [f"--data.batch_size={n}" for n in range(1, 51)]
     read.clear()
-    checked({"data.batch_size": {"values": list(range(1, 10))}})
+    checked({"data.batch_size": {"values": list(range(1, 52))}})
     assert read == ["--data.batch_size=1"]
 
 
