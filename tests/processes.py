@@ -20,7 +20,7 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
-from pyg_jets.files import _spawn_without_main
+from pyg_jets.files.workers import spawn_without_main
 
 #: Guards against hanging only; a busy machine is slow, not broken.
 HANGING = 600.0
@@ -30,7 +30,7 @@ PRELOAD = ["tests.preload", "distributed"]
 
 def start_server() -> None:
     """Start the server, unless it runs; it imports while the first tests run."""
-    with _spawn_without_main():
+    with spawn_without_main():
         forkserver.ensure_running()
 
 
@@ -49,7 +49,7 @@ class Python:
         place = os.fspath(folder or os.getcwd())
         task = (self.words, place, dict(environment or os.environ), self.files.name)
         self.process = multiprocessing.get_context("forkserver").Process(target=_run, args=task)
-        with _spawn_without_main():
+        with spawn_without_main():
             self.process.start()
 
     @property

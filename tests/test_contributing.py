@@ -61,7 +61,13 @@ def data(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
-@pytest.mark.parametrize("title", sections())
+@pytest.mark.parametrize(
+    "title",
+    [
+        pytest.param(title, marks=[pytest.mark.slow] * (title == "Add your own tagger"))
+        for title in sections()
+    ],
+)
 def test_the_example_runs(title, tmp_path, data):
     text = sections()[title]
     assert write_files(text, tmp_path), "a section has a finished example"
