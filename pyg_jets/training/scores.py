@@ -330,6 +330,9 @@ def _jets_of_files(run: Run, files: Sequence[Any], scratch: str | None) -> JetFi
         # those that were found in the run's files, of which these may hold others
         reading["classes"] = run.provenance.get("classes") or ()
     reading = _without_missing_columns(reading, paths[0])
+    if not reading.get("columns"):
+        for path in paths:
+            _check_own_columns(path, kind.__name__)
     if not any(_has_jets(path, reading) for path in paths):
         return None
     try:
@@ -389,6 +392,18 @@ def _sources(place: Any, names: set[str]) -> set[str]:
     if is_pair and not isinstance(place, Mapping):  # an array, and its column or its field
         return {places[0]}
     return set().union(*(_sources(each, names) for each in places))
+
+
+def _check_own_columns(path: Path, kind: str) -> None:
+    """Refuse a file of other columns where the run does not say which of them are which."""
+    with open_table(path) as table:
+        if not any(name.startswith("particles.") for name in table.names):
+            raise InputError(
+                f"Expected {path} as a file of pyg-jets generate, since the run was trained on "
+                f"{kind}, but it has the columns {', '.join(sorted(table.names)[:5])}, …: give "
+                "--data a YAML file with class_path: JetFiles and its init_args, which say what "
+                "the columns are."
+            )
 
 
 def _has_jets(path: Path, reading: Mapping[str, Any]) -> bool:

@@ -164,6 +164,25 @@ def test_unlabelled_jets_get_scores_in_their_order(run, suffix, tmp_path, capsys
     assert {"eta", "mass"} <= table.keys()
 
 
+def test_files_of_other_columns_are_refused_in_words(run, tmp_path, capsys):
+    other = tmp_path / "other.root"
+    with uproot.recreate(other) as file:
+        file["jets"] = {"trk_pt": ak.Array([[1.0, 2.0]]), "trk_eta": ak.Array([[0.1, 0.2]])}
+    assert main(["predict", "--run", str(run), "--data", str(other)]) == 2
+    assert "other.root has no 'part_d0', it holds trk_eta, trk_pt" in capsys.readouterr().err
+    words = ["--data.dataset=ToyJets", f"--data.dataset.root={tmp_path / 'toys'}",
+             "--data.dataset.n_jets=80", "--model.network=PFN", "--trainer.max_epochs=1",
+             "--trainer.logger=false", "--trainer.enable_progress_bar=false",
+             "--trainer.accelerator=cpu"]  # fmt: skip
+    toys = tmp_path / "run"
+    assert main(["fit", *words, "--run", str(toys)]) == 0
+    capsys.readouterr()
+    assert main(["predict", "--run", str(toys), "--data", str(other)]) == 2
+    said = capsys.readouterr().err
+    assert "was trained on ToyJets, but it has the columns trk_eta, trk_pt" in said
+    assert "class_path: JetFiles" in said
+
+
 def test_labels_are_taken_along_and_need_not_be_classes(run, tmp_path):
     labelled = write_root(tmp_path / "labelled.root", 6, label=np.array([1, 0, 0, 1, 1, 0]))
     other = write_root(tmp_path / "other.root", 4, seed=3, label=np.full(4, -1))
