@@ -1,11 +1,12 @@
 """Jets that several tests share."""
 
 import multiprocessing
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pyg_jets import JetArray
+from pyg_jets import JetArray, kinematics
 from pyg_jets.columns import CANONICAL
 from tests.processes import PRELOAD, start_server
 
@@ -43,6 +44,26 @@ def jets() -> JetArray:
     return random_jets()
 
 
+#: The options of the jets of ``chunks``.
+CHUNK = {"seed": 7, "events_per_chunk": 180}
+
+
+@pytest.fixture(scope="session")
+def chunks() -> dict[str, tuple[JetArray, Any]]:
+    """Pythia's jets and the cut flow of chunk 3 of every process, 180 events at 500–600 GeV."""
+    from pyg_jets.events import PythiaOptions
+    from pyg_jets.events.chunk import generate_chunk
+    from pyg_jets.events.processes import PROCESSES
+
+    return {process: generate_chunk(process, PythiaOptions(**CHUNK), 3) for process in PROCESSES}
+
+
+def cartesian(jets: JetArray) -> np.ndarray:
+    """(px, py, pz, E) of every particle, float64."""
+    columns = (jets.column(name).astype(float) for name in ("pt", "eta", "phi", "mass"))
+    return np.stack(kinematics.to_cartesian(*columns), -1)
+
+
 collect_ignore = ["preload.py"]
 
 
@@ -55,7 +76,8 @@ def pytest_configure(config):
 
 #: Tests that take long, for each of two processes, which begin with them. What shares jets stays
 #: together.
-LONG = (("studies/test_quick", "scan/test_engine", "tests/scan", "tests/events", "test_compile"),
+LONG = (("studies/test_quick", "scan/test_engine", "tests/scan", "tests/events",
+         "tests/substructure", "test_compile"),
         ("test_contributing", "test_demo", "tests/studies", "test_docs", "tests/training",
          "tests/datasets"))  # fmt: skip
 

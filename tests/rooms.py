@@ -36,6 +36,7 @@ FLOORS = (
             ("detector", "smearing, cells, rotation"),
             ("events", "toys, Pythia and FastJet"),
             ("io", "files to jets"),
+            ("substructure", "clustering, grooming, trees"),
             ("jets", "JetArray"),
         ),
     ),
@@ -64,7 +65,7 @@ WIDTH, LEFT, GAP, HEIGHT = 880, 130, 10, 46
 def svg() -> str:
     """The picture as text."""
     parts: list[str] = []
-    y = 52
+    y = 60
 
     def box(x: float, top: float, width: float, height: float, room: str, what: str, colour: str):
         middle = x + width / 2
@@ -105,7 +106,9 @@ def svg() -> str:
         f'<rect width="{WIDTH}" height="{y + 6}" fill="white"/>\n'
         f'<text x="{WIDTH / 2:.0f}" y="28" class="top">A room uses the floors below it; inside the '
         "data tower, a room uses those below; data (left) and networks (right) do not know each "
-        "other.</text>\n"
+        "other,</text>\n"
+        f'<text x="{WIDTH / 2:.0f}" y="44" class="top">except that metrics use substructure.'
+        "</text>\n"
     )
     return head + "\n".join(parts) + "\n</svg>\n"
 

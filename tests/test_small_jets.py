@@ -6,10 +6,10 @@ import torch
 
 from pyg_jets import JetArray, JetLoader
 from pyg_jets.detector import Detector
-from pyg_jets.events.substructure import substructure
 from pyg_jets.io import read_parquet, write_parquet
 from pyg_jets.losses import InvarianceLoss
 from pyg_jets.nn import FCN, PFN
+from pyg_jets.substructure import substructure
 from pyg_jets.transforms import Compose, Features, Resimulate
 from tests.conftest import random_jets
 

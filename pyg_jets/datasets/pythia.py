@@ -15,10 +15,10 @@ from pyg_jets.detector import Detector
 from pyg_jets.errors import InputError
 from pyg_jets.events.folder import generate_folder, require_generation
 from pyg_jets.events.options import PythiaOptions
-from pyg_jets.events.substructure import substructure
 from pyg_jets.files import content_hash
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
+from pyg_jets.substructure import substructure
 
 __all__ = ["PythiaJets"]
 

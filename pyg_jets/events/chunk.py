@@ -21,10 +21,10 @@ from pyg_jets.errors import InputError
 from pyg_jets.events.cutflow import CutFlow
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
-from pyg_jets.events.substructure import substructure
 from pyg_jets.events.truth_matching import EventRecord, find_truth_particles, match_jets
 from pyg_jets.files import require
 from pyg_jets.jets import JetArray
+from pyg_jets.substructure import substructure
 
 __all__ = [
     "chunk_seed",

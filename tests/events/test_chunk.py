@@ -8,7 +8,7 @@ from pyg_jets.columns import GENERATED, OBSERVABLES
 from pyg_jets.events import chunk as module
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
-from pyg_jets.events.substructure import substructure
+from pyg_jets.substructure import substructure
 from tests.events.conftest import OPTIONS
 
 MASSES = {"w": (80.4, 3), "z": (91, 3), "top": (173, 6)}

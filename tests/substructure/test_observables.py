@@ -5,9 +5,8 @@ import pytest
 
 from pyg_jets import JetArray
 from pyg_jets.columns import OBSERVABLES
-from pyg_jets.events.substructure import soft_drop, subjettiness, substructure
-from tests.conftest import random_jets
-from tests.events.conftest import cartesian
+from pyg_jets.substructure.observables import soft_drop, subjettiness, substructure
+from tests.conftest import cartesian, random_jets
 
 # FastJet adds in another order, and a mass is the root of a difference of squares.
 MASS_TOLERANCE = 2e-3  # GeV
