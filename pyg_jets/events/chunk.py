@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pyg_jets import kinematics
 from pyg_jets.columns import GENERATED
 from pyg_jets.errors import InputError
+from pyg_jets.events.clustering import NEUTRINOS, ClusteredJets, cluster_events
 from pyg_jets.events.cutflow import CutFlow
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
@@ -36,7 +37,6 @@ __all__ = [
     "time_in_pythia",
 ]
 
-_NEUTRINOS = (12, 14, 16)
 _LARGEST_SEED = 900_000_000  # Pythia's
 _STRIDE = 715_827_883  # prime, so that no two chunks of a process share a seed
 # Particles further than this many radii outside eta_max are left out of the clustering: they alter
@@ -210,45 +210,16 @@ def simulate_events(pythia: Any, process: str, options: PythiaOptions, chunk: in
     return EventRecord(np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(events))))), columns)
 
 
-class _ClusteredJets(NamedTuple):
-    """Anti-kt jets above the lower end of the margin."""
-
-    event: np.ndarray  # [J] index of the event
-    momenta: np.ndarray  # [J, 4] (px, py, pz, E) in GeV
-    members: np.ndarray  # [N] rows of the constituents in the event record
-    ptr: np.ndarray  # [J + 1] pointer into members
-
-
-def _cluster(record: EventRecord, options: PythiaOptions) -> _ClusteredJets:
-    """Cluster the stable particles of each event except neutrinos."""
-    import awkward as ak
-
-    fastjet = require_generators()[1]
-    fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
+def _cluster(record: EventRecord, options: PythiaOptions) -> ClusteredJets:
+    """Cluster the stable particles of each event except neutrinos; members are its rows."""
     rows = np.flatnonzero(record["status"] > 0)
     reach = np.tanh(options.eta_max + _BEYOND * options.radius)
     near = np.abs(record["pz"][rows]) < reach * record["e"][rows]
-    rows = rows[near & ~np.isin(np.abs(record["id"][rows]), _NEUTRINOS)]
+    rows = rows[near & ~np.isin(np.abs(record["id"][rows]), NEUTRINOS)]
+    momenta = np.stack([record[name][rows] for name in ("px", "py", "pz", "e")], -1)
     offsets = np.searchsorted(rows, record.offsets)
-    names = {"px": "px", "py": "py", "pz": "pz", "E": "e"}
-    content = ak.contents.RecordArray(
-        [ak.contents.NumpyArray(record[source][rows]) for source in names.values()], list(names)
-    )
-    events = ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), content))
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, options.radius)
-    sequence = fastjet.ClusterSequence(events, definition)
-    momenta = sequence.inclusive_jets(options.margin[0])
-    constituents = sequence.constituent_index(options.margin[0])
-    flat = ak.flatten(momenta)
-    event = np.repeat(np.arange(len(record)), ak.to_numpy(ak.num(momenta)))
-    counts = ak.to_numpy(ak.num(ak.flatten(constituents, axis=1)))
-    index = ak.to_numpy(ak.flatten(constituents, axis=None)).astype(np.int64)
-    return _ClusteredJets(
-        event,
-        np.stack([ak.to_numpy(flat[name]) for name in names], -1),
-        rows[np.repeat(offsets[event], counts) + index],
-        np.concatenate(([0], np.cumsum(counts))),
-    )
+    jets = cluster_events(momenta, offsets, options.radius, min_pt=options.margin[0])
+    return jets._replace(members=rows[jets.members])
 
 
 def _particle_table(pythia: Any, record: EventRecord, rows: np.ndarray) -> np.ndarray:
