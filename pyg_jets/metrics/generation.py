@@ -18,9 +18,13 @@ from scipy.stats import wasserstein_distance
 
 from pyg_jets import kinematics
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.energy_flow import energy_flow_polynomials, multigraphs, prime_multigraphs
 from pyg_jets.metrics.inputs import as_numpy
 from pyg_jets.metrics.resampling import Estimate
+from pyg_jets.substructure.energy_flow import (
+    energy_flow_polynomials,
+    multigraphs,
+    prime_multigraphs,
+)
 
 __all__ = ["JetSample", "feature_distance", "fpd", "kpd", "w1efp", "w1m", "w1p"]
 
@@ -224,16 +228,8 @@ def efp_features(
     Returns:
         Features of generated and of real jets, ``[J, K]`` each.
     """
-    parts = [prime for d in range(1, d_max + 1) for prime in prime_multigraphs(d)]
-    place = {id(prime): i for i, prime in enumerate(parts)}
-    features = []
-    for jets in (generated, real):
-        values, pt = jets.efps(parts), kinematics.jet_sum(jets.x[:, 0], jets.ptr)
-        columns = [
-            np.prod([values[:, place[id(part)]] for part in graph], axis=0) if graph else pt
-            for graph in multigraphs(d_max)
-        ]
-        features.append(np.stack(columns, 1))
+    graphs = multigraphs(d_max)
+    features = [jets.efps(graphs) for jets in (generated, real)]
     largest = features[1].max(0)
     largest[largest == 0] = 1
     return features[0] / largest, features[1] / largest

@@ -1,13 +1,9 @@
 """Generation metrics against brute force, scipy, energyflow's counts and closed forms."""
 
-from itertools import pairwise, product
-
 import numpy as np
 import pytest
-import torch
 from scipy.stats import wasserstein_distance
 
-from pyg_jets.metrics.energy_flow import energy_flow_polynomials, multigraphs, prime_multigraphs
 from pyg_jets.metrics.energy_mover import coverage, energy_movers_distance
 from pyg_jets.metrics.generation import (
     JetSample,
@@ -19,6 +15,7 @@ from pyg_jets.metrics.generation import (
     w1m,
     w1p,
 )
+from pyg_jets.substructure.energy_flow import energy_flow_polynomials, prime_multigraphs
 
 
 def jets(n=200, seed=0, width=0.1):
@@ -27,35 +24,6 @@ def jets(n=200, seed=0, width=0.1):
     ptr = np.concatenate(([0], counts.cumsum()))
     x = np.stack([rng.exponential(0.1, ptr[-1]), *rng.normal(0, width, (2, ptr[-1]))], 1)
     return JetSample(x, ptr)
-
-
-def test_as_many_polynomials_as_published():
-    # arXiv 1712.07124, table of connected and of all multigraphs by their number of edges
-    assert [len(prime_multigraphs(d)) for d in range(1, 6)] == [1, 2, 5, 12, 33]
-    assert [len(multigraphs(d)) for d in range(5)] == [1, 2, 5, 13, 36]
-    assert sum(len(graph) == 4 for graph in prime_multigraphs(4)) == 5
-
-
-def by_hand(x, graph, beta):
-    total = 0.0
-    for chosen in product(range(len(x)), repeat=len(graph)):
-        at = dict(zip(graph, chosen, strict=True))
-        term = np.prod(x[list(chosen), 0])
-        for k, m in graph.edges():
-            term *= np.hypot(*(x[at[k], 1:] - x[at[m], 1:])) ** beta
-        total += term
-    return total
-
-
-@pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
-def test_polynomials_are_their_sums(beta):
-    rng = np.random.default_rng(0)
-    ptr, x = [0, 3, 3, 4, 8], rng.uniform(0.1, 1, (8, 3))
-    graphs = [graph for d in range(1, 6) for graph in prime_multigraphs(d)]
-    want = [[by_hand(x[a:b], graph, beta) for graph in graphs] for a, b in pairwise(ptr)]
-    np.testing.assert_allclose(energy_flow_polynomials(x, ptr, graphs, beta), want, rtol=1e-10)
-    found = energy_flow_polynomials(torch.tensor(x), torch.tensor(ptr), graphs, beta)
-    np.testing.assert_allclose(found, want, rtol=1e-10)
 
 
 def test_features_are_products_over_the_real_maximum():
@@ -152,11 +120,6 @@ def test_feature_distance():
         (lambda: fpd(np.zeros((5, 2)), np.zeros((5, 3))), r"features \[J, K\]"),
         (lambda: fpd(np.zeros((5, 2)), np.zeros((5, 2))), "min_samples < max_samples"),
         (lambda: kpd(np.full((5, 2), np.nan), np.zeros((5, 2))), "finite features"),
-        (lambda: prime_multigraphs(0), "at least 1 edge"),
-        (
-            lambda: energy_flow_polynomials(np.zeros((2, 2)), [0, 2], prime_multigraphs(1)),
-            r"x \[N, 3\]",
-        ),
     ],
 )
 def test_bad_input(call, said):

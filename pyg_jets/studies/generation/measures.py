@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from pyg_jets.losses import VAELoss
-from pyg_jets.metrics.energy_flow import prime_multigraphs
 from pyg_jets.metrics.energy_mover import coverage
 from pyg_jets.metrics.features import feature_distances, jet_features
 from pyg_jets.metrics.generation import JetSample, efp_features, fpd, kpd, w1efp, w1m, w1p
@@ -33,6 +32,7 @@ from pyg_jets.studies.generation.jets import (
 )
 from pyg_jets.studies.study import StudyRun
 from pyg_jets.studies.trained import finished_runs
+from pyg_jets.substructure.energy_flow import prime_multigraphs
 from pyg_jets.training import load_generator
 from pyg_jets.transforms import Detect
 
