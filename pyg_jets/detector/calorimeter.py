@@ -11,7 +11,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pyg_jets.columns import check_names
-from pyg_jets.detector.response import KINDS, Response, ResponseTable, response_table, rising
+from pyg_jets.detector.response import (
+    CHARGED,
+    KINDS,
+    Response,
+    ResponseTable,
+    response_table,
+    rising,
+)
 from pyg_jets.errors import InputError
 
 __all__ = ["Calorimeter", "Grid", "GridTable", "grid_table"]
@@ -126,20 +133,27 @@ class Calorimeter:
     The particle stands at the cell's centre. The resolution acts on the cell's sum: noise then
     counts once for a cell, and the two photons of one cell fluctuate as one.
 
+    A charged particle without a track, because the tracker missed it or does not reach so far, is
+    not lost if its kind is among ``untracked``: its true energy enters the cell that it points to
+    and is measured with what else is there, as in the towers of Delphes (arXiv 1307.6346).
+
     Args:
         grid: The cells.
         kinds: The kinds of particles that it absorbs.
         sums: ``"energy"``, or ``"pt"`` for jets on a plane.
         response: Resolution and least energy of a cell. Default: perfect.
         pdgid: PDG id of the particle that a cell becomes.
+        untracked: The kinds of charged particles that it absorbs only where they leave no track.
+            Their response, with the efficiency, is that of the detector.
 
     Raises:
-        ValueError: For unknown kinds, or a response with efficiencies or angles, which cells lack.
+        ValueError: For unknown kinds, kinds that leave no track or are absorbed anyway among
+            ``untracked``, or a response with efficiencies or angles, which cells lack.
 
     Examples:
-        >>> Calorimeter(Grid(0.05, 0.4), kinds=("photon",))
+        >>> Calorimeter(Grid(0.05, 0.4), kinds=("photon",), untracked=("electron",))
         Calorimeter(grid=Grid(eta=0.05, phi=0.4, eta_max=3.0), kinds=('photon',), sums='energy', \
-response=None, pdgid=0)
+response=None, pdgid=0, untracked=('electron',))
     """
 
     grid: Grid
@@ -147,9 +161,12 @@ response=None, pdgid=0)
     sums: Literal["energy", "pt"] = "energy"
     response: Response | None = field(default=None)
     pdgid: int = 0
+    untracked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", check_names(self.kinds, KINDS, "kind of particle"))
+        untracked = check_names(self.untracked, CHARGED, "kind of charged particle")
+        object.__setattr__(self, "untracked", untracked)
         check_names((self.sums,), ("energy", "pt"), "summed quantity")
         r = self.response
         if r is not None and (
@@ -168,6 +185,7 @@ class GridTable(NamedTuple):
     """Calorimeters as arrays, a row for each, for kernels and tensors."""
 
     of_kind: np.ndarray  # [6] int64: calorimeter of each kind, -1 for none
+    always: np.ndarray  # [6] bool: it absorbs all of the kind, not only what leaves no track
     kind_energy: np.ndarray  # [6] bool: the kind's energy is summed, not its pT
     energy: np.ndarray  # [C] bool: sums energy, not pT
     rows: np.ndarray  # [C] int64
@@ -187,13 +205,14 @@ def grid_table(calorimeters: Sequence[Calorimeter]) -> GridTable:
     Raises:
         ValueError: If two of them absorb the same kind.
     """
-    named = [kind for c in calorimeters for kind in c.kinds]
+    named = [kind for c in calorimeters for kind in (*c.kinds, *c.untracked)]
     check_names(named, KINDS, "kind of particle in calorimeters")
     shapes = [c.grid.shape for c in calorimeters]
     n = len(shapes)
     rows, columns = (max((s[i] for s in shapes), default=1) for i in (0, 1))
     table = GridTable(
         np.full(len(KINDS) + 1, -1, np.int64),
+        np.zeros(len(KINDS) + 1, np.bool_),
         np.zeros(len(KINDS) + 1, np.bool_),
         np.array([c.sums == "energy" for c in calorimeters], np.bool_),
         np.array([s[0] for s in shapes], np.int64),
@@ -207,7 +226,8 @@ def grid_table(calorimeters: Sequence[Calorimeter]) -> GridTable:
         response_table([c.response for c in calorimeters]),
     )
     for i, c in enumerate(calorimeters):
-        absorbed = [KINDS.index(kind) for kind in c.kinds]
+        absorbed = [KINDS.index(kind) for kind in (*c.kinds, *c.untracked)]
+        table.always[absorbed[: len(c.kinds)]] = True
         table.of_kind[absorbed], table.kind_energy[absorbed] = i, c.sums == "energy"
         table.eta_edges[i, : len(c.grid.eta_edges)] = c.grid.eta_edges
         table.phi_edges[i, : len(c.grid.phi_edges)] = c.grid.phi_edges

@@ -60,10 +60,13 @@ def find_bin(value: Any, edges: Any, n: Any, scale: Any) -> Any:
 
 
 @fast
-def find_cells(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> None:
-    """Number of the cell that absorbs each particle, or -1."""
+def find_cells(
+    eta: Any, phi: Any, kind: Any, grid: GridTable, has_keep: Any, keep: Any, cell: Any
+) -> None:
+    """Number of the cell that absorbs each particle, or -1: all of some kinds, of others those
+    whose ``keep`` is not set, which left no track."""
     cell[: len(eta)] = -1
-    of_kind = grid.of_kind
+    of_kind, always = grid.of_kind, grid.always
     for c in range(len(grid.rows)):
         rows, columns, first = grid.rows[c], grid.columns[c], grid.first[c]
         etas, phis, merge = grid.eta_edges[c], grid.phi_edges[c], grid.merge[c]
@@ -72,6 +75,8 @@ def find_cells(eta: Any, phi: Any, kind: Any, grid: GridTable, cell: Any) -> Non
         phi_scale = _F(columns) / (high - low)
         for i in range(len(eta)):
             if of_kind[kind[i]] != c:
+                continue
+            if not always[kind[i]] and (keep[i] or not has_keep):
                 continue
             row, azimuth = find_bin(eta[i], etas, rows, eta_scale), phi[i]
             if row < 0 or row >= rows:
@@ -93,10 +98,10 @@ def lowest_bit(bits: Any) -> Any:
 
 
 @fast
-def drop_absorbed(kind: Any, of_kind: Any, has_keep: Any, keep: Any) -> None:
+def drop_absorbed(kind: Any, always: Any, has_keep: Any, keep: Any) -> None:
     """Clear ``keep`` of the particles that a calorimeter absorbs."""
     for i in range(len(kind)):
-        keep[i] = (keep[i] | (not has_keep)) & (of_kind[kind[i]] < 0)
+        keep[i] = (keep[i] | (not has_keep)) & (not always[kind[i]])
 
 
 @fast

@@ -33,8 +33,10 @@ class Detector:
     result is the same for any slicing, chunking and number of threads.
 
     Kinds of particles that a calorimeter names are summed into its cells. The others are measured
-    one by one with the response of their kind, or stay as they are where it is ``None``. Neutrinos
-    are dropped once any kind has a response, and never enter cells.
+    one by one with the response of their kind, or stay as they are where it is ``None``. Those
+    without a track, by efficiency, threshold or acceptance, are lost, unless a calorimeter absorbs
+    them (its ``untracked``). Neutrinos are dropped once any kind has a response, and never enter
+    cells.
 
     Args:
         charged_hadron: Response to charged hadrons.
@@ -48,8 +50,8 @@ class Detector:
         image: Pixels of the image of a jet, in η (or x) and φ (or y), within ± the jet's radius.
 
     Raises:
-        ValueError: If two calorimeters absorb the same kind, or a kind has both; for an image
-            without pixels.
+        ValueError: If two calorimeters absorb the same kind, or a kind has both; if an untracked
+            kind has no response; for an image without pixels.
 
     Examples:
         >>> from pyg_jets.detector import Calorimeter, Grid
@@ -81,6 +83,12 @@ class Detector:
             raise InputError(
                 f"{', '.join(twice)} would be measured twice: drop the response, or take it out "
                 "of the calorimeter's kinds."
+            )
+        untracked = {kind for c in self.calorimeters for kind in c.untracked}
+        if sure := [k for k in KINDS if k in untracked and getattr(self, k) is None]:
+            raise InputError(
+                f"No {' or '.join(sure)} lacks a track without a response that loses it: give one "
+                "with an efficiency, or move it from the calorimeter's untracked to its kinds."
             )
         responses = [getattr(self, kind) for kind in KINDS]
         nothing = Response(efficiency=((0.0,),))

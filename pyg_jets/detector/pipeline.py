@@ -92,6 +92,7 @@ class Buffers(NamedTuple):
     pdgid: np.ndarray
     energy: np.ndarray
     measured: np.ndarray
+    deposit: np.ndarray  # what a particle leaves in a cell: its true energy or pT
     ratio: np.ndarray  # m_T / pT
     relative2: np.ndarray  # (σ/s)²
     z: np.ndarray
@@ -108,10 +109,10 @@ class Buffers(NamedTuple):
 @fast
 def make_buffers(n: int) -> Buffers:
     """Buffers for ``n`` particles or cells."""
-    f, i = np.empty((12, n), np.float32), np.empty((5, n), np.int64)
+    f, i = np.empty((13, n), np.float32), np.empty((5, n), np.int64)
     words, keep = np.empty((4, n), np.uint32), np.ones(n, np.bool_)
     return Buffers(
-        f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11],
+        f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12],
         words, i[0], i[1], i[2], i[3], i[4], keep,
     )  # fmt: skip
 
@@ -199,7 +200,7 @@ def measure_particles(
     n: int,
     cuts: bool,
 ) -> None:
-    """Smear the ``n`` particles of the jets ``first … last - 1``, in place."""
+    """Smear the ``n`` particles of the jets ``first … last - 1``, in place; angles come later."""
     draw_words(b.words, plan.ptr, first, last, plan.angles.shape[1], plan.ids, *plan.keys[0])
     eta, pt, kind, measured = b.eta[:n], b.pt[:n], b.kind[:n], b.measured[:n]
     if plan.measures_energy:
@@ -218,10 +219,14 @@ def measure_particles(
         measured_to_pt(measured, eta, b.mass, kind, table.energy, pt)
     if plan.changes_identity:
         assign_identity(kind, table.identity, b.charge, b.mass, b.pdgid)
-    if plan.smears_directions:
-        words_to_normals(b.words[1], b.z[:n])
-        words_to_normals(b.words[2], b.z2[:n])
-        smear_directions(eta, b.phi[:n], b.z, b.z2, kind, table.angles)
+
+
+@fast
+def measure_directions(table: ResponseTable, b: Buffers, n: int) -> None:
+    """Smear the angles of ``n`` particles, after those without a track went to their cells."""
+    words_to_normals(b.words[1], b.z[:n])
+    words_to_normals(b.words[2], b.z2[:n])
+    smear_directions(b.eta[:n], b.phi[:n], b.z, b.z2, b.kind[:n], table.angles)
 
 
 @fast
@@ -231,12 +236,10 @@ def sum_absorbed(
     ends: Any, sums: Any, words: Any, tops: Any,
 ) -> int:  # fmt: skip
     """Sum the absorbed particles into the cells of ``c``; return the number of cells."""
-    find_cells(b.eta[:n], b.phi, b.kind, grid, b.number)
-    drop_absorbed(b.kind[:n], grid.of_kind, cuts, b.keep)
-    value = b.measured[:n]
-    choose_pt_or_energy(b.pt, b.energy, b.kind, grid.kind_energy, value)
+    find_cells(b.eta[:n], b.phi, b.kind, grid, cuts, b.keep, b.number)
+    drop_absorbed(b.kind[:n], grid.always, cuts, b.keep)
     return sum_into_cells(
-        b.number, value, plan.ptr, first, last, plan.ids, sums, words, tops,
+        b.number, b.deposit, plan.ptr, first, last, plan.ids, sums, words, tops,
         c.number, c.measured, c.variant, c.jet_id, ends, plan.angles.shape[1],
     )  # fmt: skip
 
@@ -336,11 +339,15 @@ def simulate_range(
             rapidity_to_eta(b.ratio[:n], b.eta[:n])
         if plan.sums_energy or plan.measures_energy:
             compute_energies(b.pt[:n], b.eta, b.mass, b.energy)
+        if absorbs:
+            choose_pt_or_energy(b.pt, b.energy, b.kind, grid.kind_energy, b.deposit[:n])
         if plan.smears:
             measure_particles(plan, table, first, last, b, n, cuts)
         if absorbs:
             n_cells = sum_absorbed(plan, grid, first, last, b, n, cuts, c, ends, sums, words, tops)
             measure_cells(plan, grid, c, n_cells)
+        if plan.smears_directions:
+            measure_directions(table, b, n)
         if absorbs or cuts:
             at = write_variants(plan, first, last, b, c, ends, out, at, counts)
         else:

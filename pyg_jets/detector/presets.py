@@ -83,10 +83,21 @@ def _cms_like() -> Detector:
         charged_hadron=hadron,
         electron=electron,
         muon=muon,
+        # the card's energy fractions: electrons and photons in ECAL, hadrons in HCAL, muons in none
         calorimeters=(
-            Calorimeter(Grid(0.0174, 0.0174, 3.0), ("photon",), response=ecal, pdgid=22),
             Calorimeter(
-                Grid(hcal_eta, 0.087, merge=merge), ("neutral_hadron",), response=hcal, pdgid=130
+                Grid(0.0174, 0.0174, 3.0),
+                ("photon",),
+                response=ecal,
+                pdgid=22,
+                untracked=("electron",),
+            ),
+            Calorimeter(
+                Grid(hcal_eta, 0.087, merge=merge),
+                ("neutral_hadron",),
+                response=hcal,
+                pdgid=130,
+                untracked=("charged_hadron",),
             ),
         ),
     )

@@ -7,7 +7,8 @@ the tests hold both to each other.
 1. :func:`simulate` is the whole detector.
 2. ``_make_variants`` copies each jet once for each angle, and rotates the copies about its axis.
 3. ``_smear`` measures particles one by one with the response of their kind.
-4. ``_sum_in_cells`` sums the other particles in the cells of calorimeters, and measures the sums.
+4. ``_sum_in_cells`` sums the other particles, and charged ones without a track, in the cells of
+   calorimeters, and measures the sums.
 5. The formulas at the end are each written once. Torch tensors pass through them here, numba
    compiles the same functions into the kernels.
 
@@ -104,10 +105,14 @@ def simulate(
     """
     n_variants = angles.shape[1]
     particles = _make_variants(x, ptr, angles, axis)
-    is_absorbed = _like(x, grid.of_kind)[particles.kind] >= 0
+    has_cells = _like(x, grid.of_kind)[particles.kind] >= 0
+    is_absorbed = _like(x, grid.always)[particles.kind]
     tracks = particles.keep(~is_absorbed)
     if responses is not None:
-        tracks = _smear(tracks, responses, ids, n_variants, keys[0])
+        tracks, has_track = _smear(tracks, responses, ids, n_variants, keys[0])
+        tracks = tracks.keep(has_track)
+        # what leaves no track deposits its true energy, before the cells are measured
+        is_absorbed[~is_absorbed] = ~has_track & has_cells[~is_absorbed]
     cells = _sum_in_cells(particles.keep(is_absorbed), grid, ids, n_variants, keys[1])
 
     both = Particles(*(torch.cat(pair) for pair in zip(tracks, cells, strict=True)))
@@ -191,13 +196,15 @@ def _measure(
     return measured, is_seen & (measured >= _like(value, table.minimum)[p.kind])
 
 
-def _smear(p: Particles, table: ResponseTable, ids: Tensor, n_variants: int, key: Key) -> Particles:
-    """Particles measured one by one, without those that are not seen."""
+def _smear(
+    p: Particles, table: ResponseTable, ids: Tensor, n_variants: int, key: Key
+) -> tuple[Particles, Tensor]:
+    """Particles measured one by one, and whether each is seen."""
     words = _random_words(p, ids, n_variants, key)
     has_energy = _like(p.pt, table.energy)[p.kind]  # else the pT is measured
     value = torch.where(has_energy, energy_of(p.pt, p.eta, p.mass), p.pt)
-    measured, is_kept = _measure(value, p, table, words)
-    pt = torch.where(has_energy, momentum_of(measured, p.eta, p.mass), measured)
+    value, is_kept = _measure(value, p, table, words)
+    pt = torch.where(has_energy, momentum_of(value, p.eta, p.mass), value)
 
     sigma_eta, sigma_phi = _like(p.pt, table.angles)[p.kind].unbind(-1)
     eta = p.eta + sigma_eta * normal(words[1])
@@ -207,13 +214,14 @@ def _smear(p: Particles, table: ResponseTable, ids: Tensor, n_variants: int, key
     # what the particle is identified as
     pdgid, mass = _like(p.pt, table.identity)[p.kind].unbind(-1)
     signed = torch.where(p.charge < 0, -pdgid, pdgid)
-    return p._replace(
+    measured = p._replace(
         pt=pt,
         eta=eta,
         phi=phi,
         mass=torch.where(mass < 0, p.mass, mass),
         pdgid=torch.where(pdgid == 0, p.pdgid, signed),
-    ).keep(is_kept)
+    )
+    return measured, is_kept
 
 
 def _sum_in_cells(

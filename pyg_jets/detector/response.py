@@ -13,10 +13,13 @@ import numpy as np
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
 
-__all__ = ["KINDS", "Response", "ResponseTable", "response_table"]
+__all__ = ["CHARGED", "KINDS", "Response", "ResponseTable", "response_table"]
 
 #: The kinds of particles that a detector distinguishes.
 KINDS: tuple[str, ...] = ("charged_hadron", "electron", "muon", "photon", "neutral_hadron")
+
+#: Of these, the kinds that may leave a track.
+CHARGED: tuple[str, ...] = KINDS[:3]
 
 #: The kind of neutrinos, which no detector sees.
 INVISIBLE = len(KINDS)

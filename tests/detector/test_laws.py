@@ -24,9 +24,25 @@ SMEARED = Detector(
     charged_hadron=Response("energy", constant=0.1, sigma_eta=0.01, sigma_phi=0.02),
     photon=Response(stochastic=0.5, efficiency=((0.8,),), minimum=1.0),
 )
+CAUGHT = Detector(
+    charged_hadron=Response(
+        "energy", constant=0.1, sigma_eta=0.3, sigma_phi=0.3, efficiency=((0.6,),), mass=0.1
+    ),
+    electron=Response(eta=(0.8,), constant=0.2, minimum=3.0, pdgid=211),
+    muon=Response(efficiency=((0.5,),)),
+    calorimeters=(
+        Calorimeter(Grid(0.1, 0.1, 1.5), ("photon",), "pt", untracked=("electron",)),
+        Calorimeter(
+            Grid(0.2, 0.3, 1.5),
+            response=Response("energy", stochastic=0.5, minimum=0.5),
+            kinds=("neutral_hadron",),
+            untracked=("charged_hadron",),
+        ),
+    ),
+)
 COARSE = Detector(calorimeters=(Calorimeter(Grid(0.05, 0.4)),))
 DETECTORS = {name: Detector.preset(name) for name in Detector.presets()}
-DETECTORS |= {"smeared": SMEARED, "coarse": COARSE, "rotation": Detector()}
+DETECTORS |= {"smeared": SMEARED, "coarse": COARSE, "caught": CAUGHT, "rotation": Detector()}
 every = pytest.mark.parametrize("detector", DETECTORS.values(), ids=DETECTORS)
 
 
@@ -135,7 +151,8 @@ def test_pickle_repr_and_equality():
         assert repr(again) == repr(detector)
     assert repr(COARSE) == (
         "Detector(calorimeters=(Calorimeter(grid=Grid(eta=0.05, phi=0.4, eta_max=3.0), "
-        "kinds=('photon', 'neutral_hadron'), sums='energy', response=None, pdgid=0),))"
+        "kinds=('photon', 'neutral_hadron'), sums='energy', response=None, pdgid=0, "
+        "untracked=()),))"
     )
 
 
@@ -172,6 +189,31 @@ BAD = [
     (lambda j: Grid(0.1, 0.1, merge=5), "divisors"),
     (lambda j: Calorimeter(Grid(0.1, 0.1), ("jet",)), "Unknown kind of particle 'jet'"),
     (lambda j: Calorimeter(Grid(0.1, 0.1), response=Response()), "measures 'energy'"),
+    (
+        lambda j: Calorimeter(Grid(0.1, 0.1), untracked=("photon",)),
+        "Unknown kind of charged particle 'photon': choose from charged_hadron, electron, muon",
+    ),
+    (
+        lambda j: Detector(calorimeters=(Calorimeter(Grid(0.1, 0.1), untracked=("muon",)),)),
+        "No muon lacks a track without a response",
+    ),
+    (
+        lambda j: Detector(
+            muon=Response(),
+            calorimeters=(Calorimeter(Grid(0.1, 0.1), ("photon", "muon"), untracked=("muon",)),),
+        ),
+        "muon would be measured twice",
+    ),
+    (
+        lambda j: Detector(
+            muon=Response(),
+            calorimeters=(
+                Calorimeter(Grid(0.1, 0.1), untracked=("muon",)),
+                Calorimeter(Grid(0.1, 0.1), (), untracked=("muon",)),
+            ),
+        ),
+        "kind of particle in calorimeters may be named once",
+    ),
     (
         lambda j: Detector(photon=Response(), calorimeters=(Calorimeter(Grid(0.1, 0.1)),)),
         "photon would be measured twice",
