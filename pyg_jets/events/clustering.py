@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyg_jets.columns import check_names
+from pyg_jets.errors import InputError
+from pyg_jets.events.options import check_count, check_positive
 from pyg_jets.files import require
 
-__all__ = ["ALGORITHMS", "NEUTRINOS", "ClusteredJets", "cluster_events"]
+__all__ = ["ALGORITHMS", "NEUTRINOS", "ClusteredJets", "ClusteringOptions", "cluster_events"]
 
 #: PDG ids, without sign, of the particles that no detector sees.
 NEUTRINOS = (12, 14, 16)
@@ -18,9 +22,68 @@ NEUTRINOS = (12, 14, 16)
 ALGORITHMS = {
     "antikt": "antikt_algorithm",
     "kt": "kt_algorithm",
-    "cambridge": "cambridge_algorithm",
+    "ca": "cambridge_algorithm",
 }
 _MOMENTUM = ("px", "py", "pz", "E")
+
+
+@dataclass(frozen=True)
+class ClusteringOptions:
+    """How the particles of an event become jets, and which of these are kept.
+
+    Args:
+        radius: Radius R of the jets.
+        algorithm: ``"antikt"``, ``"kt"`` or ``"ca"`` (Cambridge/Aachen).
+        pt: Window ``(lowest, highest)`` in the jet's pT (GeV); the highest may be infinite.
+        eta_max: Largest \\|η\\| of a jet.
+        max_jets: Keep this many jets of highest pT in each event, ``None`` for all.
+
+    Raises:
+        ValueError: For an argument outside its range.
+
+    Examples:
+        >>> ClusteringOptions(radius=1.0, pt=(200, 800)).pt
+        (200.0, 800.0)
+        >>> ClusteringOptions(algorithm="cone")
+        Traceback (most recent call last):
+        pyg_jets.errors.InputError: Unknown jet algorithm 'cone': choose from antikt, kt, ca.
+    """
+
+    radius: float = 0.8
+    algorithm: str = "antikt"
+    pt: tuple[float, float] = (200.0, inf)
+    eta_max: float = 2.5
+    max_jets: int | None = None
+
+    def __post_init__(self) -> None:
+        (algorithm,) = check_names((self.algorithm,), ALGORITHMS, "jet algorithm")
+        max_jets = None if self.max_jets is None else check_count("max_jets", self.max_jets)
+        checked = {
+            "radius": check_positive("radius", self.radius, 3),
+            "algorithm": algorithm,
+            "pt": _window(self.pt),
+            "eta_max": check_positive("eta_max", self.eta_max, 10),
+            "max_jets": max_jets,
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as plain values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def _window(pt: Any) -> tuple[float, float]:
+    """A window in pT, whose upper edge may be infinite."""
+    try:
+        low, high = (float(edge) for edge in pt)
+    except (TypeError, ValueError):
+        low, high = inf, 0.0
+    if not 0 <= low < high:
+        raise InputError(
+            f"Expected pt as (lowest, highest) in GeV with 0 <= lowest < highest, but got {pt!r}."
+        )
+    return low, high
 
 
 class ClusteredJets(NamedTuple):

@@ -12,7 +12,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
 from pyg_jets.events.processes import COMMON, PROCESSES, SHOWERS
 
-__all__ = ["MARGIN", "PythiaOptions", "check_count"]
+__all__ = ["MARGIN", "PythiaOptions", "check_count", "check_positive"]
 
 #: Jets are kept from MARGIN[0] × the window's lower edge to MARGIN[1] × its upper edge.
 MARGIN = (0.7, 1.4)
@@ -76,8 +76,8 @@ class PythiaOptions:
         checked = {
             "pt": _check_range("pt", self.pt, "GeV"),
             "pthat": _check_range("pthat", self.pthat, "multiples of the pT window"),
-            "eta_max": _check_positive("eta_max", self.eta_max, 10),
-            "radius": _check_positive("radius", self.radius, 3),
+            "eta_max": check_positive("eta_max", self.eta_max, 10),
+            "radius": check_positive("radius", self.radius, 3),
             "settings": tuple(str(line).strip() for line in lines),
             "shower": check_names((self.shower,), SHOWERS, "shower")[0],
             "seed": check_count("seed", self.seed, least=0),
@@ -153,7 +153,17 @@ def _is_number(value: Any) -> bool:
     return is_real and math.isfinite(value)
 
 
-def _check_positive(name: str, value: Any, largest: float) -> float:
+def check_positive(name: str, value: Any, largest: float) -> float:
+    """Return ``value`` as a float.
+
+    Args:
+        name: The name of the argument, for the message.
+        value: The value.
+        largest: The largest value that is allowed.
+
+    Raises:
+        ValueError: If it is no number above 0, up to ``largest``.
+    """
     if not _is_number(value) or not 0 < value <= largest:
         raise InputError(
             f"Expected {name} as a number above 0, up to {largest}, but got {value!r}."
