@@ -111,6 +111,7 @@ JET: dict[str, Column] = _table(
     *((f"gen_{n}", u, t, f"{d}, before the detector") for n, u, t, d in _OBSERVABLES),
     *((f"reco_{n}", u, t, f"{d}, after the detector, un-rotated") for n, u, t, d in _OBSERVABLES),
     ("event", "", "int64", "number of the event: jets of one event never part in a split"),
+    ("weight", "", "float32", "how much the jet counts in losses and metrics, not negative"),
     ("matched", "", "int64", "1 if the jet holds the particle and all its decay quarks"),
     ("flavour", "", "int64", "PDG id of the matched particle or parton, 0 if there is none"),
     ("subjet_delta_r", "", "float32", "distance of the two hardest subjets"),

@@ -182,6 +182,8 @@ class Conversion:
             values = np.stack([jet_columns[name] for name in floats], -1)
             rows["jet"] = values.astype(np.float32)
         rows |= {n: v.astype(np.int64) for n, v in jet_columns.items() if n not in floats}
+        if "weight" in jets.jets:
+            rows["weight"] = jets.jets["weight"].astype(np.float32)
         rows["jet_id"] = jets.ids + (raw_file.number << 32)
         rows["split"] = self._splits(jets, raw_file)
         rows |= chunk.extra
@@ -221,6 +223,8 @@ class Conversion:
             elif self.axis == "jet" and columns.can(f"jet_{name}"):
                 out[f"{prefix}{name}"] = columns[f"jet_{name}"]
         for name, value in jets.jets.items():
+            if name == "weight":
+                continue  # an attribute of its own
             if name in JET:  # such as event, which has no level
                 out[name] = value
             elif name not in (*_AXIS, "e"):

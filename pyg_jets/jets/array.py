@@ -33,7 +33,8 @@ class JetArray:
         ptr         0   2 2   3       6   jet j is particles[ptr[j]:ptr[j + 1]]
 
     Nothing is padded, and an empty jet is a jet. A `JetArray` is immutable and valid: its arrays
-    are read-only, and a NaN, an infinite or a negative energy is refused by the name of the jet.
+    are read-only, and a NaN, an infinite or a negative energy is refused by the name of the jet, as
+    is a weight that is negative or not finite.
 
     Args:
         particles: One row a particle, ``[N, F]`` float32, jet after jet.
@@ -41,7 +42,8 @@ class JetArray:
             :mod:`pyg_jets.columns`).
         ptr: Ragged pointer ``[J + 1]`` int64: jet ``j`` is ``particles[ptr[j]:ptr[j + 1]]``.
         labels: A class for each jet, ``[J]`` int64, or ``None``.
-        jets: Columns with a value for each jet, ``{name: [J]}``.
+        jets: Columns with a value for each jet, ``{name: [J]}``. A column ``weight``, not negative,
+            says how much the jet counts in losses, metrics, tables and figures.
         ids: A number for each jet, ``[J]`` int64, that it keeps through slicing and concatenation.
             The detector draws its random numbers from it. Default: ``0 … J - 1``.
 
@@ -241,7 +243,7 @@ class JetArray:
         ``data`` holds all jets one after the other, and ``slices[name]`` where each jet begins:
         ``x [N, F]`` all particle columns, ``pos [N, 2]`` = (η, φ) relative to ``axis`` (if there
         are ``pt``, ``eta`` and ``phi``), ``y [J]`` the labels, ``jet [J, K]`` the float jet
-        columns, ``jet_id [J]``, and integer jet columns under their own names.
+        columns, ``jet_id [J]``, and integer jet columns and ``weight`` under their own names.
 
         Args:
             axis: ``"jet"``, the E-scheme axis, or ``"origin"``, for jets on a plane (the toys).
@@ -258,7 +260,9 @@ class JetArray:
             tensors["jet"] = torch.from_numpy(np.stack(floats, -1).astype(np.float32))
         tensors["jet_id"] = torch.tensor(self.ids)
         for name, value in self.jets.items():
-            if value.dtype.kind != "f":
+            if name == "weight":
+                tensors[name] = torch.tensor(value.astype(np.float32))
+            elif value.dtype.kind != "f":
                 tensors[name] = torch.tensor(value.astype(np.int64))
         one_per_jet = torch.arange(len(self) + 1)
         slices |= {name: one_per_jet for name in tensors if name not in slices}
@@ -266,8 +270,9 @@ class JetArray:
 
     @property
     def float_jet_columns(self) -> tuple[str, ...]:
-        """Names of the jet columns that go into ``jet [1, K]``, in order."""
-        return tuple(name for name, value in self.jets.items() if value.dtype.kind == "f")
+        """Names of the jet columns that go into ``jet [1, K]``, in order; ``weight`` is apart."""
+        floats = (name for name, value in self.jets.items() if value.dtype.kind == "f")
+        return tuple(name for name in floats if name != "weight")
 
     def to_pyg(self, axis: str = "jet") -> InMemoryDataset:
         """A PyG ``InMemoryDataset`` of one graph a jet, in memory, without a loop over jets.

@@ -102,7 +102,8 @@ def describe_row(columns: Sequence[str], row: np.ndarray) -> str:
 
 
 def check_values(jets: Any) -> None:
-    """Refuse a NaN, an infinite or a negative energy, naming the jet and the particle."""
+    """Refuse a NaN, an infinite or a negative energy or weight, naming the jet and the particle."""
+    _check_weights(jets)
     rows = invalid_particles(jets.particles, jets.columns)
     if len(rows) == 0:
         return
@@ -113,3 +114,19 @@ def check_values(jets: Any) -> None:
         "an infinite or a negative energy "
         f"({describe_row(jets.columns, jets.particles[row])}): drop or mend it beforehand."
     )
+
+
+def _check_weights(jets: Any) -> None:
+    if (weight := jets.jets.get("weight")) is None:
+        return
+    if weight.dtype.kind not in "iuf":
+        raise InputError(f"Expected weight as a number a jet, but got {weight.dtype}.")
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if wrong.size:
+        first = int(wrong[0])
+        raise InputError(
+            f"Jet {first} (id {jets.ids[first]}) has the weight {weight[first]:g} (it is one of "
+            f"{wrong.size} such), expected 0 or a positive number: leave these jets out, or give "
+            "the absolute values, as no ROC curve is defined of negative weights."
+        )

@@ -1,6 +1,12 @@
 """Tagging metrics with standard errors. They rank raw scores and never rescale them."""
 
-from pyg_jets.metrics.intervals import Interval, efficiency_interval, rejection_interval, score_cut
+from pyg_jets.metrics.intervals import (
+    Interval,
+    effective_number,
+    efficiency_interval,
+    rejection_interval,
+    score_cut,
+)
 from pyg_jets.metrics.multiclass import confusion_matrix, one_vs_one, one_vs_rest
 from pyg_jets.metrics.resampling import Estimate, bootstrap, difference, resamples
 from pyg_jets.metrics.tagging import (
@@ -24,6 +30,7 @@ __all__ = [
     "bootstrap",
     "confusion_matrix",
     "difference",
+    "effective_number",
     "efficiency_interval",
     "one_vs_one",
     "one_vs_rest",

@@ -69,7 +69,7 @@ def coverage(
 
     The coverage COV is the share of real jets that are the nearest real jet of some generated jet;
     the minimum matching distance MMD is the mean over real jets of the distance to the nearest
-    generated jet.
+    generated jet. The jets of a batch are drawn with replacement, in proportion to their weights.
 
     Args:
         generated: Generated jets.
@@ -90,7 +90,7 @@ def coverage(
         )
     rng, covered, matched = np.random.default_rng(seed), [], []
     for _ in range(batches):
-        chosen = [rng.choice(len(jets), batch) for jets in (generated, real)]
+        chosen = [jets.draw(batch, rng) for jets in (generated, real)]
         made, true = (
             [jets.particles(np.array([i])) for i in rows]
             for jets, rows in zip((generated, real), chosen, strict=True)

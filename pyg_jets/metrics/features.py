@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pyg_jets import kinematics
-from pyg_jets.metrics.generation import feature_distance
-from pyg_jets.metrics.inputs import as_numpy
+from pyg_jets.metrics.generation import feature_distance, weighted_deviation
+from pyg_jets.metrics.inputs import as_numpy, jet_weights
 
 __all__ = ["JET_FEATURES", "feature_distances", "jet_features", "particle_features"]
 
@@ -55,7 +55,11 @@ def particle_features(x: Any) -> dict[str, np.ndarray]:
 
 
 def feature_distances(
-    generated: tuple[Any, Any], real: tuple[Any, Any], physical: bool = True
+    generated: tuple[Any, Any],
+    real: tuple[Any, Any],
+    physical: bool = True,
+    generated_weights: Any = None,
+    real_weights: Any = None,
 ) -> dict[str, float]:
     r""":math:`W_1` of each feature between two samples, over the real standard deviation.
 
@@ -66,6 +70,9 @@ def feature_distances(
         generated: Generated jets ``(x, ptr)``.
         real: Real jets ``(x, ptr)``.
         physical: Whether ``x`` holds (pT, η, φ) of massless particles.
+        generated_weights: A weight for each generated jet, not negative, ``[J]``, which is that of
+            each of its particles. Default: all count the same.
+        real_weights: A weight for each real jet, likewise.
 
     Examples:
         >>> x = [[3.0, 0.0, 0.1], [1.0, 0.2, 0.0], [2.0, 0.1, 0.3]]
@@ -73,11 +80,23 @@ def feature_distances(
         >>> list(distances)[:3], distances["mass"]
         (['pt', 'eta', 'phi'], 0.0)
     """
-    generated_features, real_features = (
-        {**jet_features(x, ptr, physical), **particle_features(x)} for x, ptr in (generated, real)
-    )
-    return {
-        name: feature_distance(generated_features[name], values)
-        for name, values in real_features.items()
-        if len(values) and values.std() > _ROUNDING * max(1.0, np.abs(values).max())
-    }
+    features, weights = [], []
+    for (x, ptr), given, name in (
+        (generated, generated_weights, "generated_weights"),
+        (real, real_weights, "real_weights"),
+    ):
+        ptr = as_numpy(ptr)
+        weight = None if given is None else jet_weights(given, len(ptr) - 1, name)
+        features.append((jet_features(x, ptr, physical), particle_features(x)))
+        weights.append((weight, None if weight is None else np.repeat(weight, np.diff(ptr))))
+    distances = {}
+    for level in range(2):  # of jets, then of particles
+        own, weight = (of_sample[level] for of_sample in weights)
+        for name, values in features[1][level].items():
+            counted = values if weight is None else values[weight > 0]
+            if not len(counted):
+                continue
+            if weighted_deviation(values, weight) > _ROUNDING * max(1.0, np.abs(counted).max()):
+                made = features[0][level][name]
+                distances[name] = feature_distance(made, values, own, weight)
+    return distances

@@ -9,7 +9,14 @@ import torch
 
 from pyg_jets.errors import InputError
 
-__all__ = ["as_numpy", "scores_and_labels", "several_classes", "weights_of"]
+__all__ = [
+    "as_numpy",
+    "jet_weights",
+    "probabilities",
+    "scores_and_labels",
+    "several_classes",
+    "weights_of",
+]
 
 
 def as_numpy(values: Any) -> np.ndarray:
@@ -57,27 +64,66 @@ def scores_and_labels(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]
     return score, signal
 
 
-def weights_of(weights: Any, signal: np.ndarray) -> np.ndarray:
+def jet_weights(weights: Any, n_jets: int, what: str = "weights") -> np.ndarray:
     """Weights as float64 ``[J]``; ones for ``None``.
 
+    Args:
+        weights: A weight for each jet, not negative, ``[J]`` or ``[J, 1]``; or ``None``.
+        n_jets: Number of jets.
+        what: What they are called, for messages.
+
     Raises:
-        ValueError: For another length, a weight that is negative or not finite, or a class whose
-            weights are all zero.
+        InputError: For another length, a weight that is negative or not finite, or weights that are
+            all zero.
+
+    Examples:
+        >>> jet_weights(None, 2).tolist(), jet_weights([1, 0.5], 2).tolist()
+        ([1.0, 1.0], [1.0, 0.5])
     """
     if weights is None:
-        return np.ones(len(signal))
-    weight = _flat(as_numpy(weights), "weights").astype(np.float64)
-    if len(weight) != len(signal):
-        raise InputError(f"Expected {len(signal)} weights, one a jet, but got {len(weight)}.")
-    wrong = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+        return np.ones(n_jets)
+    weight = _flat(as_numpy(weights), what).astype(np.float64)
+    if len(weight) != n_jets:
+        raise InputError(f"Expected {n_jets} {what}, one a jet, but got {len(weight)}.")
+    wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
     if wrong.size:
         raise InputError(
-            f"Expected weights of 0 or more, but that of jet {wrong[0]} is {weight[wrong[0]]}."
+            f"Expected {what} of 0 or more, but that of jet {wrong[0]} is {weight[wrong[0]]} (it "
+            f"is one of {wrong.size} such): no metric is defined of negative weights; leave these "
+            "jets out, or give the absolute values."
         )
+    if n_jets and not weight.any():
+        raise InputError(f"Expected some of the {what} above 0, but all of them are 0.")
+    return weight
+
+
+def weights_of(weights: Any, signal: np.ndarray) -> np.ndarray:
+    """Weights of jets of two classes as float64 ``[J]``; ones for ``None``.
+
+    Raises:
+        InputError: As :func:`jet_weights`, or for a class whose weights are all zero.
+    """
+    weight = jet_weights(weights, len(signal))
     for name, chosen in (("signal", signal), ("background", ~signal)):
         if chosen.any() and not weight[chosen].any():
             raise InputError(f"Expected some weight above 0, but those of the {name} are all 0.")
     return weight
+
+
+def probabilities(weights: Any, n_jets: int, what: str = "weights") -> np.ndarray | None:
+    """The probability with which each jet is drawn, ``[J]``; ``None`` where it is the same for all.
+
+    Args:
+        weights: A weight for each jet, or ``None``.
+        n_jets: Number of jets.
+        what: What they are called, for messages.
+
+    Examples:
+        >>> probabilities([1, 3], 2).tolist(), probabilities([2, 2], 2) is None
+        ([0.25, 0.75], True)
+    """
+    weight = jet_weights(weights, n_jets, what)
+    return None if (weight == weight[:1]).all() else weight / weight.sum()
 
 
 def several_classes(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,17 @@ import numpy as np
 from scipy.stats import beta
 
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
+from pyg_jets.metrics.inputs import as_numpy, jet_weights, scores_and_labels, weights_of
 from pyg_jets.metrics.tagging import background_efficiency, fact
 
-__all__ = ["LIMIT", "Interval", "efficiency_interval", "rejection_interval", "score_cut"]
+__all__ = [
+    "LIMIT",
+    "Interval",
+    "effective_number",
+    "efficiency_interval",
+    "rejection_interval",
+    "score_cut",
+]
 
 #: With fewer background jets above the cut, the rejection is a lower limit.
 _FEW = 10
@@ -28,14 +35,37 @@ class Interval(NamedTuple):
     high: float
 
 
+def effective_number(weights: Any) -> float:
+    r"""The number of equally weighted jets that fix a mean as well as these jets do.
+
+    .. math:: N_\text{eff} = \frac{(\sum_j w_j)^2}{\sum_j w_j^2}
+
+    Args:
+        weights: A weight for each jet, not negative, ``[J]``.
+
+    Returns:
+        At most the number of jets; 0 of no jets.
+
+    Examples:
+        >>> effective_number([2.0, 2.0, 2.0]), round(effective_number([1.0, 3.0]), 6)
+        (3.0, 1.6)
+    """
+    weight = as_numpy(weights).astype(np.float64).reshape(-1)
+    if not len(weight):
+        return 0.0
+    weight = jet_weights(weight, len(weight))
+    weight = weight / weight.max()  # squares of small weights would be zero
+    return float(weight.sum() ** 2 / np.square(weight).sum())
+
+
 def efficiency_interval(
     passed: float, total: float, level: float = _ONE_SIGMA
 ) -> tuple[float, float]:
     """The Clopper-Pearson interval of an efficiency, whose coverage is at least ``level``.
 
     Args:
-        passed: Number of jets that passed; for weighted jets the effective number, a float.
-        total: Number of all jets.
+        passed: Number of jets that passed; of weighted jets the weighted share times ``total``.
+        total: Number of all jets; of weighted ones :func:`effective_number`.
         level: Confidence level, central. Default: one standard deviation, 0.683.
 
     Raises:
@@ -64,7 +94,7 @@ def rejection_interval(
 
     If fewer than 10 background jets pass the cut, the result is a lower limit at 95 % confidence:
     ``value`` and ``low`` are the limit, ``high`` is infinite. Weighted background jets count as
-    :math:`(\sum w)^2 / \sum w^2`. The interval does not include the uncertainty of the cut itself,
+    their :func:`effective_number`. The interval does not include the uncertainty of the cut itself,
     which comes from the finite number of signal jets.
 
     Args:
@@ -83,8 +113,7 @@ def rejection_interval(
     score, signal = scores_and_labels(scores, labels)
     weight = weights_of(weights, signal)
     share = background_efficiency(score, signal, signal_efficiency, weight)
-    background = weight[~signal]
-    total = background.sum() ** 2 / (background**2).sum()
+    total = effective_number(weight[~signal])
     passed = min(share, 1.0) * total
     cut = score_cut(score[signal], signal_efficiency, weight[signal])
     if int((score[~signal & (weight > 0)] >= cut).sum()) < _FEW:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.inputs import several_classes
+from pyg_jets.metrics.inputs import jet_weights, several_classes
 from pyg_jets.metrics.tagging import fact
 
 __all__ = ["confusion_matrix", "one_vs_one", "one_vs_rest"]
@@ -16,8 +16,8 @@ __all__ = ["confusion_matrix", "one_vs_one", "one_vs_rest"]
 
 @fact(higher_is_better=None)
 def one_vs_one(
-    scores: Any, labels: Any, signal: int, background: int
-) -> tuple[np.ndarray, np.ndarray]:
+    scores: Any, labels: Any, signal: int, background: int, weights: Any = None
+) -> tuple[np.ndarray, ...]:
     r"""Scores and labels of one class against another, for any metric of two classes.
 
     The score is the difference of the two logits, which ranks jets as :math:`p_S / (p_S + p_B)`
@@ -28,9 +28,10 @@ def one_vs_one(
         labels: The class of each jet, ``[J]``.
         signal: The class that counts as signal.
         background: The class that counts as background.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
 
     Returns:
-        Scores and labels of the jets of the two classes.
+        Scores and labels of the jets of the two classes, and their weights where there are any.
 
     Examples:
         >>> logits = [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]]
@@ -44,11 +45,15 @@ def one_vs_one(
                 f"Expected {name} as a class from 0 to {score.shape[1] - 1}, but got {value}."
             )
     chosen = (label == signal) | (label == background)
-    return (score[:, signal] - score[:, background])[chosen], (label[chosen] == signal).astype(int)
+    score, is_signal = (score[:, signal] - score[:, background])[chosen], label[chosen] == signal
+    own = () if weights is None else (jet_weights(weights, len(label))[chosen],)
+    return score, is_signal.astype(int), *own
 
 
 @fact(higher_is_better=None)
-def one_vs_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray, np.ndarray]:
+def one_vs_rest(
+    scores: Any, labels: Any, signal: int, weights: Any = None
+) -> tuple[np.ndarray, ...]:
     r"""Scores and labels of one class against all others, for any metric of two classes.
 
     The score is the logit of :math:`p_S`, which ranks jets as :math:`p_S` does without ties where
@@ -58,6 +63,10 @@ def one_vs_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray, np.n
         scores: A logit for each jet and class, ``[J, C]``.
         labels: The class of each jet, ``[J]``.
         signal: The class that counts as signal.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
+
+    Returns:
+        Scores and labels of all jets, and their weights where there are any.
 
     Examples:
         >>> score, label = one_vs_rest([[2.0, 0.0], [0.0, 1.0]], [0, 1], signal=1)
@@ -70,7 +79,8 @@ def one_vs_rest(scores: Any, labels: Any, signal: int) -> tuple[np.ndarray, np.n
             f"Expected signal as a class from 0 to {score.shape[1] - 1}, but got {signal}."
         )
     others = np.delete(score, signal, axis=1)
-    return score[:, signal] - logsumexp(others, axis=1), (label == signal).astype(int)
+    own = () if weights is None else (jet_weights(weights, len(label)),)
+    return score[:, signal] - logsumexp(others, axis=1), (label == signal).astype(int), *own
 
 
 @fact(higher_is_better=None)
@@ -83,7 +93,7 @@ def confusion_matrix(
         scores: A logit for each jet and class, ``[J, C]``; the class of the largest is predicted,
             of equal ones the first.
         labels: The class of each jet, ``[J]``.
-        weights: A weight for each jet, ``[J]``. Default: all count the same.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
         normalize: Whether each row is divided by its sum; the row of a class without jets is 0.
 
     Examples:
@@ -91,9 +101,7 @@ def confusion_matrix(
         [[1.0, 0.0], [0.5, 0.5]]
     """
     score, label = several_classes(scores, labels)
-    weight = np.ones(len(label)) if weights is None else np.asarray(weights, np.float64)
-    if weight.shape != label.shape:
-        raise InputError(f"Expected {len(label)} weights, one a jet, but got {list(weight.shape)}.")
+    weight = jet_weights(weights, len(label))
     matrix = np.zeros((score.shape[1],) * 2)
     np.add.at(matrix, (label, score.argmax(1)), weight)
     if not normalize:

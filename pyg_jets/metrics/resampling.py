@@ -1,4 +1,4 @@
-"""Standard errors from the bootstrap, paired between scores of the same jets."""
+"""Standard errors from the bootstrap over jets or events, paired between scores of a sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.inputs import as_numpy, scores_and_labels
+from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
 
 __all__ = ["Estimate", "bootstrap", "difference", "resamples", "sample_deviation"]
 
@@ -23,40 +23,92 @@ class Estimate(NamedTuple):
     error: float
 
 
-def resamples(labels: Any, n: int = 200, seed: int = 0) -> Iterator[np.ndarray]:
+def resamples(labels: Any, n: int = 200, seed: int = 0, events: Any = None) -> Iterator[np.ndarray]:
     """Indices of ``n`` samples of the jets, each drawn with replacement within each class.
 
-    They depend on labels, ``n`` and seed alone: two scores of the same jets meet the same samples.
+    With ``events``, whole events are drawn: the jets of an event are correlated, as the two jets of
+    a dijet event are, and errors of samples of single jets are too small by up to √2. Events that
+    hold jets of the same classes are drawn among each other, so that no sample lacks a class.
+
+    The samples depend on labels, events, ``n`` and seed alone: two scores of the same jets meet the
+    same samples.
 
     Args:
-        labels: 1 for signal, 0 for background, ``[J]``.
+        labels: The class of each jet, such as 1 for signal and 0 for background, ``[J]``.
         n: Number of samples.
         seed: Seed of the draws.
+        events: The event of each jet, ``[J]`` integers. Default: each jet is drawn alone.
+
+    Raises:
+        InputError: For fewer than 2 samples, or events that are not one integer a jet.
 
     Examples:
         >>> [draw.tolist() for draw in resamples([0, 0, 1], n=2, seed=1)]
         [[0, 1, 2], [1, 1, 2]]
+        >>> [draw.tolist() for draw in resamples([0, 0, 0, 1], n=2, seed=1, events=[7, 7, 8, 9])]
+        [[0, 1, 2, 3], [2, 2, 3]]
     """
     if n < 2:
         raise InputError(f"Expected at least 2 bootstrap samples, but got n={n}.")
     label = as_numpy(labels).reshape(-1)
-    classes = [np.flatnonzero(label == value) for value in np.unique(label)]
+    first, ptr = _events(events, len(label))
+    rows = np.argsort(first, kind="stable")  # jet after jet of each event
+    strata = _strata(label[rows], ptr)
     rng = np.random.default_rng(seed)
     for _ in range(n):
-        yield np.concatenate([rng.choice(jets, len(jets)) for jets in classes])
+        drawn = np.concatenate([rng.choice(of_stratum, len(of_stratum)) for of_stratum in strata])
+        counts = np.diff(ptr)[drawn]
+        start = np.repeat(ptr[drawn] - np.cumsum(counts) + counts, counts)
+        yield rows[start + np.arange(len(start))]
+
+
+def _events(events: Any, n_jets: int) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the event of each jet in order of appearance, and how the jets part."""
+    if events is None:
+        return np.arange(n_jets), np.arange(n_jets + 1)
+    event = as_numpy(events)
+    if event.shape != (n_jets,) or event.dtype.kind not in "iu":
+        raise InputError(
+            f"Expected events as {n_jets} integers, one a jet, but got {event.dtype} of shape "
+            f"{list(event.shape)}."
+        )
+    _, appears, inverse = np.unique(event, return_index=True, return_inverse=True)
+    place = np.empty(len(appears), np.int64)
+    place[np.argsort(appears, kind="stable")] = np.arange(len(appears))
+    number = place[inverse]
+    return number, np.concatenate(([0], np.cumsum(np.bincount(number, minlength=len(appears)))))
+
+
+def _strata(label: np.ndarray, ptr: np.ndarray) -> list[np.ndarray]:
+    """Numbers of the events that hold jets of the same classes, for each such set of classes."""
+    classes, which = np.unique(label, return_inverse=True)
+    holds = np.zeros((len(ptr) - 1, len(classes)), bool)
+    holds[np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), which] = True
+    # those of the first class alone come first, as the classes do
+    _, stratum = np.unique(~holds, axis=0, return_inverse=True)
+    return [np.flatnonzero(stratum.reshape(-1) == i) for i in range(stratum.max(initial=-1) + 1)]
 
 
 def bootstrap(
-    metric: Callable[..., float], scores: Any, labels: Any, n: int = 200, seed: int = 0
+    metric: Callable[..., float],
+    scores: Any,
+    labels: Any,
+    n: int = 200,
+    seed: int = 0,
+    weights: Any = None,
+    events: Any = None,
 ) -> Estimate:
-    """A metric and its standard error over resampled jets.
+    """A metric and its standard error over resampled jets, or events.
 
     Args:
-        metric: Called as ``metric(scores, labels)``.
+        metric: Called as ``metric(scores, labels)``, of weighted jets with ``weights=`` as well.
         scores: A score for each jet, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
         n: Number of bootstrap samples.
         seed: Seed of the draws.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
+        events: The event of each jet, ``[J]`` integers; see :func:`resamples`. Default: jets are
+            drawn, not events.
 
     Returns:
         The metric of the sample itself, and the standard deviation over the bootstrap samples.
@@ -71,8 +123,9 @@ def bootstrap(
         '0.79 ± 0.01'
     """
     score, signal = scores_and_labels(scores, labels)
-    values = [metric(score[draw], signal[draw]) for draw in resamples(signal, n, seed)]
-    return Estimate(float(metric(score, signal)), _deviation(np.array(values)))
+    measure = _weighted(metric, weights, signal)
+    values = [measure(score, draw) for draw in resamples(signal, n, seed, events)]
+    return Estimate(float(measure(score, slice(None))), _deviation(np.array(values)))
 
 
 def difference(
@@ -82,6 +135,8 @@ def difference(
     labels: Any,
     n: int = 200,
     seed: int = 0,
+    weights: Any = None,
+    events: Any = None,
 ) -> Estimate:
     """``metric(scores) - metric(other_scores)`` on the same jets, with its standard error.
 
@@ -89,12 +144,15 @@ def difference(
     cancels.
 
     Args:
-        metric: Called as ``metric(scores, labels)``.
+        metric: Called as ``metric(scores, labels)``, of weighted jets with ``weights=`` as well.
         scores: A score for each jet, ``[J]``.
         other_scores: Another score for each of the same jets, ``[J]``.
         labels: 1 for signal, 0 for background, ``[J]``.
         n: Number of bootstrap samples.
         seed: Seed of the draws.
+        weights: A weight for each jet, not negative, ``[J]``. Default: all count the same.
+        events: The event of each jet, ``[J]`` integers; see :func:`resamples`. Default: jets are
+            drawn, not events.
 
     Examples:
         >>> from pyg_jets.metrics import auc
@@ -107,13 +165,24 @@ def difference(
     """
     first, signal = scores_and_labels(scores, labels)
     second, _ = scores_and_labels(other_scores, labels)
+    measure = _weighted(metric, weights, signal)
     values = [
-        metric(first[draw], signal[draw]) - metric(second[draw], signal[draw])
-        for draw in resamples(signal, n, seed)
+        measure(first, draw) - measure(second, draw) for draw in resamples(signal, n, seed, events)
     ]
+    whole = slice(None)
     return Estimate(
-        float(metric(first, signal) - metric(second, signal)), _deviation(np.array(values))
+        float(measure(first, whole) - measure(second, whole)), _deviation(np.array(values))
     )
+
+
+def _weighted(
+    metric: Callable[..., float], weights: Any, signal: np.ndarray
+) -> Callable[[np.ndarray, Any], float]:
+    """The metric as a function of all scores and of the jets that are drawn."""
+    if weights is None:
+        return lambda score, jets: metric(score[jets], signal[jets])
+    weight = weights_of(weights, signal)
+    return lambda score, jets: metric(score[jets], signal[jets], weights=weight[jets])
 
 
 def _deviation(values: np.ndarray) -> float:

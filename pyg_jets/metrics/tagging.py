@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
+from pyg_jets.metrics.inputs import as_numpy, jet_weights, scores_and_labels, weights_of
 
 __all__ = [
     "accuracy",
@@ -44,8 +44,9 @@ def fact(higher_is_better: bool | None) -> Callable[[Metric], Metric]:
 def roc_curve(scores: Any, labels: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
     r"""The ROC curve: a point for each distinct score, from (0, 0) to (1, 1).
 
-    Jets of equal score pass a threshold together. ``sklearn.metrics.roc_curve`` gives the same
-    points; this one drops none of them and names the jet of a bad score.
+    Jets of equal score pass a threshold together; jets of weight 0 are left out.
+    ``sklearn.metrics.roc_curve`` gives the same points; this one drops none of them and names the
+    jet of a bad score.
 
     Args:
         scores: A score for each jet, larger for signal, ``[J]``.
@@ -63,6 +64,7 @@ def roc_curve(scores: Any, labels: Any, weights: Any = None) -> tuple[np.ndarray
     score, signal = scores_and_labels(scores, labels)
     weight = weights_of(weights, signal)
     order = np.argsort(-score, kind="stable")
+    order = order[weight[order] > 0]
     ranked, is_signal, weight = score[order], signal[order], weight[order]
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
     true_positives = np.cumsum(weight * is_signal)[last_of_tie]
@@ -220,16 +222,19 @@ def significance_improvement(
 
 
 @fact(higher_is_better=False)
-def spread(probabilities: Any, variant_of: Any) -> float:
+def spread(probabilities: Any, variant_of: Any, weights: Any = None) -> float:
     r"""Mean over jets of the standard deviation (n - 1) of the output over a jet's variants.
 
-    .. math:: \frac{1}{J} \sum_j \sqrt{\frac{1}{n_j - 1} \sum_{i \in j} (p_i - \bar p_j)^2}
+    .. math::
+        \frac{1}{\sum_j w_j} \sum_j w_j \sqrt{\frac{1}{n_j - 1} \sum_{i \in j} (p_i - \bar p_j)^2}
 
     A jet with a single variant contributes zero, as in :class:`~pyg_jets.losses.InvarianceLoss`.
 
     Args:
         probabilities: The output for each variant, in [0, 1], ``[V]`` or ``[V, 1]``.
         variant_of: The jet of each variant, ``[V]`` integers, in any order.
+        weights: A weight for each variant, not negative, ``[V]``; that of a jet is the mean over
+            its variants. Default: all jets count the same.
 
     Raises:
         InputError: If lengths differ, or an output is outside of [0, 1].
@@ -250,4 +255,5 @@ def spread(probabilities: Any, variant_of: Any) -> float:
     _, index, count = np.unique(jet, return_inverse=True, return_counts=True)
     mean = np.bincount(index, output) / count
     square = np.bincount(index, (output - mean[index]) ** 2)
-    return float(np.mean(np.sqrt(square / np.maximum(count - 1, 1))))
+    weight = np.bincount(index, jet_weights(weights, len(output))) / count
+    return float(np.average(np.sqrt(square / np.maximum(count - 1, 1)), weights=weight))

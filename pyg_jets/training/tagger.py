@@ -244,7 +244,8 @@ class Tagger(JetTask):
             values |= _multiclass_metrics(outputs, classes)
         if variants is not None:
             probability = variants["logits"].flatten().sigmoid()
-            values["test/spread"] = metrics.spread(probability, variants["jet_id"].flatten())
+            ids, weight = variants["jet_id"].flatten(), variants.get("weight")
+            values["test/spread"] = metrics.spread(probability, ids, weight)
         return values
 
     def metric_names(self, n_features: int, with_variants: bool) -> set[str]:
@@ -354,8 +355,8 @@ def _multiclass_metrics(outputs: dict[str, Tensor], classes: Sequence[str]) -> d
     for signal in range(logits.size(-1)):
         name = classes[signal] if signal < len(classes) else str(signal)
         if 0 < int((labels == signal).sum()) < len(labels):
-            chosen = metrics.one_vs_rest(logits, labels, signal)
-            values[f"test/auc_{name}"] = metrics.auc(*chosen, weight)
+            chosen = metrics.one_vs_rest(logits, labels, signal, weight)
+            values[f"test/auc_{name}"] = metrics.auc(*chosen)
     return values
 
 
