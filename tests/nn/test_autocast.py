@@ -8,13 +8,12 @@ from torch_geometric.data import Batch
 from pyg_jets.losses import ChamferLoss, ClassificationLoss, InvarianceLoss, VAELoss
 from pyg_jets.nn import (
     AUTOENCODERS,
-    MODELS,
     ConvVAE,
     DynamicEdgeConv,
     EdgeConvBlock,
 )
 from pyg_jets.ops import knn, ptr_to_batch
-from tests.nn.test_models import COUNTS, jets, make
+from tests.nn.test_models import COUNTS, every_case, jets
 
 half = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 
@@ -28,22 +27,22 @@ def check_gradients(module):
 
 @half
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
-def test_taggers(cls, dtype, training):
-    model, (x, ptr, pos) = make(cls).train(training), jets()
+@every_case
+def test_taggers(case, dtype, training):
+    model, (x, ptr, pos, *jet) = case.make().train(training), case.jets()
     batch = Batch(y=torch.tensor([0, 1, 1, 0]), variant_of=torch.tensor([0, 0, 1, 1]))
     for loss in (ClassificationLoss(), InvarianceLoss(a=1, b=1)):
         model.zero_grad()
         with torch.autocast("cpu", dtype):
-            logits = model(x, ptr, pos)
+            logits = model(x, ptr, pos, *jet)
             value = loss(logits, batch)
         assert value.dtype == torch.float32
         value.backward()
         check_gradients(model)
-    torch.testing.assert_close(logits.float(), model(x, ptr, pos), rtol=0.05, atol=0.02)
+    torch.testing.assert_close(logits.float(), model(x, ptr, pos, *jet), rtol=0.05, atol=0.02)
     with torch.autocast("cpu", dtype), torch.no_grad():
-        model(x[:1], torch.tensor([0, 1]), pos[:1])
-        model(x[:0], torch.tensor([0, 0]), pos[:0])
+        model(x[:1], torch.tensor([0, 1]), pos[:1], *(value[:1] for value in jet))
+        model(x[:0], torch.tensor([0, 0]), pos[:0], *(value[:1] for value in jet))
 
 
 @half

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pyg_jets.nn import PFN, ParticleNet
+from pyg_jets.nn import EFN, PFN, ParticleNet
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 NETWORKS = {
     "pfn": lambda: PFN(4, phi=(8, 16), f=(8,)),
-    "pfn with a norm": lambda: PFN(4, phi=(8, 16), f=(8,), norm=True),
+    "pfn with a norm": lambda: PFN(4, phi=(8, 16), f=(8,), norm=True, jet_channels=2),
+    "efn": lambda: EFN(4, phi=(8, 16), f=(8,), norm=True, scale=6.0),
     "particle net": lambda: ParticleNet(4, channels=((6, 6), (8,)), k=3, fc=(8,), dropout=0.0),
 }
 #: Particles of each jet, batch by batch.
@@ -72,8 +73,9 @@ def batch(counts):
 def step(run, network, counts):
     """Output and gradients of a batch."""
     x, ptr, pos = batch(counts)
+    jet = [torch.ones(len(counts), n) for n in (getattr(network, "jet_channels", 0),) if n]
     network.zero_grad()
-    out = run(x.requires_grad_(), ptr, pos)
+    out = run(x.requires_grad_(), ptr, pos, *jet)
     out.square().sum().backward()
     gradients = {name: p.grad.clone() for name, p in network.named_parameters()}
     return out.detach(), {"x": x.grad, **gradients}

@@ -13,9 +13,10 @@ from torch_geometric.nn import Linear
 
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers.mlp import check_widths
+from pyg_jets.nn.layers.norm import batch_norm
 from pyg_jets.ops import edge_conv, edge_sum
 
-__all__ = ["EdgeConvBlock", "node_norm"]
+__all__ = ["EdgeConvBlock"]
 
 _AGGREGATIONS = ("mean", "max", "sum")
 
@@ -100,7 +101,7 @@ class EdgeConvBlock(nn.Module):
             return z
         if self.shortcut is None:
             return F.relu(z + x)
-        return F.relu(z + node_norm(self.shortcut_norm, self.shortcut(x)))
+        return F.relu(z + batch_norm(self.shortcut_norm, self.shortcut(x)))
 
     def _first_layer(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``W (x_i ⊕ (x_j - x_i))`` as ``u_i + v_j``, both of which are linear in particles."""
@@ -141,7 +142,7 @@ class EdgeConvBlock(nn.Module):
         for i, linear in enumerate(self.linears):
             z = z if i == 0 else linear(z)
             if self.norms:
-                z = torch.zeros_like(z).index_put((real,), node_norm(self.norms[i], z[real]))
+                z = torch.zeros_like(z).index_put((real,), batch_norm(self.norms[i], z[real]))
             z = F.relu(z)
         n, k = index.shape
         z = torch.where(real.unsqueeze(-1), z, 0).view(n, k, z.size(1))
@@ -174,21 +175,3 @@ def _update_running_statistics(norm: Any, mean: Tensor, var: Tensor, count: Tens
     norm.running_mean.lerp_(mean.to(norm.running_mean), momentum)
     norm.running_var.lerp_(unbiased.to(norm.running_var), momentum)
     norm.num_batches_tracked.add_(1)
-
-
-def node_norm(norm: Any, x: Tensor) -> Tensor:
-    """Batch norm over particles; fewer than two have no statistics, so the running ones are used.
-
-    Args:
-        norm: A ``BatchNorm1d``.
-        x: One row a particle, ``[N, F]``.
-    """
-    if norm.training and x.size(0) < 2:
-        if torch.compiler.is_compiling():
-            statistics = norm.running_mean, norm.running_var
-            return F.batch_norm(x, *statistics, norm.weight, norm.bias, eps=norm.eps)
-        norm.eval()
-        out = norm(x)
-        norm.train()
-        return out
-    return norm(x)

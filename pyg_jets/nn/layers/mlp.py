@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch_geometric.nn import Linear
 
+from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
 from pyg_jets.ops import segment_sum, segment_sum_relu
 
-__all__ = ["ACTIVATIONS", "MLP", "DeepSum", "check_widths"]
+__all__ = ["ACTIVATIONS", "INITS", "MLP", "DeepSum", "check_widths"]
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -23,6 +25,21 @@ ACTIVATIONS = {
 #: Activations whose gradient follows from their output. They may overwrite their input, as a linear
 #: layer does not need its own output for its gradient.
 _IN_PLACE = ("relu", "leaky_relu", "elu")
+#: Distributions of the initial weights.
+INITS = ("torch", "he_uniform")
+
+
+#: The last layer of a network of Keras: PyG's arguments for Glorot's weights, and no bias at first.
+_GLOROT = {"weight_initializer": "glorot", "bias_initializer": "zeros"}
+
+
+class _HeLinear(Linear):
+    """A linear layer whose weights keep the variance of ReLUs when they are drawn."""
+
+    def reset_parameters(self) -> None:
+        if not is_lazy(self.weight):
+            nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+            nn.init.zeros_(self.bias)
 
 
 class MLP(nn.Module):
@@ -40,14 +57,19 @@ class MLP(nn.Module):
         out_channels: Width of a last linear layer without activation. Default: no such layer.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``. Default: ``relu``.
         dropout: Probability of zeroing an activation in training. Default: 0.
+        init: The initial weights and biases: ``"torch"``, both uniform within
+            :math:`\pm 1/\sqrt{n}` of a layer with n inputs; or ``"he_uniform"``, weights within
+            :math:`\pm\sqrt{6/n}` (`arXiv:1502.01852 <https://arxiv.org/abs/1502.01852>`_), those
+            of the last layer without activation within :math:`\pm\sqrt{6/(n + m)}` with m outputs,
+            and biases of zero. Default: ``"torch"``.
 
     Shapes:
         - **input:** ``[N, in_channels]``
         - **output:** ``[N, channels[-1]]``, or ``[N, out_channels]``
 
     Raises:
-        InputError: If a width is below 1, ``dropout`` is outside of [0, 1), or the activation is
-            unknown.
+        InputError: If a width is below 1, ``dropout`` is outside of [0, 1), or the activation or
+            the initialisation is unknown.
 
     Examples:
         >>> import torch
@@ -62,8 +84,10 @@ class MLP(nn.Module):
         out_channels: int | None = None,
         activation: str = "relu",
         dropout: float = 0.0,
+        init: str = "torch",
     ) -> None:
         super().__init__()
+        (self.init,) = check_names((init,), INITS, "init")
         check_widths(in_channels, (*channels, *(() if out_channels is None else (out_channels,))))
         if activation not in ACTIVATIONS:
             raise InputError(
@@ -76,10 +100,13 @@ class MLP(nn.Module):
         options = {"inplace": True} if activation in _IN_PLACE else {}
         layers: list[nn.Module] = []
         for before, width in zip((in_channels, *channels), channels, strict=False):
-            layers += [Linear(before, width), ACTIVATIONS[activation](**options)]
+            layer = Linear(before, width) if init == "torch" else _HeLinear(before, width)
+            layers += [layer, ACTIVATIONS[activation](**options)]
             layers += [nn.Dropout(dropout)] if dropout else []
         if out_channels is not None:
-            layers.append(Linear(channels[-1] if channels else in_channels, out_channels))
+            starts = {} if init == "torch" else _GLOROT
+            before = channels[-1] if channels else in_channels
+            layers.append(Linear(before, out_channels, **starts))
         self.layers = nn.Sequential(*layers)
         self.reset_parameters()
 
@@ -98,7 +125,8 @@ class MLP(nn.Module):
         dropout = f", dropout={self.dropout}" if self.dropout else ""
         return (
             f"{type(self).__name__}({self.in_channels}, {tuple(self.channels)}{outputs}, "
-            f"activation={self.activation!r}{dropout})"
+            f"activation={self.activation!r}{dropout}"
+            f"{'' if self.init == 'torch' else f', init={self.init!r}'})"
         )
 
 
@@ -119,6 +147,7 @@ class DeepSum(MLP):
         out_channels: Width of a last linear layer without activation. Default: no such layer.
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``. Default: ``relu``.
         dropout: Probability of zeroing an activation in training. Default: 0.
+        init: The initial weights, ``"torch"`` or ``"he_uniform"``. Default: ``"torch"``.
 
     Shapes:
         - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``

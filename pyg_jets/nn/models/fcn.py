@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
+from pyg_jets.nn.layers.jet_inputs import join_observables, joined_width
 from pyg_jets.ops import check_pointer, check_ragged, ptr_to_batch, segment_argsort
 
 __all__ = ["FCN"]
@@ -33,15 +34,20 @@ class FCN(nn.Module):
         activation: ``relu``, ``leaky_relu``, ``gelu``, ``elu`` or ``silu``.
         order_by: Column of ``x`` by which particles are sorted in descending order before the list
             is cut, such as that of the pT (hardest first). Default: the order of the input.
+        jet_channels: Number K of observables of a jet that are joined to the vector, or
+            -1 to take it from the first batch. Default: none.
 
     Shapes:
         - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
         - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
         - **pos:** ignored; directions are seen if they are among the features
+        - **jet:** ``[J, jet_channels]``, observables of unit size, such as standardised masses;
+          left out where ``jet_channels`` is 0
         - **output:** logits ``[J, out_channels]``
 
     Raises:
-        InputError: If ``max_particles`` or a width is below 1, or ``order_by`` is no column.
+        InputError: If ``max_particles`` or a width is below 1, ``order_by`` is no column, or the
+            observables are not as many as expected.
 
     Examples:
         >>> model = FCN(in_channels=3, max_particles=4, hidden=(16,))
@@ -58,6 +64,7 @@ class FCN(nn.Module):
         dropout: float = 0.0,
         activation: str = "leaky_relu",
         order_by: int | None = None,
+        jet_channels: int = 0,
     ) -> None:
         super().__init__()
         if max_particles < 1:
@@ -69,19 +76,24 @@ class FCN(nn.Module):
         self.in_channels, self.max_particles = in_channels, max_particles
         self.out_channels, self.dropout = out_channels, dropout
         self.activation, self.order_by = activation, order_by
+        self.jet_channels = jet_channels
         width = in_channels * max_particles if in_channels > 0 else in_channels
-        self.mlp = MLP(width, tuple(hidden), out_channels, activation, dropout)
+        self.mlp = MLP(
+            joined_width(width, jet_channels), tuple(hidden), out_channels, activation, dropout
+        )
 
     def reset_parameters(self) -> None:
         """Draw all weights again."""
         self.mlp.reset_parameters()
 
-    def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, ptr: Tensor, pos: Tensor | None = None, jet: Tensor | None = None
+    ) -> Tensor:
         """Return the logits of each jet."""
         check_ragged(x, ptr)
         if not torch.compiler.is_compiling():
             check_pointer(ptr, len(x))
-        return self.mlp(self.pad(x, ptr))
+        return self.mlp(join_observables(self.pad(x, ptr), jet, self.jet_channels))
 
     def pad(self, x: Tensor, ptr: Tensor) -> Tensor:
         """Return each jet's list of particles, padded and cut, ``[J, max_particles * F]``."""
@@ -99,5 +111,6 @@ class FCN(nn.Module):
             f"{type(self).__name__}(in_channels={self.in_channels}, "
             f"max_particles={self.max_particles}, hidden={self.mlp.channels}, "
             f"out_channels={self.out_channels}, dropout={self.dropout}, "
-            f"activation={self.activation!r}, order_by={self.order_by})"
+            f"activation={self.activation!r}, order_by={self.order_by}"
+            f"{f', jet_channels={self.jet_channels}' if self.jet_channels else ''})"
         )

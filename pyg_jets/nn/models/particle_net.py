@@ -12,7 +12,9 @@ from torch_geometric.nn import Linear
 
 from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
-from pyg_jets.nn.layers.edge_conv import EdgeConvBlock, node_norm
+from pyg_jets.nn.layers.edge_conv import EdgeConvBlock
+from pyg_jets.nn.layers.jet_inputs import join_observables, joined_width
+from pyg_jets.nn.layers.norm import batch_norm
 from pyg_jets.ops import knn, segment_mean
 
 __all__ = ["ParticleNet", "ParticleNetLite"]
@@ -54,15 +56,20 @@ class ParticleNet(nn.Module):
         dropout: Probability of zeroing an activation of that MLP in training.
         fusion: Width of a linear layer on the outputs of all blocks together. Default: the output
             of the last block alone is averaged, as in the paper.
+        jet_channels: Number K of observables of a jet that are joined to the average, or
+            -1 to take it from the first batch. Default: none.
 
     Shapes:
         - **x:** ``[N, in_channels]``, the particles of all jets, one jet after the other
         - **ptr:** ``[J + 1]`` int64; jet ``j`` holds the particles ``ptr[j]`` to ``ptr[j + 1] - 1``
         - **pos:** ``[N, 2]``, (Δη, Δφ) in radians
+        - **jet:** ``[J, jet_channels]``, observables of unit size, such as standardised masses;
+          left out where ``jet_channels`` is 0
         - **output:** logits ``[J, out_channels]``
 
     Raises:
-        InputError: If there is no block or not one ``k`` for each, or ``pos`` has another shape.
+        InputError: If there is no block or not one ``k`` for each, ``pos`` has another shape, or
+            the observables are not as many as expected.
 
     Examples:
         >>> model = ParticleNet(4, channels=((8, 8), (16,)), k=3, fc=(8,))
@@ -80,6 +87,7 @@ class ParticleNet(nn.Module):
         out_channels: int = 1,
         dropout: float = 0.1,
         fusion: int | None = None,
+        jet_channels: int = 0,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.dropout = in_channels, out_channels, dropout
@@ -101,7 +109,8 @@ class ParticleNet(nn.Module):
         if fusion is not None:
             self.fusion = Linear(sum(before[1:]), fusion, bias=False)
             self.fusion_norm = nn.BatchNorm1d(fusion)
-        width = before[-1] if fusion is None else fusion
+        self.jet_channels = jet_channels
+        width = joined_width(before[-1] if fusion is None else fusion, jet_channels)
         self.fc = MLP(width, tuple(fc), out_channels, dropout=dropout)
 
     @classmethod
@@ -158,27 +167,30 @@ class ParticleNet(nn.Module):
             if module is not None:
                 module.reset_parameters()
 
-    def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, ptr: Tensor, pos: Tensor | None = None, jet: Tensor | None = None
+    ) -> Tensor:
         """Return the logits of each jet."""
         if pos is None or pos.dim() != 2 or pos.size(0) != x.size(0):
             shape = "none" if pos is None else list(pos.shape)
             raise InputError(f"Expected pos of shape [{x.size(0)}, 2], but got {shape}.")
-        x = node_norm(self.norm, x)
+        x = batch_norm(self.norm, x)
         outputs = []
         for k, block in zip(self.k, self.blocks, strict=True):
             x = block(x, knn(pos, ptr, k), ptr)
             pos = x  # the next block's neighbours are nearest in the features of this one
             outputs.append(x)
         if self.fusion is not None:
-            x = torch.relu(node_norm(self.fusion_norm, self.fusion(torch.cat(outputs, 1))))
-        return self.fc(segment_mean(x, ptr))
+            x = torch.relu(batch_norm(self.fusion_norm, self.fusion(torch.cat(outputs, 1))))
+        return self.fc(join_observables(segment_mean(x, ptr), jet, self.jet_channels))
 
     def __repr__(self) -> str:
         fusion = "" if self.fusion is None else f", fusion={self.fusion.out_channels}"
         return (
             f"{type(self).__name__}(in_channels={self.in_channels}, channels={self.channels}, "
             f"k={self.k}, fc={self.fc.channels}, out_channels={self.out_channels}, "
-            f"dropout={self.dropout}{fusion})"
+            f"dropout={self.dropout}{fusion}"
+            f"{f', jet_channels={self.jet_channels}' if self.jet_channels else ''})"
         )
 
 
@@ -194,6 +206,8 @@ class ParticleNetLite(ParticleNet):
         dropout: Probability of zeroing an activation of that MLP in training.
         fusion: Width of a linear layer on the outputs of all blocks together. Default: the output
             of the last block alone is averaged.
+        jet_channels: Number K of observables of a jet that are joined to the average, or
+            -1 to take it from the first batch. Default: none.
 
     Shapes:
         - **x:** ``[N, in_channels]``, **ptr:** ``[J + 1]``, **pos:** ``[N, 2]``
@@ -213,8 +227,9 @@ class ParticleNetLite(ParticleNet):
         out_channels: int = 1,
         dropout: float = 0.1,
         fusion: int | None = None,
+        jet_channels: int = 0,
     ) -> None:
-        super().__init__(in_channels, channels, k, fc, out_channels, dropout, fusion)
+        super().__init__(in_channels, channels, k, fc, out_channels, dropout, fusion, jet_channels)
 
 
 def _widths_of_weaver(weights: Mapping[str, Tensor]) -> dict[str, Any]:
