@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pyg_jets import kinematics
-from pyg_jets.errors import InputError
 from pyg_jets.ops.kernel import kernel, over_jets
+from pyg_jets.substructure.inputs import check_exponent, check_momenta
 
 __all__ = ["CORRELATORS", "correlator_ratios", "correlators", "energy_correlators"]
 
@@ -15,7 +17,7 @@ CORRELATORS = ("e2", "e3", "1e3", "2e3")
 
 
 def energy_correlators(
-    momenta: np.ndarray, ptr: np.ndarray, beta: float = 1.0, threads: int | None = None
+    momenta: Any, ptr: Any, beta: float = 1.0, threads: int | None = None
 ) -> np.ndarray:
     r"""The energy correlation functions of two and three particles of each jet.
 
@@ -39,23 +41,23 @@ def energy_correlators(
         where a jet has too few particles.
 
     Raises:
-        InputError: If β is not above 0.
+        InputError: If β is not above 0, or momenta and pointer do not fit together.
 
     Examples:
-        >>> pair = np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]])
-        >>> energy_correlators(pair, np.array([0, 2])).round(4).tolist()
+        >>> pair = [[1, 0, 0, 1], [0, 1, 0, 1]]
+        >>> energy_correlators(pair, [0, 2]).round(4).tolist()
         [[0.3927, 0.0, 0.0, 0.0]]
     """
-    if not 0 < beta < np.inf:
-        raise InputError(f"Expected beta above 0, but got {beta!r}.")
-    pt, eta, phi, mass = kinematics.to_cylindrical(*np.asarray(momenta, np.float64).T)
+    half_beta = 0.5 * check_exponent(beta)
+    momenta, ptr = check_momenta(momenta, ptr)
+    pt, eta, phi, mass = kinematics.to_cylindrical(*momenta.T)
     places = np.stack([kinematics.rapidity(pt, eta, mass), phi], -1)
-    pointer, sums = np.array(ptr), np.zeros((len(ptr) - 1, len(CORRELATORS)))
+    sums = np.zeros((len(ptr) - 1, len(CORRELATORS)))
 
     def run(start: int, stop: int) -> None:
-        correlators(pt, places, pointer, start, stop, 0.5 * beta, sums)
+        correlators(pt, places, ptr, start, stop, half_beta, sums)
 
-    over_jets(run, pointer, threads)
+    over_jets(run, ptr, threads)
     return sums
 
 

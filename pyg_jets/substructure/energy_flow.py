@@ -16,6 +16,7 @@ from torch import Tensor
 from pyg_jets import kinematics
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
+from pyg_jets.substructure.inputs import check_exponent
 
 __all__ = ["energy_flow_polynomials", "multigraphs", "prime_multigraphs"]
 
@@ -160,8 +161,9 @@ def energy_flow_polynomials(
         [[0.1, 0.02]]
     """
     check_names((measure,), MEASURES, "measure of energies and angles")
-    if not (beta > 0 and kappa >= 0):
-        raise InputError(f"Expected beta above 0 and kappa of at least 0, but got {beta}, {kappa}.")
+    check_exponent(beta)
+    if not 0 <= kappa < np.inf:
+        raise InputError(f"Expected kappa of at least 0, but got {kappa!r}.")
     particles, pointer = (_tensor(v).detach().cpu() for v in (x, ptr))
     if particles.dim() != 2 or particles.size(1) not in (3, 4) or pointer[-1] != len(particles):
         raise InputError(

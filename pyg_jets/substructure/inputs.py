@@ -10,7 +10,7 @@ from pyg_jets import kinematics
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 
-__all__ = ["check_momenta", "four_momenta"]
+__all__ = ["check_exponent", "check_momenta", "four_momenta"]
 
 #: Squares of momenta above this overflow (GeV).
 _LARGEST = 1e150
@@ -82,3 +82,17 @@ def check_momenta(momenta: Any, ptr: Any) -> tuple[np.ndarray, np.ndarray]:
             f"({', '.join(f'{value:g}' for value in momenta[row])}): drop or mend it beforehand."
         )
     return momenta, pointer
+
+
+def check_exponent(beta: float) -> float:
+    """The exponent β of an angle, or a refusal in words.
+
+    Args:
+        beta: The exponent, above 0.
+
+    Raises:
+        InputError: For another one.
+    """
+    if isinstance(beta, bool) or not 0 < beta < np.inf:
+        raise InputError(f"Expected beta above 0, the exponent of an angle, but got {beta!r}.")
+    return float(beta)
