@@ -1,7 +1,19 @@
-"""What a jet is made of: clustering inside jets, and the observables of the constituents."""
+"""What a jet is made of: clustering, grooming, and the observables of the constituents."""
 
 from pyg_jets.substructure.clustering import Clustering, Subjets, cluster, exclusive_axes
+from pyg_jets.substructure.grooming import Groomed, SoftDrop, soft_drop, trim
 from pyg_jets.substructure.inputs import four_momenta
 from pyg_jets.substructure.observables import substructure
 
-__all__ = ["Clustering", "Subjets", "cluster", "exclusive_axes", "four_momenta", "substructure"]
+__all__ = [
+    "Clustering",
+    "Groomed",
+    "SoftDrop",
+    "Subjets",
+    "cluster",
+    "exclusive_axes",
+    "four_momenta",
+    "soft_drop",
+    "substructure",
+    "trim",
+]

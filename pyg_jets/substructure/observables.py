@@ -1,9 +1,8 @@
 """The observables of a jet from its constituents: momentum, masses, soft drop, N-subjettiness.
 
-The clusterings inside a jet, Cambridge/Aachen for soft drop and exclusive kt for the axes of τ_N,
-are compiled kernels below :func:`substructure`. FastJet's own soft drop costs 1.5 ms a jet through
-its batched interface, a fifth of the time of an event; these kernels take a few tens of
-microseconds for both, and the tests compare them with FastJet.
+FastJet's own soft drop costs 1.5 ms a jet through its batched interface, a fifth of the time of an
+event; the kernels of this room take a few tens of microseconds, and the tests compare them with
+FastJet.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from pyg_jets.columns import JET, OBSERVABLES
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import kernel, over_jets
+from pyg_jets.substructure.grooming import soft_drop
+from pyg_jets.substructure.inputs import four_momenta
 
-__all__ = ["MAX_AXES", "SOFT_DROP_Z", "soft_drop", "subjettiness", "substructure"]
+__all__ = ["MAX_AXES", "subjettiness", "substructure"]
 
-#: The least fraction of pT of the softer branch in soft drop.
-SOFT_DROP_Z = 0.1
 #: τ_1 … τ_MAX_AXES are computed.
 MAX_AXES = 4
 
@@ -64,20 +63,16 @@ def substructure(
     """
     if not radius > 0:
         raise InputError(f"Expected a radius above 0, but got {radius!r}.")
-    pt, eta, phi = (jets.column(name).astype(np.float64) for name in ("pt", "eta", "phi"))
-    mass = jets.column("mass").astype(np.float64) if "mass" in jets.columns else np.zeros_like(pt)
-    momenta = np.ascontiguousarray(np.stack(kinematics.to_cartesian(pt, eta, phi, mass), -1))
-    summed = kinematics.jet_sum(momenta, jets.ptr)
+    momenta, ptr = four_momenta(jets)
+    summed = kinematics.jet_sum(momenta, ptr)
     pt, eta, phi, mass = kinematics.to_cylindrical(*summed.T)
     massless = summed.copy()
-    massless[:, 3] = kinematics.jet_sum(np.sqrt((momenta[:, :3] ** 2).sum(-1)), jets.ptr)
-    soft_drop_mass, taus = np.zeros(len(jets)), np.zeros((len(jets), MAX_AXES))
+    massless[:, 3] = kinematics.jet_sum(np.sqrt((momenta[:, :3] ** 2).sum(-1)), ptr)
+    taus = np.zeros((len(jets), MAX_AXES))
 
     def run(start: int, stop: int) -> None:
-        soft_drop(momenta, ptr, start, stop, SOFT_DROP_Z, soft_drop_mass)
         subjettiness(momenta, ptr, start, stop, taus)
 
-    ptr = np.array(jets.ptr)
     over_jets(run, ptr, threads)
     observables = {
         "pt": pt,
@@ -86,7 +81,7 @@ def substructure(
         "phi": np.where(phi >= np.pi, -np.pi, phi),
         "mass": mass,
         "massless_mass": kinematics.to_cylindrical(*massless.T)[3],
-        "softdrop_mass": soft_drop_mass,
+        "softdrop_mass": soft_drop(momenta, ptr, threads=threads).mass,
         **{f"tau{n + 1}": taus[:, n] for n in range(MAX_AXES)},
         "multiplicity": jets.counts,
     }
@@ -176,58 +171,6 @@ def _start_clustering(particles, momenta, geometry, neighbour, nearest2):
         _set_geometry(momenta[i], geometry[i])
     for i in range(n):
         _find_nearest(i, n, geometry, neighbour, nearest2)
-
-
-@kernel
-def soft_drop(momenta, ptr, start, stop, z_cut, masses):
-    """Soft-drop mass (β = 0) of the jets ``start … stop - 1`` on their Cambridge/Aachen trees.
-
-    Args:
-        momenta: (px, py, pz, E) of every particle, ``[N, 4]`` float64 (GeV).
-        ptr: The ragged pointer ``[J + 1]``.
-        start: The first jet.
-        stop: One past the last jet.
-        z_cut: The least fraction of pT of the softer branch.
-        masses: ``[J]``, written (GeV); 0 for an empty jet.
-    """
-    for jet in range(start, stop):
-        first, n = ptr[jet], ptr[jet + 1] - ptr[jet]
-        masses[jet] = 0.0
-        if n == 0:
-            continue
-        nodes = np.empty((2 * n - 1, 4))
-        parents = np.empty((2 * n - 1, 2), np.int64)
-        _cambridge_aachen_tree(momenta[first : first + n], nodes, parents)
-        node = 2 * n - 2
-        while node >= n:
-            a, b = parents[node]
-            pt_a, pt_b = np.hypot(nodes[a, 0], nodes[a, 1]), np.hypot(nodes[b, 0], nodes[b, 1])
-            if min(pt_a, pt_b) > z_cut * (pt_a + pt_b):
-                break
-            node = a if pt_a >= pt_b else b
-        p = nodes[node]
-        m2 = (p[3] + p[2]) * (p[3] - p[2]) - p[0] * p[0] - p[1] * p[1]
-        masses[jet] = np.sqrt(max(0.0, m2))
-
-
-@kernel
-def _cambridge_aachen_tree(particles, nodes, parents):
-    """The Cambridge/Aachen tree: particles are nodes 0 … n - 1, sums follow, the jet is last."""
-    n = len(particles)
-    active, geometry = np.empty((n, 4)), np.empty((n, 3))
-    neighbour, nearest2 = np.empty(n, np.int64), np.empty(n)
-    node = np.arange(n)  # of each pseudojet
-    nodes[:n] = particles
-    _start_clustering(particles, active, geometry, neighbour, nearest2)
-    for made in range(n, 2 * n - 1):
-        left = 2 * n - made
-        first = _closest_pair(left, geometry, neighbour, nearest2, False)
-        second = neighbour[first]
-        i, j = min(first, second), max(first, second)
-        parents[made, 0], parents[made, 1] = node[i], node[j]
-        _merge(i, j, left, active, geometry, neighbour, nearest2)
-        node[i], node[j] = made, node[left - 1]
-        nodes[made] = active[i]
 
 
 @kernel
