@@ -2,6 +2,7 @@
 
 from pyg_jets.detector.calorimeter import Calorimeter, Grid
 from pyg_jets.detector.detector import Detector
+from pyg_jets.detector.pileup import Pileup
 from pyg_jets.detector.response import KINDS, Response
 from pyg_jets.detector.rotate_image import rotate_image
 from pyg_jets.detector.steps import cells, rotate, smear
@@ -11,6 +12,7 @@ __all__ = [
     "Calorimeter",
     "Detector",
     "Grid",
+    "Pileup",
     "Response",
     "cells",
     "rotate",

@@ -14,6 +14,7 @@ from torch import Tensor
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.detector import pipeline, reference
 from pyg_jets.detector.calorimeter import Calorimeter, grid_table
+from pyg_jets.detector.pileup import Pileup
 from pyg_jets.detector.random import CELLS, PARTICLES, mix
 from pyg_jets.detector.response import KINDS, Response, response_table
 from pyg_jets.detector.rotate_image import check_shape
@@ -145,6 +146,7 @@ class Detector:
         angles: int | Sequence[float] | np.ndarray | None = None,
         threads: int | None = None,
         epoch: int = 0,
+        pileup: Pileup | None = None,
     ) -> JetArray:
         """Simulate rotated variants of each jet, each with its own random numbers.
 
@@ -155,6 +157,8 @@ class Detector:
                 ``[V]`` or an array ``[J, V]`` (rad).
             threads: Number of threads at most. Default: torch's.
             epoch: Number of the epoch; another epoch has other random numbers.
+            pileup: Pile-up that is laid over the jets before they are rotated and measured; all
+                variants of a jet have the same.
 
         Returns:
             The variants of jet 0, then those of jet 1, …, with the canonical columns, the parents'
@@ -179,6 +183,7 @@ class Detector:
             seed=seed,
             epoch=epoch,
             threads=threads,
+            pileup=pileup,
         )
         return make_variants(jets, table, out.numpy(), ptr.numpy())
 
@@ -191,6 +196,7 @@ class Detector:
         seed: int = 0,
         epoch: int = 0,
         threads: int | None = None,
+        pileup: Pileup | None = None,
     ) -> tuple[Tensor, Tensor]:
         """As :meth:`simulate`, on tensors: kernels on the CPU, torch operations elsewhere.
 
@@ -202,6 +208,7 @@ class Detector:
             seed: Seed of the random numbers.
             epoch: Number of the epoch; another epoch has other random numbers.
             threads: Number of threads at most. Default: torch's.
+            pileup: Pile-up that is laid over the jets first.
 
         Returns:
             Particles ``[M, 6]`` and pointer ``[J·V + 1]``.
@@ -220,6 +227,13 @@ class Detector:
                 f"Expected ids [{n_jets}] and angles [{n_jets}, V] for {n_jets} jets, but got "
                 f"{list(ids.shape)} and {list(angles.shape)}."
             )
+        if pileup is not None:
+            if self.axis == "origin":
+                raise InputError(
+                    "Expected no pileup for jets on a plane, which has no beam: use it with a "
+                    "detector of axis='jet'."
+                )
+            x, ptr = pileup.overlay_tensors(x, ptr, ids, seed, epoch, threads)
         keys = mix(seed, epoch, PARTICLES), mix(seed, epoch, CELLS)
         responses, grid = self._responses, self._grid  # type: ignore[attr-defined]
         arguments = x, ptr, ids, angles.double(), self.axis, responses, grid, keys

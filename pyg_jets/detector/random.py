@@ -22,13 +22,13 @@ from torch import Tensor
 
 from pyg_jets.errors import InputError
 
-__all__ = ["ANGLES", "CELLS", "PARTICLES", "Key", "mix", "philox", "uniforms"]
+__all__ = ["ANGLES", "CELLS", "PARTICLES", "PILEUP", "Key", "mix", "philox", "uniforms"]
 
 #: The two 32-bit words of a key.
 Key = tuple[int, int]
 
-#: What a draw is for: the response to particles, to cells, the angle of a variant.
-PARTICLES, CELLS, ANGLES = 0, 1, 2
+#: What a draw is for: the response to particles, to cells, the angle of a variant, pile-up.
+PARTICLES, CELLS, ANGLES, PILEUP = 0, 1, 2, 3
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)

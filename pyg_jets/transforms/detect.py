@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.detector import Detector
+from pyg_jets.detector import Detector, Pileup
 from pyg_jets.errors import InputError
 from pyg_jets.ops import ptr_to_batch, segment_topk
 from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
@@ -38,6 +38,7 @@ class Detect(BatchTransform):
         max_target: Keep at most this number of particles of the target, the hardest ones.
             Default: all.
         max_particles: Keep at most this number of particles of GEN, the hardest ones. Default: all.
+        pileup: :class:`~pyg_jets.detector.Pileup` that RECO has and GEN has not.
 
     Shapes:
         - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
@@ -68,12 +69,14 @@ class Detect(BatchTransform):
         fixed: bool = False,
         max_target: int | None = None,
         max_particles: int | None = None,
+        pileup: Pileup | None = None,
     ):
         self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
         self.name = detector if isinstance(detector, str) else repr(detector)
         choices = [name for name in _COLUMNS if derivable(name, CANONICAL)]
         self.names = check_names(names, choices, "column")
         self.seed, self.fixed, self.needs_epoch = seed, fixed, not fixed
+        self.pileup = pileup
         for name, count in (("max_target", max_target), ("max_particles", max_particles)):
             if count is not None and count < 1:
                 raise InputError(f"Expected {name} of at least 1, but got {count}.")
@@ -91,7 +94,7 @@ class Detect(BatchTransform):
         ids = data.jet_id.reshape(-1) if "jet_id" in data else torch.arange(n_jets)
         reco, reco_ptr = self.detector.simulate_tensors(
             x, ptr, ids, torch.zeros(n_jets, 1, dtype=torch.float64, device=x.device),
-            seed=self.seed, epoch=0 if self.fixed else self.epoch,
+            seed=self.seed, epoch=0 if self.fixed else self.epoch, pileup=self.pileup,
         )  # fmt: skip
         gen = Derived(_named_columns(x), ptr, axis=self.detector.axis)
         axis = {name: gen[f"jet_{name}"] for name in ("pt", "eta", "phi")}
@@ -120,7 +123,8 @@ class Detect(BatchTransform):
         return torch.stack([particles[name].to(x.dtype) for name in self.names], -1)
 
     def __repr__(self) -> str:
-        return f"Detect({self.name}, {', '.join(self.names)}, seed={self.seed})"
+        extras = f", pileup={self.pileup!r}" if self.pileup else ""
+        return f"Detect({self.name}, {', '.join(self.names)}, seed={self.seed}{extras})"
 
 
 def _named_columns(x: Tensor) -> dict[str, Tensor]:

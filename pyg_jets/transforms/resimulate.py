@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.detector import Detector, rotate_image
+from pyg_jets.detector import Detector, Pileup, rotate_image
 from pyg_jets.detector.random import uniforms
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
@@ -45,6 +45,8 @@ class Resimulate(BatchTransform):
             rotation after the detector always gives images. For jets on a plane the cells already
             are the pixels.
         radius: Half the width of an image about the jet axis; 1 for jets on a plane.
+        pileup: :class:`~pyg_jets.detector.Pileup` that is laid over each jet before it is rotated;
+            with random angles it is drawn anew every epoch.
 
     Shapes:
         - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
@@ -71,6 +73,7 @@ class Resimulate(BatchTransform):
         rotate: Literal["before", "after"] = "before",
         image: bool = False,
         radius: float = 0.8,
+        pileup: Pileup | None = None,
     ):
         (self.rotate,) = check_names((rotate,), ("before", "after"), "moment to rotate")
         self.image, self.radius = image or rotate == "after", radius
@@ -85,6 +88,7 @@ class Resimulate(BatchTransform):
                 f"angles={angles!r}, variants={variants!r}."
             )
         self.angles, self.variants, self.seed = angles, count, seed
+        self.pileup = pileup
         self.needs_epoch = angles == "random"
 
     def forward(self, data: Data) -> Batch:
@@ -127,7 +131,7 @@ class Resimulate(BatchTransform):
         is_before = self.rotate == "before"
         angles_before = angles if is_before else torch.zeros_like(angles[:, :1])
         out, out_ptr = self.detector.simulate_tensors(
-            x, ptr, ids, angles_before, seed=self.seed, epoch=epoch
+            x, ptr, ids, angles_before, seed=self.seed, epoch=epoch, pileup=self.pileup
         )
         angles_after = torch.zeros_like(angles.reshape(-1, 1)) if is_before else angles
         # where the cells are the pixels, the image of an un-rotated jet is what the detector gives
@@ -176,4 +180,5 @@ class Resimulate(BatchTransform):
         extras = "" if self.rotate == "before" else ", rotate='after'"
         if self.image and self.detector.axis == "jet":
             extras += f", image={self.detector.image}, radius={self.radius}"
+        extras += f", pileup={self.pileup!r}" if self.pileup else ""
         return f"Resimulate({self.name}, angles={angles}, seed={self.seed}{extras})"
