@@ -9,7 +9,7 @@ import torch
 import vector
 from torch_geometric.data import Batch
 
-from pyg_jets import JetArray
+from pyg_jets import JetArray, JetLoader
 from pyg_jets.io import read_parquet, write_parquet
 from tests.conftest import random_jets
 
@@ -227,3 +227,25 @@ def test_no_labels_no_y():
     jets = random_jets(5)
     bare = JetArray(jets.particles, jets.columns, jets.ptr)
     assert "y" not in bare.to_pyg()[1]
+
+
+def test_a_weight_is_an_attribute_of_its_own_and_comes_back():
+    columns = {"weight": np.array([0.5, 2.0, 0.0]), "gen_pt": np.ones(3, np.float32)}
+    jets = JetArray(np.ones((3, 1)), ("pt",), [0, 1, 2, 3], jets=columns)
+    assert jets.float_jet_columns == ("gen_pt",)
+    dataset = jets.to_pyg()
+    assert dataset[1].weight.tolist() == [2.0]
+    assert dataset[1].jet.shape == (1, 1)
+    batch = next(iter(JetLoader(dataset, 3)))
+    assert batch.weight.dtype == torch.float32
+    again = JetArray.from_pyg(batch, ("pt",), ("gen_pt",))
+    assert again.jets["weight"].tolist() == [0.5, 2.0, 0.0]
+    whole = jets.with_jets(weight=np.array([1, 2, 3]))  # of integers too
+    assert whole.to_pyg()[2].weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("wrong", [-0.5, np.nan, np.inf])
+def test_negative_and_infinite_weights_are_refused(wrong):
+    jets = JetArray(np.ones((3, 1)), ("pt",), [0, 1, 2, 3], ids=[7, 8, 9])
+    with pytest.raises(ValueError, match=r"Jet 1 \(id 8\) has the weight .* absolute values"):
+        jets.with_jets(weight=np.array([1.0, wrong, 1.0]))

@@ -16,6 +16,7 @@ from pyg_jets.ops import (
     segment_mean,
     segment_sum,
 )
+from pyg_jets.ops.weighted import check_weight, weighted_mean
 
 __all__ = ["ChamferLoss", "chamfer", "masked_chamfer"]
 
@@ -35,6 +36,7 @@ def chamfer(
     x_weight: Tensor | None = None,
     y_weight: Tensor | None = None,
     unmatched: float = 0.0,
+    weight: Tensor | None = None,
 ) -> Tensor:
     r"""The Chamfer distance of two sets of particles, jet by jet, as a function.
 
@@ -50,6 +52,7 @@ def chamfer(
         x_weight: Weight of each particle of ``x``, ``[N]``. Default: 1.
         y_weight: Weight of each particle of ``y``, ``[M]``. Default: 1.
         unmatched: Distance of a particle whose jet has no particle in the other set.
+        weight: Weight of each jet in the mean or the sum over jets, ``[J]``. Default: 1.
 
     Returns:
         A scalar, or ``[J]`` with ``reduction="none"``.
@@ -74,12 +77,19 @@ def chamfer(
         (_weighted_distance(of_x, to_y, x_weight, squared, unmatched), x_ptr),
         (_weighted_distance(of_y, to_x, y_weight, squared, unmatched), y_ptr),
     )
-    if particles == "sum" and reduction != "none":  # no need to know the sum of each jet
+    if weight is not None and reduction == "none":
+        raise InputError("Expected weights of jets with reduction 'mean' or 'sum', not 'none'.")
+    if particles == "sum" and reduction != "none" and weight is None:  # no sum of each jet
         total = sets[0][0].sum() + sets[1][0].sum()
     else:
         reduce = segment_sum if particles == "sum" else segment_mean
         x_to_y, y_to_x = (reduce(distance.unsqueeze(1), ptr).squeeze(1) for distance, ptr in sets)
-        total = x_to_y + y_to_x if reduction == "none" else (x_to_y + y_to_x).sum()
+        total = x_to_y + y_to_x
+        if reduction == "mean" and weight is not None:
+            return weighted_mean(total, weight)
+        if weight is not None:
+            total = total * check_weight(weight, len(total)).to(total.dtype)
+        total = total if reduction == "none" else total.sum()
     return total / max(len(x_ptr) - 1, 1) if reduction == "mean" else total
 
 
@@ -167,7 +177,9 @@ class ChamferLoss(nn.Module):
         unmatched: Distance of a particle without a match. Two empty sets have distance 0.
 
     Shapes:
-        - **x:** ``[N, D]``, **x_ptr:** ``[J + 1]``, **y:** ``[M, D]``, **y_ptr:** ``[J + 1]``
+        - **x:** ``[N, D]``, **x_ptr:** ``[J + 1]``, **y:** ``[M, D]``, **y_ptr:** ``[J + 1]``;
+          weights of particles **x_weight:** ``[N]``, **y_weight:** ``[M]``, of jets **weight:**
+          ``[J]``
         - **output:** a scalar, or ``[J]``
 
     Papers: `arXiv:2109.15197 <https://arxiv.org/abs/2109.15197>`_,
@@ -205,9 +217,10 @@ class ChamferLoss(nn.Module):
         y_ptr: Tensor,
         x_weight: Tensor | None = None,
         y_weight: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Tensor:
         """The distance of a batch."""
-        weights = {"x_weight": x_weight, "y_weight": y_weight}
+        weights = {"x_weight": x_weight, "y_weight": y_weight, "weight": weight}
         return chamfer(x, x_ptr, y, y_ptr, **self.options, **weights)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:

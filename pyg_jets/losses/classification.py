@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyg_jets.errors import InputError
 from pyg_jets.losses.protocol import TermLoss
+from pyg_jets.ops.weighted import weighted_mean
 
 __all__ = ["ClassificationLoss", "classification_loss"]
 
@@ -66,18 +67,6 @@ def classification_loss(logits: Tensor, y: Tensor, weight: Tensor | None = None)
     else:
         loss = F.cross_entropy(logits, y, reduction=reduction)
     return loss if weight is None else weighted_mean(loss, weight)
-
-
-def weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
-    """The mean of a value for each jet ``[M]`` with a weight for each, ``[M]``.
-
-    Raises:
-        ValueError: For another number of weights.
-    """
-    weight = weight.flatten().to(loss.dtype)
-    if weight.shape != loss.shape:
-        raise InputError(f"Expected {len(loss)} weights, one a jet, but got {len(weight)}.")
-    return (loss * weight).sum() / weight.sum().clamp_min(torch.finfo(loss.dtype).tiny)
 
 
 class ClassificationLoss(TermLoss):

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from pyg_jets.errors import InputError
-from pyg_jets.losses.classification import check_logits, classification_loss, weighted_mean
+from pyg_jets.losses.classification import check_logits, classification_loss
 from pyg_jets.losses.protocol import TermLoss
+from pyg_jets.ops.weighted import check_weight, weighted_mean
 
 __all__ = ["InvarianceLoss", "invariance_loss", "variant_variance"]
 
@@ -52,7 +53,12 @@ def variant_variance(values: Tensor, variant_of: Tensor) -> Tensor:
 
 
 def invariance_loss(
-    logits: Tensor, y: Tensor, variant_of: Tensor, a: float = 1.0, b: float = 200.0
+    logits: Tensor,
+    y: Tensor,
+    variant_of: Tensor,
+    a: float = 1.0,
+    b: float = 200.0,
+    weight: Tensor | None = None,
 ) -> Tensor:
     r"""Cross-entropy plus the variance over variants, :class:`InvarianceLoss` as a function.
 
@@ -62,13 +68,15 @@ def invariance_loss(
         variant_of: The number of the jet of each variant, ``[M]`` integers.
         a: Coefficient of the cross-entropy.
         b: Coefficient of the variance.
+        weight: A weight for each variant, ``[M]``, for weighted means; that of a jet is the mean
+            over its variants. Default: all count the same.
 
     Examples:
         >>> logits, y = torch.tensor([2.0, 2.0, -1.0]), torch.tensor([1, 1, 0])
         >>> invariance_loss(logits, y, torch.tensor([0, 0, 1]))
         tensor(0.1890)
     """
-    terms = _terms(logits, y, variant_of)
+    terms = _terms(logits, y, variant_of, weight)
     return a * terms["bce"] + b * terms["invariance"]
 
 
@@ -89,7 +97,8 @@ def _terms(
     if weight is None:
         return {"bce": classification_loss(logits, y), "invariance": variance.mean()}
     _, jet, n_variants = torch.unique(variant_of, return_inverse=True, return_counts=True)
-    of_jet = variance.new_zeros(len(variance)).index_add(0, jet, weight.flatten().to(variance))
+    weight = check_weight(weight, len(y)).to(variance)
+    of_jet = variance.new_zeros(len(variance)).index_add(0, jet, weight)
     terms = {"bce": classification_loss(logits, y, weight)}
     return terms | {"invariance": weighted_mean(variance, of_jet / n_variants)}
 

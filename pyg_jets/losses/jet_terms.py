@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pyg_jets import kinematics
 from pyg_jets.errors import InputError
+from pyg_jets.ops.weighted import weighted_mean
 
 __all__ = ["JET_COORDINATES", "jet_pt_mass", "jet_terms"]
 
@@ -55,7 +56,12 @@ def jet_pt_mass(x: Tensor, ptr: Tensor, coordinates: str = "pxpypz") -> tuple[Te
 
 
 def jet_terms(
-    x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, coordinates: str = "pxpypz"
+    x: Tensor,
+    x_ptr: Tensor,
+    y: Tensor,
+    y_ptr: Tensor,
+    coordinates: str = "pxpypz",
+    weight: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Mean squared differences of pT and of mass between the jets of two sets (GeV²).
 
@@ -72,6 +78,7 @@ def jet_terms(
         y: Particles of the other set, ``[M, 3]``.
         y_ptr: Ragged pointer ``[J + 1]`` int64.
         coordinates: ``"pxpypz"`` (GeV) or ``"ptetaphi"`` (GeV, rad).
+        weight: A weight for each jet, ``[J]``, for weighted means. Default: all count the same.
 
     Examples:
         >>> x, ptr = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([0, 1])
@@ -83,6 +90,5 @@ def jet_terms(
             f"Expected x and y of the same jets, but x has {len(x_ptr) - 1} and y {len(y_ptr) - 1}."
         )
     ours, theirs = jet_pt_mass(x, x_ptr, coordinates), jet_pt_mass(y, y_ptr, coordinates)
-    n_jets = max(len(x_ptr) - 1, 1)
-    pt, mass = ((a - b).square().sum() / n_jets for a, b in zip(ours, theirs, strict=True))
+    pt, mass = (weighted_mean((a - b).square(), weight) for a, b in zip(ours, theirs, strict=True))
     return pt.to(x.dtype), mass.to(x.dtype)

@@ -13,11 +13,14 @@ from pyg_jets.errors import InputError
 from pyg_jets.losses.chamfer import chamfer
 from pyg_jets.losses.jet_terms import jet_terms
 from pyg_jets.losses.protocol import TermLoss
+from pyg_jets.ops.weighted import check_weight
 
 __all__ = ["VAELoss", "gaussian_kl"]
 
 
-def gaussian_kl(mean: Tensor, log_var: Tensor, free_bits: float = 0.0) -> Tensor:
+def gaussian_kl(
+    mean: Tensor, log_var: Tensor, free_bits: float = 0.0, weight: Tensor | None = None
+) -> Tensor:
     r"""Divergence in nats, summed over the latents and averaged over the jets.
 
     .. math::
@@ -28,6 +31,7 @@ def gaussian_kl(mean: Tensor, log_var: Tensor, free_bits: float = 0.0) -> Tensor
         mean: μ, ``[J, L]``.
         log_var: ln σ², ``[J, L]``.
         free_bits: λ (nats) that each latent may use for nothing (arXiv 1606.04934).
+        weight: A weight for each jet, ``[J]``, for a weighted mean. Default: all count the same.
 
     Returns:
         A scalar.
@@ -49,7 +53,10 @@ def gaussian_kl(mean: Tensor, log_var: Tensor, free_bits: float = 0.0) -> Tensor
     if not free_bits >= 0:
         raise InputError(f"Expected free_bits of at least 0, but got {free_bits}.")
     each = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
-    of_latent = each.sum(0) / max(len(mean), 1)
+    if weight is not None:
+        weight = check_weight(weight, len(mean)).to(each.dtype)
+        each = each * (weight / weight.sum().clamp_min(torch.finfo(each.dtype).tiny)).unsqueeze(1)
+    of_latent = each.sum(0) / (max(len(mean), 1) if weight is None else 1)
     return of_latent.clamp(min=free_bits).sum() if free_bits else of_latent.sum()
 
 
@@ -72,7 +79,8 @@ class VAELoss(TermLoss):
     ==============  =====================================  ==============================
 
     A term with coefficient 0 is left out. The coefficient β of the divergence rises linearly from
-    0 over the first ``warmup_epochs``.
+    0 over the first ``warmup_epochs``. Means over jets are weighted means if the batch has
+    ``weight [J]``.
 
     Args:
         chamfer: Coefficient α of the Chamfer distance.
@@ -131,12 +139,13 @@ class VAELoss(TermLoss):
     def terms(self, output: Any, batch: Any = None, epoch: int | None = None) -> dict[str, Tensor]:
         """The terms of a :class:`~pyg_jets.nn.Reconstruction`, which holds its own target."""
         terms: dict[str, Tensor] = {}
+        weight = getattr(batch, "weight", None)
         if self.coefficients["chamfer"]:
-            terms["chamfer"] = self._chamfer(output)
+            terms["chamfer"] = self._chamfer(output, weight)
         if self.coefficients["pt"] or self.coefficients["mass"]:
             sets = output.x, output.ptr, output.target, output.target_ptr
-            terms["pt"], terms["mass"] = jet_terms(*sets, coordinates="ptetaphi")
-        terms["kl"] = gaussian_kl(output.mean, output.log_var, self.free_bits)
+            terms["pt"], terms["mass"] = jet_terms(*sets, "ptetaphi", weight)
+        terms["kl"] = gaussian_kl(output.mean, output.log_var, self.free_bits, weight)
         unknown = set(self.of_network) - set(output.terms)
         if unknown:
             raise InputError(
@@ -145,8 +154,9 @@ class VAELoss(TermLoss):
             )
         return terms | dict(output.terms)
 
-    def _chamfer(self, output: Any) -> Tensor:
+    def _chamfer(self, output: Any, weight: Tensor | None) -> Tensor:
         options: dict[str, Any] = {"match": self.match, "particles": self.particles}
+        options["weight"] = weight
         if not self.momenta:
             sets = output.points, output.points_ptr, output.wanted, output.wanted_ptr
             return chamfer(*sets, **options)

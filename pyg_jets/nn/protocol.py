@@ -65,6 +65,7 @@ class GeneratorModel(Protocol):
         target: Tensor | None = None,
         target_ptr: Tensor | None = None,
         y: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Any:
         """A :class:`~pyg_jets.nn.Reconstruction` of jets, which the loss is a function of.
 
@@ -74,6 +75,8 @@ class GeneratorModel(Protocol):
             target: Particles that it should make, ``[M, F]``. Default: those that it reads.
             target_ptr: Their pointer ``[J + 1]``.
             y: Classes of the jets, ``[J]``.
+            weight: How much each jet counts in the network's own terms, ``[J]``; only given where
+                jets have weights.
         """
 
     def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.errors import InputError
 from pyg_jets.loader import JetLoader, Share
 from pyg_jets.loader.sampling import draw_seed
+from pyg_jets.metrics.inputs import jet_weights
 from pyg_jets.ops import gather
 from pyg_jets.training.graphs import split_graphs
 from pyg_jets.training.sample import TrainingSample
@@ -65,7 +66,8 @@ class JetDataModule(lightning.LightningDataModule):
         cache_variants: Whether to make variants that are the same in every epoch only once.
             Default: if they take less than a gigabyte.
         weights: Weights of the jets, which are set from the training jets and enter the losses and
-            the metrics, multiplied with the weights that the data set has.
+            the metrics, multiplied with the weights that the data set has (``weight [1]`` of each
+            graph, such as those of a generator).
 
     Examples:
         >>> import tempfile
@@ -110,6 +112,8 @@ class JetDataModule(lightning.LightningDataModule):
                     f"The {split} split of {self.dataset} is empty: use more jets, other "
                     "fractions, or splits='hash'."
                 )
+            if (weight := _own_weights(jets)) is not None:
+                jet_weights(weight, len(jets), f"weights of the {split} jets")
         self.sample, self.cache_variants = sample or TrainingSample(), cache_variants
         chosen, val = self.sample.choose(len(self.splits["train"]))
         if val is not None:

@@ -17,7 +17,7 @@ from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn.protocol import GeneratorModel
 from pyg_jets.ops import counts_to_ptr
 from pyg_jets.training.data import JetDataModule
-from pyg_jets.training.task import JetTask, check_state
+from pyg_jets.training.task import JetTask, check_state, sum_of_weights
 
 __all__ = ["Generator"]
 
@@ -29,7 +29,8 @@ class Generator(JetTask):
     :class:`~pyg_jets.transforms.Detect`, are pairs of input and target; in all others each jet is
     its own target. Before the first step the scales of the network are set from the training jets.
     The jets made in validation and test are kept and compared with the targets, feature by feature:
-    :class:`~pyg_jets.training.SelectByEMD` logs ``val/emd_…``, the test ``test/emd_…``.
+    :class:`~pyg_jets.training.SelectByEMD` logs ``val/emd_…``, the test ``test/emd_…``. If jets
+    have weights, losses and distances count them; scales are those of all jets alike.
 
     Args:
         network: A :class:`~pyg_jets.nn.protocol.GeneratorModel`.
@@ -84,12 +85,6 @@ class Generator(JetTask):
                 f"{type(data).__name__}: JetDataModule((train, val, test)) takes data sets of PyG."
             )
         self.columns = tuple(data.names)
-        if getattr(data, "is_weighted", False):
-            raise InputError(
-                "Expected jets without weights for a generator, whose losses and distances count "
-                f"all jets alike, but those of {data.dataset} have some: leave weight= of the data "
-                "set and data.weights out."
-            )
         if stage == "fit":
             loader = data.statistics_dataloader()
             first = next(iter(loader))
@@ -106,12 +101,14 @@ class Generator(JetTask):
         loss = self.loss.total(terms, self.current_epoch)
         if not bool(loss.isfinite()):
             self._stop(batch, terms)
-        self.log_running_means({"loss": loss, **terms}, batch.num_graphs)
+        self.log_running_means({"loss": loss, **terms}, batch)
         return loss
 
     def _reconstruct(self, batch: Batch) -> Any:
         target, target_ptr = batch.get("x_target"), batch.get("x_target_ptr")
-        return self.network(batch.x, batch.ptr, target, target_ptr, batch.get("y"))
+        jets = batch.x, batch.ptr, target, target_ptr, batch.get("y")
+        weight = batch.get("weight")
+        return self.network(*jets) if weight is None else self.network(*jets, weight=weight)
 
     def _stop(self, batch: Batch, terms: dict[str, Tensor]) -> None:
         """Write what the step was about, and end the training."""
@@ -146,8 +143,8 @@ class Generator(JetTask):
         """Jets made out of a batch, with their input and target.
 
         Returns:
-            ``{stage: (x, ptr)}`` of :data:`~pyg_jets.columns.STAGES`, and ``y``, ``jet_id`` and the
-            latent's mean.
+            ``{stage: (x, ptr)}`` of :data:`~pyg_jets.columns.STAGES`, and ``y``, ``jet_id``,
+            ``weight`` and ``event``, where there are any, and the latent's mean.
         """
         n_jets, y = batch.num_graphs, batch.get("y")
         jets = batch.x, batch.ptr
@@ -160,7 +157,8 @@ class Generator(JetTask):
         if not pairs:
             again = self.network(*jets, *target, y)
             stages["reconstructed"] = self._clip_pt(again.x, again.ptr)
-        return {**stages, "y": y, "jet_id": batch.jet_id.flatten(), "latent": mean}
+        of_jets = {"y": y, "weight": batch.get("weight"), "event": batch.get("event")}
+        return {**stages, **of_jets, "jet_id": batch.jet_id.flatten(), "latent": mean}
 
     def _clip_pt(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
         """Set a pT, or an intensity, below zero to zero: plain coordinates allow it."""
@@ -178,7 +176,7 @@ class Generator(JetTask):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the jets made of a batch, and log its terms."""
         terms = self.loss.terms(self._reconstruct(batch), batch)
-        options: Any = {"batch_size": batch.num_graphs, "sync_dist": True}
+        options: Any = {"batch_size": float(sum_of_weights(batch)), "sync_dist": True}
         self.log("val/loss", self.loss.total(terms), prog_bar=True, **options)
         self.log_dict({f"val/{name}": value for name, value in terms.items()}, **options)
         self.kept.append(self.make(batch))
@@ -194,8 +192,9 @@ class Generator(JetTask):
 
     def distances(self) -> dict[str, float]:
         """Distance of the made jets from their targets in each feature."""
-        sets = [self.joined(stage) for stage in ("made", "target")]
-        return feature_distances(sets[0], sets[1], self.network.physical)
+        made, target = (self.joined(stage) for stage in ("made", "target"))
+        weights = (self.weights(stage) for stage in ("made", "target"))
+        return feature_distances(made, target, self.network.physical, *weights)
 
     def metric_names(self, n_features: int, with_variants: bool) -> set[str]:
         """Names of what a training and a test with this network and this loss log.
@@ -219,6 +218,29 @@ class Generator(JetTask):
         parts = [made[stage] for made in self.kept]
         ptr = counts_to_ptr(torch.cat([ptr.diff() for _, ptr in parts]))
         return torch.cat([x for x, _ in parts]).detach().cpu(), ptr.cpu()
+
+    def column(self, name: str) -> Tensor | None:
+        """A number of each jet that was kept, ``[J]``: ``y``, ``jet_id``, ``weight``, ``event``."""
+        if any(made[name] is None for made in self.kept):
+            return None
+        return torch.cat([made[name].flatten() for made in self.kept]).detach().cpu()
+
+    def weights(self, stage: str) -> Tensor | None:
+        """How much each jet of a stage counts, ``[J]``; ``None`` if all count the same.
+
+        A jet that was made out of another one counts as much as that. Jets out of noise follow the
+        weighted jets already: those of a class all have the mean weight of its jets.
+
+        Args:
+            stage: One of :data:`~pyg_jets.columns.STAGES`.
+        """
+        weight, y = self.column("weight"), self.column("y")
+        out_of_noise = stage == "made" and "reconstructed" in self.kept[0]
+        if weight is None or not out_of_noise or self.network.from_gen:
+            return weight
+        label = torch.zeros(len(weight), dtype=torch.long) if y is None else y.long()
+        total = torch.zeros(int(label.max()) + 1).index_add(0, label, weight.float())
+        return (total / label.bincount().clamp(min=1))[label]
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/emd_…`` of each feature."""

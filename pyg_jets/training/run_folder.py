@@ -267,6 +267,7 @@ def _data_facts(data: JetDataModule) -> dict[str, Any]:
         "level": getattr(dataset, "level", None),
         "classes": list(data.classes),
         "weights": None if data.weights is None else repr(data.weights),
+        "weighted": data.is_weighted,
         "sample": dataclasses.asdict(data.sample),
         "detector": getattr(data.train_transform, "name", None),
         "features": list(data.names),
@@ -309,8 +310,7 @@ def prediction_table(
     table = {"jet_id": outputs["jet_id"].flatten().numpy(),
              "label": outputs["label"].flatten().numpy(),
              **dict(zip(names, logits.T, strict=True))}  # fmt: skip
-    if "weight" in outputs:
-        table["weight"] = outputs["weight"].flatten().numpy()
+    table |= {n: outputs[n].flatten().numpy() for n in ("weight", "event") if n in outputs}
     if data is None:
         return table
     test, train = (_observables(data.splits[split]) for split in ("test", "train"))
@@ -348,7 +348,7 @@ def sample_jets(data: JetDataModule, count: int = 200, rotated: int = 4) -> JetA
         count: Number of jets, equally many of each class, in turn.
         rotated: Number of these that come with eight rotated variants too.
     """
-    jets = _first_jets(data.splits["test"], count)
+    jets = _first_jets(data, count)
     stages = [_with_stage(jets.with_jets(angle=np.zeros(len(jets), np.float32)), 0)]
     transform = data.eval_transform
     if transform is not None and transform.detector is not None:
@@ -363,26 +363,32 @@ def sample_jets(data: JetDataModule, count: int = 200, rotated: int = 4) -> JetA
 
 
 def _with_stage(jets: JetArray, stage: int) -> JetArray:
-    columns = {"stage": np.full(len(jets), stage, np.int64), "angle": jets.jets["angle"]}
+    columns = {"stage": np.full(len(jets), stage, np.int64)}
+    columns |= {name: jets.jets[name] for name in ("angle", "weight") if name in jets.jets}
     return replace(jets, jets=columns)
 
 
-def _first_jets(dataset: JetDataset, count: int) -> JetArray:
-    """The first jets of each class, in turn: one of each class, then the next of each."""
+def _first_jets(data: JetDataModule, count: int) -> JetArray:
+    """The first test jets of each class, in turn: one of each class, then the next of each."""
+    dataset: Any = data.splits["test"]
     labels = dataset._data.y[list(dataset.indices())].numpy()
     rank = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         rank[labels == label] = np.arange((labels == label).sum())
     order = np.lexsort((labels, rank))[: min(count, len(labels))]
-    batch = Batch.from_data_list([dataset[int(i)] for i in order])
-    return replace(JetArray.from_pyg(batch, dataset.columns), jets={})
+    jets = JetArray.from_pyg(
+        Batch.from_data_list([dataset[int(i)] for i in order]), dataset.columns
+    )
+    weight = data.jet_weights(dataset)
+    return replace(jets, jets={} if weight is None else {"weight": weight.numpy()[order]})
 
 
 def generated_jets(task: Generator, stages: Sequence[str] = STAGES) -> JetArray:
     """The jets that a generator kept in a test or a prediction.
 
     A jet has ``stage``, the index of its stage in :data:`~pyg_jets.columns.STAGES`, its
-    ``jet_id``, its label, and the means ``z0``, ``z1``, … of the latent variables of its input.
+    ``jet_id``, its label, its weight and its event if there are any, and the means ``z0``, ``z1``,
+    … of the latent variables of its input.
 
     Args:
         task: A generator after a test or a prediction.
@@ -390,15 +396,16 @@ def generated_jets(task: Generator, stages: Sequence[str] = STAGES) -> JetArray:
     """
     if not task.kept:
         raise InputError("No jets were made: run a test or a prediction with jets in it.")
-    ids = torch.cat([made["jet_id"] for made in task.kept]).cpu().numpy()
-    labels = None
-    if task.kept[0]["y"] is not None:
-        labels = torch.cat([made["y"].flatten() for made in task.kept]).cpu().numpy()
+    ids, y, event = (task.column(name) for name in ("jet_id", "y", "event"))
+    assert ids is not None
+    labels = None if y is None else y.numpy()
     latent = torch.cat([made["latent"] for made in task.kept]).float().cpu().numpy()
     parts = []
     for stage in (s for s in stages if s in task.kept[0]):
         x, ptr = task.joined(stage)
         columns = {f"z{i}": latent[:, i] for i in range(latent.shape[1])}
         columns["stage"] = np.full(len(ids), STAGES.index(stage), np.int64)
-        parts.append(JetArray(x.numpy(), task.columns, ptr.numpy(), labels, columns, ids))
+        own = {"weight": task.weights(stage), "event": event}
+        columns |= {name: value.numpy() for name, value in own.items() if value is not None}
+        parts.append(JetArray(x.numpy(), task.columns, ptr.numpy(), labels, columns, ids.numpy()))
     return JetArray.concatenate(parts)

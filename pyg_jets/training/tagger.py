@@ -28,9 +28,10 @@ class Tagger(JetTask):
     The inputs are standardised with the mean and standard deviation of the un-rotated training
     jets, which are part of the checkpoint. Before each validation the running statistics of batch
     norms are computed from the same jets: a training on rotated variants leaves those of the
-    variants, but the network is meant for un-rotated jets. Validation and test use the
-    cross-entropy whatever the training loss is, so that runs with different losses stop by the same
-    measure.
+    variants, but the network is meant for un-rotated jets. Both count all jets alike. Validation
+    and test use the cross-entropy whatever the training loss is, so that runs with different losses
+    stop by the same measure. Losses and metrics count the weights of jets, ``weight [J]`` of a
+    batch, where there are any.
 
     Args:
         network: A :class:`~pyg_jets.nn.protocol.TaggerModel`, called as ``network(x, ptr, pos)``,
@@ -137,7 +138,7 @@ class Tagger(JetTask):
         logits = self(batch.x, batch.ptr, batch.get("pos"))
         terms = self.loss.terms(logits, batch, self.current_epoch)
         loss = self.loss.total(terms, self.current_epoch)
-        self.log_running_means({"loss": loss, **terms}, batch.num_graphs)
+        self.log_running_means({"loss": loss, **terms}, batch)
         return loss
 
     def _logits(self, batch: Batch) -> Tensor:
@@ -155,8 +156,9 @@ class Tagger(JetTask):
             places = torch.arange(place, place + batch.num_graphs)
             ids = self.trainer.global_rank + self.trainer.world_size * places
         outputs = {"jet_id": ids, "label": batch.y.flatten(), "logits": logits}
-        if "weight" in batch:
-            outputs["weight"] = batch.weight
+        for name in ("weight", "event"):
+            if (value := batch.get(name)) is not None and value.numel() == batch.num_graphs:
+                outputs[name] = value.flatten()
         self.collected[loader].append({k: v.detach().cpu() for k, v in outputs.items()})
 
     def on_validation_epoch_start(self) -> None:

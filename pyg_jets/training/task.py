@@ -11,6 +11,7 @@ import lightning
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch_geometric.data import Batch
 
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError, InputTypeError
@@ -76,20 +77,21 @@ class JetTask(lightning.LightningModule):
             )
         return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 
-    def log_running_means(self, values: Mapping[str, Tensor], n_jets: int) -> None:
-        """Log the mean over an epoch's jets of each value, as ``train/NAME``.
+    def log_running_means(self, values: Mapping[str, Tensor], batch: Batch) -> None:
+        """Log the weighted mean over an epoch's jets of each value, as ``train/NAME``.
 
         The sums are kept here and logged with the last batch of the epoch, because one call of
         ``log`` costs as much as half a step of a small network.
 
         Args:
             values: Scalars, each a mean over the jets of the batch.
-            n_jets: Number of jets in the batch.
+            batch: The batch.
         """
-        for name, value in {**values, "n_jets": torch.ones(())}.items():
-            self._sums[name] = self._sums.get(name, 0) + n_jets * value.detach()
+        total = sum_of_weights(batch)
+        for name, value in {**values, "": torch.ones(())}.items():
+            self._sums[name] = self._sums.get(name, 0) + total * value.detach()
         if self.trainer.is_last_batch:
-            total = self._sums.pop("n_jets")
+            total = self._sums.pop("")
             means = {f"train/{name}": value / total for name, value in self._sums.items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             self._sums = {}
@@ -101,6 +103,19 @@ class JetTask(lightning.LightningModule):
             return optimizer
         scheduler = {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def sum_of_weights(batch: Batch) -> Any:
+    """How much the jets of a batch count together: the sum of their weights, else their number.
+
+    Examples:
+        >>> from torch_geometric.data import Data
+        >>> jet = Data(x=torch.zeros(3, 2), weight=torch.tensor([0.5]))
+        >>> float(sum_of_weights(Batch.from_data_list([jet, jet, jet])))
+        1.5
+    """
+    weight = batch.get("weight")
+    return batch.num_graphs if weight is None else weight.sum()
 
 
 def check_state(task: nn.Module, state: Mapping[str, Tensor]) -> None:

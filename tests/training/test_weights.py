@@ -3,24 +3,29 @@
 import json
 from types import SimpleNamespace
 
+import lightning
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from scipy.stats import wasserstein_distance
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from pyg_jets import JetArray
 from pyg_jets.cli import main
-from pyg_jets.datasets import JetFiles
+from pyg_jets.columns import STAGES
 from pyg_jets.io import read_parquet, write_parquet
-from pyg_jets.losses import ClassificationLoss, InvarianceLoss
+from pyg_jets.losses import ClassificationLoss, InvarianceLoss, TermLoss
+from pyg_jets.metrics.features import jet_features
 from pyg_jets.nn import GraphVAE
+from pyg_jets.ops.weighted import weighted_mean
 from pyg_jets.report import summary_table
 from pyg_jets.runs import load_run
 from pyg_jets.training import Generator, JetDataModule
-from pyg_jets.transforms import FlatWeights
+from pyg_jets.training.run_folder import generated_jets
+from pyg_jets.transforms import Features, FlatWeights
 
 
 def settings(folder):
@@ -152,12 +157,97 @@ def test_the_spread_of_variants_is_that_of_weighted_jets(n_classes):
     torch.testing.assert_close(found, InvarianceLoss()(logits[rows], twice))
 
 
-def test_a_generator_refuses_weights(tmp_path):
-    settings(tmp_path)
-    jets = JetFiles(tmp_path, tmp_path / "jets.parquet", weight="jets.mc", features=["pt"])
-    data = JetDataModule(jets)
-    assert data.is_weighted
-    generator = Generator(GraphVAE(latent=2))
-    generator.trainer = SimpleNamespace(datamodule=data)
-    with pytest.raises(ValueError, match=r"without weights for a generator.*leave weight= "):
-        generator.setup("fit")
+def test_data_of_others_with_negative_weights_are_refused():
+    jets = [Data(x=torch.rand(3, 2), y=i % 2, weight=torch.tensor([1.0])) for i in range(60)]
+    assert JetDataModule(jets).is_weighted
+    for jet in jets[::2]:
+        jet.weight = torch.tensor([-1.0])
+    with pytest.raises(ValueError, match=r"weights of the \w+ jets of 0 or more, .*leave these"):
+        JetDataModule(jets)
+
+
+def kept(weight, y, stages):
+    """What a generator keeps of two batches of jets of four particles."""
+    parts = []
+    for rows in (slice(0, 10), slice(10, 30)):
+        ptr = torch.arange(0, 4 * len(weight[rows]) + 1, 4)
+        made = {s: (x[4 * rows.start : 4 * rows.stop], ptr) for s, x in stages.items()}
+        ids, latent = torch.arange(30)[rows], torch.zeros(len(ptr) - 1, 2)
+        own = {"weight": weight[rows], "y": y[rows], "event": None, "jet_id": ids}
+        parts.append({**made, **own, "latent": latent})
+    return parts
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_what_a_generator_makes_is_compared_with_weighted_jets(pairs):
+    rng = torch.Generator().manual_seed(0)
+    names = ("input", "target", "made", *(() if pairs else ("reconstructed",)))
+    stages = {name: torch.rand(120, 3, generator=rng) + 0.1 for name in names}
+    weight, y = torch.rand(30, generator=rng) + 0.5, torch.arange(30) % 2
+    task = Generator(GraphVAE(latent=2))
+    task.kept = kept(weight, y, stages)
+    # jets out of noise are not made of the jets of the same row
+    means = torch.stack([weight[y == c].mean() for c in (0, 1)])
+    made = weight if pairs else means[y]
+    torch.testing.assert_close(task.weights("made"), made)
+    torch.testing.assert_close(task.weights("target"), weight)
+    ptr = torch.arange(0, 121, 4)
+    pt = [jet_features(stages[name], ptr)["pt"] for name in ("made", "target")]
+    w = [v.double().numpy() for v in (made, weight)]
+    deviation = np.sqrt(np.cov(pt[1], aweights=w[1], ddof=0))
+    want = wasserstein_distance(*pt, *w) / deviation
+    assert task.distances()["pt"] == pytest.approx(want, rel=1e-6)
+    written = generated_jets(task)
+    stage = written.jets["stage"]
+    np.testing.assert_allclose(written.jets["weight"][stage == STAGES.index("made")], made)
+    np.testing.assert_allclose(written.jets["weight"][stage == STAGES.index("target")], weight)
+
+
+def test_means_over_an_epoch_are_those_of_weighted_jets():
+    task = Generator(GraphVAE(latent=2))
+    logged = {}
+    task.log_dict = lambda values, **_: logged.update(values)
+    task._trainer = SimpleNamespace(is_last_batch=False)
+    for loss, weights in ((1.0, [1.0, 1.0]), (4.0, [0.5, 0.5, 0.0])):
+        jets = [Data(x=torch.zeros(1, 3), weight=torch.tensor([w])) for w in weights]
+        task._trainer.is_last_batch = loss > 1
+        task.log_running_means({"loss": torch.tensor(loss)}, Batch.from_data_list(jets))
+    assert float(logged["train/loss"]) == pytest.approx((2 * 1 + 1 * 4) / 3)
+
+
+class FirstPt(TermLoss):
+    """The weighted mean of a number of each jet, so that a mean over batches can be checked."""
+
+    def terms(self, output, batch, epoch=None):
+        mean = weighted_mean(batch.x[batch.ptr[:-1], 0], batch.get("weight"))
+        return {"first": mean + 0 * output.mean.sum()}
+
+
+def test_a_generator_validates_and_trains_on_weighted_jets(tmp_path):
+    rng = torch.Generator().manual_seed(0)
+    jets = []
+    for i in range(90):
+        pt, weight = torch.rand(1, generator=rng), torch.rand(1, generator=rng)
+        x = (
+            torch.cat((pt + 0.1 * torch.arange(1, 4), torch.rand(6, generator=rng)))[:6]
+            .view(2, 3)
+            .T
+        )
+        columns = pt + 0.1 * torch.arange(3), *torch.rand(2, 3, generator=rng)
+        x = torch.stack(columns, 1)
+        jets.append(Data(x=x, y=0, weight=weight, jet_id=torch.tensor([i])))
+    data = JetDataModule(jets, Features(["x0", "x1", "x2"], columns=("x0", "x1", "x2")),
+                         batch_size=7, eval_batch_size=4)  # fmt: skip
+    task = Generator(GraphVAE(latent=2, channels=(4,), hidden=4, k=0), FirstPt())
+    trainer = lightning.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(task, data)
+    for name, loader in (("val", data.val_dataloader()), ("train", data.train_dataloader())):
+        pairs = [(b.x[b.ptr[:-1], 0], b.weight) for b in loader]
+        first, weight = (torch.cat(v).double().numpy() for v in zip(*pairs, strict=True))
+        found = float(trainer.callback_metrics[f"{name}/first"])
+        assert found == pytest.approx(np.average(first, weights=weight), rel=1e-5)
+        assert abs(found - first.mean()) > 1e-3

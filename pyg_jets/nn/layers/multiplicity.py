@@ -3,7 +3,7 @@ r"""A learned distribution of the number of particles of a jet."""
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -57,9 +57,16 @@ class MultiplicityDistribution(NamedTuple):
         )
         return (self.weight + of_each).logsumexp(1)
 
-    def average(self) -> MultiplicityDistribution:
-        """The mean of the distributions of all jets, as a distribution of one jet."""
-        weight = self.weight.log_softmax(1) - math.log(max(len(self.weight), 1))
+    def average(self, jets: Tensor | None = None) -> MultiplicityDistribution:
+        """The mean of the distributions of all jets, as a distribution of one jet.
+
+        Args:
+            jets: A weight for each jet, ``[J]``. Default: all count the same.
+        """
+        share: Any = -math.log(max(len(self.weight), 1))
+        if jets is not None:
+            share = (jets / jets.sum()).clamp_min(1e-30).log().unsqueeze(1)
+        weight = self.weight.log_softmax(1) + share
         weight, mean, width = (v.reshape(1, -1) for v in (weight, self.mean, self.width))
         return MultiplicityDistribution(weight, mean, width, self.minimum, self.maximum)
 

@@ -21,6 +21,7 @@ from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import ResponseDecoder, sample_particles
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import gather, segment_sum
+from pyg_jets.ops.weighted import check_weight, weighted_mean
 
 __all__ = ["ConditionalGraphVAE"]
 
@@ -64,7 +65,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
 
     Shapes:
         - **x:** GEN ``[N, 3]``, **ptr:** ``[J + 1]``, **target:** RECO ``[M, 3]``,
-          **target_ptr:** ``[J + 1]``
+          **target_ptr:** ``[J + 1]``, **weight:** ``[J]``, for weighted means
         - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction` with the terms
           ``multiplicity`` (nats, averaged over jets), ``matching`` (nats, averaged over particles),
           ``response`` (energy score of the matched particles) and ``jet`` (energy score of pT,
@@ -141,6 +142,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         target: Tensor,
         target_ptr: Tensor,
         y: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Reconstruction:
         """A draw of RECO for each GEN jet, and how well draws agree with the target."""
         target, target_ptr = self.targets(x, ptr, target, target_ptr)
@@ -159,12 +161,21 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         of_jets = [
             jet_observables(*jets) / self.spread for jets in (*generated, (target, target_ptr))
         ]
+        of_each = [[v[:, i : i + 1] for v in of_jets] for i in range(6)]
+        of_gen = of_reco = None
+        if weight is not None:
+            weight = check_weight(weight, len(mean)).to(mean.dtype)
+            of_gen = weight.repeat_interleave(ptr.diff())
+            of_reco = weight.repeat_interleave(target_ptr.diff())[matching.reco]
         terms = {
-            "multiplicity": -multiplicity.log_prob(target_ptr.diff()).mean(),
-            "matching": _matching_loss(logits, matching),
-            "response": energy_score(matched[0], matched[1], true_points[matching.reco]),
-            "jet": energy_score(*of_jets)
-            + sum(energy_score(*(v[:, i : i + 1] for v in of_jets)) for i in range(6)),
+            "multiplicity": weighted_mean(-multiplicity.log_prob(target_ptr.diff()), weight),
+            "matching": _matching_loss(logits, matching, of_gen),
+            "response": energy_score(
+                matched[0], matched[1], true_points[matching.reco], weight=of_reco
+            ),
+            "jet": torch.stack(
+                [energy_score(a, b, true, weight) for a, b, true in (of_jets, *of_each)]
+            ).sum(),
         }
         x, ptr = generated[0]
         return Reconstruction(
@@ -257,10 +268,13 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         return self._make(x, encoded, jet, logits, n, generator)
 
 
-def _matching_loss(logits: Tensor, matching: Matching) -> Tensor:
+def _matching_loss(logits: Tensor, matching: Matching, weight: Tensor | None) -> Tensor:
     """Cross-entropies of being matched and of being merged if not, averaged over particles."""
     matched = torch.zeros_like(logits[:, 0]).index_fill(0, matching.gen, 1.0)
     merged = matching.merged.to(logits.dtype)
-    return F.binary_cross_entropy_with_logits(
-        logits[:, 0], matched
-    ) + F.binary_cross_entropy_with_logits(logits[:, 1], merged, weight=1 - matched)
+    of_each = F.binary_cross_entropy_with_logits(
+        logits[:, 0], matched, reduction="none"
+    ) + F.binary_cross_entropy_with_logits(
+        logits[:, 1], merged, weight=1 - matched, reduction="none"
+    )
+    return weighted_mean(of_each, weight)

@@ -147,6 +147,7 @@ class ConvVAE(VariationalAutoencoder):
         target: Tensor | None = None,
         target_ptr: Tensor | None = None,
         y: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Reconstruction:
         """The lists again, of the same length, padding and all."""
         target, target_ptr = self.targets(x, ptr, target, target_ptr)

@@ -18,6 +18,7 @@ from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.layers.set_decoder import SetDecoder
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr
+from pyg_jets.ops.weighted import check_weight, weighted_mean
 
 __all__ = ["GraphVAE"]
 
@@ -56,12 +57,13 @@ class GraphVAE(VariationalAutoencoder):
 
     Shapes:
         - **x:** ``[N, columns]``, **ptr:** ``[J + 1]``, **target:** ``[M, columns]``,
-          **target_ptr:** ``[J + 1]``, **y:** ``[J]``
+          **target_ptr:** ``[J + 1]``, **y:** ``[J]``, **weight:** ``[J]``
         - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction` with the terms
           ``multiplicity``, :math:`-\ln p(n)` in nats, averaged over jets; and of jets made out of
           the prior, as many as there are, ``marginal``, the same with p averaged over their
           latents, and the energy distances ``jets`` of their observables and ``spectrum`` of their
-          particles, in units of their spread in training jets
+          particles, in units of their spread in training jets; with ``weight`` all are those of
+          weighted jets
 
     Examples:
         >>> x, ptr = torch.rand(7, 3), torch.tensor([0, 3, 7])
@@ -148,6 +150,7 @@ class GraphVAE(VariationalAutoencoder):
         target: Tensor | None = None,
         target_ptr: Tensor | None = None,
         y: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Reconstruction:
         """The jets again, each with as many particles as its target has."""
         target, target_ptr = self.targets(x, ptr, target, target_ptr)
@@ -155,29 +158,37 @@ class GraphVAE(VariationalAutoencoder):
         z = self.draw(mean, log_var) if self.training else mean
         multiplicity = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
         made = self.decode(z, target_ptr, y)
-        terms = {"multiplicity": -multiplicity.log_prob(target_ptr.diff()).mean()}
-        terms |= self._prior_terms(target, target_ptr, y)
+        weight = None if weight is None else check_weight(weight, len(z)).to(z.dtype)
+        terms = {"multiplicity": weighted_mean(-multiplicity.log_prob(target_ptr.diff()), weight)}
+        terms |= self._prior_terms(target, target_ptr, y, weight)
         points, wanted = self.scale(made), self.scale(target)
         return Reconstruction(
             points, target_ptr, wanted, target_ptr, made, target_ptr, target, target_ptr,
             mean, log_var, terms,
         )  # fmt: skip
 
-    def _prior_terms(self, target: Tensor, ptr: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+    def _prior_terms(
+        self, target: Tensor, ptr: Tensor, y: Tensor | None, weight: Tensor | None
+    ) -> dict[str, Tensor]:
         """How far jets out of the prior are from the true ones, as two samples."""
         z = self.prior(len(ptr) - 1)
         multiplicity = self.multiplicity(torch.cat((z, self.classes(y, len(z))), 1))
         made_ptr = counts_to_ptr(multiplicity.sample())
         x = self.decode(z, made_ptr, y)
-        every = self.scale(x), self.scale(target)
-        few = [v[torch.randperm(len(v), device=v.device)[:_MAX_PAIRED]] for v in every]
-        marginal = -multiplicity.average().log_prob(ptr.diff()).mean()
-        terms = {"marginal": marginal, "spectrum": energy_distance(*few)}
+        # a jet out of the prior counts as much as the one that gave it its class
+        weights = weight if self.n_classes else None, weight
+        few, of_few = [], []
+        for v, v_ptr, of_jet in zip((x, target), (made_ptr, ptr), weights, strict=True):
+            rows = torch.randperm(len(v), device=v.device)[:_MAX_PAIRED]
+            few.append(self.scale(v)[rows])
+            of_few.append(None if of_jet is None else of_jet.repeat_interleave(v_ptr.diff())[rows])
+        marginal = weighted_mean(-multiplicity.average(weights[0]).log_prob(ptr.diff()), weight)
+        terms = {"marginal": marginal, "spectrum": energy_distance(*few, *of_few)}
         if self.encoder.summary.physical:
             made = self.encoder.summary(x, made_ptr)
             true = self.encoder.summary(target, ptr)
-            terms["jets"] = energy_distance(made, true) + sum(
-                energy_distance(made[:, i : i + 1], true[:, i : i + 1]) for i in range(6)
+            terms["jets"] = energy_distance(made, true, *weights) + sum(
+                energy_distance(made[:, i : i + 1], true[:, i : i + 1], *weights) for i in range(6)
             )
         return terms
 
