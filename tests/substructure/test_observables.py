@@ -1,11 +1,13 @@
 """Observables against FastJet one jet at a time and against plain sums."""
 
+import re
+
 import numpy as np
 import pytest
 
 from pyg_jets import JetArray
 from pyg_jets.columns import OBSERVABLES
-from pyg_jets.substructure.observables import subjettiness, substructure
+from pyg_jets.substructure.observables import FAMILIES, substructure
 from tests.conftest import cartesian, random_jets
 
 # FastJet adds in another order, and a mass is the root of a difference of squares.
@@ -121,12 +123,99 @@ def test_identical_particles_and_threads_change_nothing(mixed):
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
-def test_kernels_without_numba(mixed):
-    jets = mixed[:12]
-    momenta, taus = cartesian(jets), np.empty((12, 4))
-    subjettiness.py_func(momenta, jets.ptr, 0, 12, taus)
-    found = substructure(jets)
-    np.testing.assert_allclose(taus[:, 2], found["tau3"], atol=TAU_TOLERANCE)
+@pytest.fixture(scope="module")
+def three() -> JetArray:
+    """Three massless particles at rapidity 0, ΔR .1, .2 and .3 apart; and no particle."""
+    return JetArray([[60, 0, 0.0], [30, 0, 0.1], [10, 0, 0.3]], ("pt", "eta", "phi"), [0, 3, 3])
+
+
+def test_every_name_of_the_table_means_something():
+    mixed = random_jets(12)
+    names = [n for f in FAMILIES for n in re.findall(r"\w+", f.shown)]
+    values = substructure(mixed, names=names)
+    assert tuple(values) == tuple(names)
+    for name, value in values.items():
+        assert np.isfinite(value).all(), name
+        assert value[0] == 0, name  # the empty jet
+        assert value.std() > 0, name
+        assert value.dtype == (np.int64 if name == "multiplicity" else np.float32)
+    default = substructure(mixed)
+    assert all(np.array_equal(values[n], default[n]) for n in values if n in default)
+    assert set(default) - set(values) <= {"tau2", "tau3", "tau4"}
+
+
+def test_options_by_hand(three):
+    z, phi = np.array([0.6, 0.3, 0.1]), np.array([0, 0.1, 0.3])
+    axis = np.arctan2((z * np.sin(phi)).sum(), (z * np.cos(phi)).sum())
+    pair = (z * np.cos(phi))[:2].sum(), (z * np.sin(phi))[:2].sum()  # which C/A merges first
+    soft = np.arctan2((z * np.sin(phi))[1:].sum(), (z * np.cos(phi))[1:].sum())  # and kt
+    e2 = 0.18 * 0.1 + 0.06 * 0.3 + 0.03 * 0.2
+    want = {
+        "width": (z * abs(phi - axis)).sum(),
+        "girth": (z * abs(phi - axis)).sum(),
+        "lha": (z * abs(phi - axis) ** 0.5).sum(),
+        "angularity_kappa2_beta0.5": (z**2 * abs(phi - axis) ** 0.5).sum(),
+        "ptd": np.sqrt(0.36 + 0.09 + 0.01),
+        "tau1": (z * abs(phi - axis)).sum(),
+        "tau1_wta_kt": 0.3 * 0.1 + 0.1 * 0.3,
+        "tau2_beta2": (z[1:] * (phi[1:] - soft) ** 2).sum(),
+        "tau21_wta_kt": 0.1 * 0.2 / (0.3 * 0.1 + 0.1 * 0.3),
+        "tau2_beta2_onepass_wta_kt": (z[1:] * (phi[1:] - 0.15) ** 2).sum(),
+        "tau32": 0,
+        "e2": e2,
+        "d2": 0.018 * 0.1 * 0.2 * 0.3 / e2**3,
+        "n2_beta2": 0.018 * (0.1 * 0.2) ** 2 / (0.18 * 0.01 + 0.06 * 0.09 + 0.03 * 0.04) ** 2,
+        "efp_01": 2 * e2,
+        "efp_01_beta2": 2 * (0.18 * 0.01 + 0.06 * 0.09 + 0.03 * 0.04),
+        "efp_01_12_02": 6 * 0.018 * 0.1 * 0.2 * 0.3,
+        "efp_01_23": 4 * e2**2,
+        "zg_z0.05": 0.1 / (0.1 + np.hypot(*pair)),
+        "rg_z0.05": 0.3 - np.arctan2(*pair[::-1]),
+        "trimmed_pt_r0.15_f0.2": 100 * np.hypot(*pair),
+    }  # fmt: skip
+    values = substructure(three, names=[*want])
+    assert {n: v[0] for n, v in values.items()} == pytest.approx(want, rel=1e-5)
+    assert all(v[1] == 0 for v in values.values())
+
+
+def test_names_of_ones_own(three):
+    own = substructure(three, names={"light": "mass", "n": "multiplicity", "again": "multiplicity"})
+    assert own["light"][0] == pytest.approx(substructure(three)["mass"][0])
+    assert [own["n"].tolist(), own["again"].tolist()] == [[3, 0], [3, 0]]
+    assert [*substructure(three, names="tau43")] == ["tau43"]
+
+
+def test_momenta_in_cartesian_columns():
+    mixed = random_jets(12)
+    columns = JetArray(cartesian(mixed), ("px", "py", "pz", "e"), mixed.ptr)
+    names = ["mass", "tau21", "c2", "lha"]
+    one, other = (substructure(jets, names=names) for jets in (mixed, columns))
+    for name in names:  # float32 momenta have masses that differ by rounding
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tau9", "Unknown observable 'tau9': choose from multiplicity; pt, mass;"),
+        ("tau12", "'tau12' means nothing. Expected more axes above"),
+        ("tau22", "means nothing"),
+        ("tau21_beta0", "'tau21_beta0' means nothing. Expected beta above 0"),
+        ("tau21_wta", r"Unknown options .* expected tau21\[_beta1\]\[_kt\]"),
+        ("tau21_kt_beta2", r"Unknown options .* expected tau21\[_beta1\]\[_kt\]"),
+        ("softdrop_mass_z1", "z from 0 to below 1"),
+        ("trimmed_mass_f2", "f from 0 to 1"),
+        ("efp_01_22", "edges between two vertices, but got 22"),
+        ("efp_012", "Unknown observable 'efp_012'.* Did you mean 'efp_01'"),
+        ("taus21", "Did you mean 'tau21'"),
+        (["tau1", "tau1"], "Each observable may be named once"),
+        ({"own": "tau0"}, "Unknown observable 'tau0'"),
+    ],
+    ids=str,
+)
+def test_names_that_mean_nothing(three, name, said):
+    with pytest.raises(ValueError, match=said):
+        substructure(three, names=name)
 
 
 def test_bad_input():
