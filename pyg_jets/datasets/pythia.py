@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from torch_geometric.data import Data
 
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.base import GeneratedDataset
-from pyg_jets.detector import Detector
+from pyg_jets.detector import Detector, Pileup
+from pyg_jets.detector.pileup import check_mu
 from pyg_jets.errors import InputError
+from pyg_jets.events.chunk import require_generators
 from pyg_jets.events.folder import generate_folder, require_generation
+from pyg_jets.events.minimum_bias import ETA_MAX, generate_pool, lacks_events
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.files import content_hash
 from pyg_jets.io import read_parquet
@@ -23,6 +27,8 @@ from pyg_jets.substructure import substructure
 __all__ = ["PythiaJets"]
 
 LEVELS = ("gen", "reco")
+#: Minimum-bias events of the pool of pile-up.
+POOL = 5000
 
 
 class PythiaJets(GeneratedDataset):
@@ -54,6 +60,10 @@ class PythiaJets(GeneratedDataset):
             applied to the very variant that a network reads.
         level: Where the pT window applies, ``"reco"`` or ``"gen"``. Default: ``"reco"`` if there is
             a detector.
+        pileup: Mean number μ of pile-up collisions, from a pool of 5,000 minimum-bias events that
+            ``raw/`` keeps; see :class:`~pyg_jets.detector.Pileup` for what it leaves out. Items
+            then hold the jet's particles and behind them those of pile-up, which ``reco_…`` feel
+            and ``gen_…`` do not. Default: none.
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all. Splits go by event.
         split_fractions: Fractions of the three splits.
         workers: Local processes for generation. Default: the number of cores.
@@ -64,8 +74,8 @@ class PythiaJets(GeneratedDataset):
         force_reload: Whether to make the stored files anew.
 
     Raises:
-        ValueError: For an unknown process, detector or level, an option outside its range, or an
-            empty window.
+        ValueError: For an unknown process, detector or level, an option outside its range, a μ that
+            is negative or not finite, or an empty window.
     """
 
     def __init__(
@@ -84,6 +94,7 @@ class PythiaJets(GeneratedDataset):
         detector: str | None = "cms-like",
         detector_seed: int = 0,
         level: str | None = None,
+        pileup: float | None = None,
         split: str | None = None,
         split_fractions: Sequence[float] = (0.5, 0.15, 0.35),
         workers: int | None = None,
@@ -95,8 +106,8 @@ class PythiaJets(GeneratedDataset):
     ):
         level = level or ("gen" if detector is None else "reco")
         check_names((level,), LEVELS if detector else LEVELS[:1], "level")
-        if detector is not None:
-            Detector.preset(detector)
+        seen_by = None if detector is None else Detector.preset(detector)
+        self.pileup = None if pileup is None else check_mu(pileup)
         self.options = PythiaOptions(
             pt=pt,
             eta_max=eta_max,
@@ -115,9 +126,11 @@ class PythiaJets(GeneratedDataset):
             **self._hashed_options(),
             "processes": self.classes,
             "n_jets": n_jets,
-            "detector": detector,
+            # what the preset is, so that jets of another version's are not taken for its own
+            "detector": seen_by and asdict(seen_by),
             "detector_seed": detector_seed,
             "level": level,
+            **({} if self.pileup is None else {"pileup": self.pileup}),
         }
         super().__init__(
             root,
@@ -147,6 +160,13 @@ class PythiaJets(GeneratedDataset):
         """Pythia and FastJet are needed, and Dask for several processes, if jets lack."""
         asked = self.classes, self.n_jets, self.raw_dir, self.options
         require_generation(*asked, self.workers, self.scheduler)
+        if self.pileup is not None and lacks_events(self.pool_dir, POOL):
+            require_generators()
+
+    @property
+    def pool_dir(self) -> str:
+        """Where the minimum-bias events of pile-up are kept."""
+        return str(Path(self.root) / "raw" / f"minimum_bias-{ETA_MAX:g}")
 
     def load_jets(self) -> JetArray:
         """Generate the jets that are missing, add the detector's observables, apply the window."""
@@ -168,6 +188,10 @@ class PythiaJets(GeneratedDataset):
     def _in_window(self, jets: JetArray) -> JetArray:
         """The jets of one class in the pT window, with ``reco_…`` columns."""
         jets = jets.select(CANONICAL)
+        if self.pileup is not None:
+            pool = generate_pool(POOL, eta_max=ETA_MAX, out=self.pool_dir)
+            pileup = Pileup(pool, self.pileup, self.options.radius)
+            jets = pileup.overlay(jets, seed=self.detector_seed)
         if self.detector is not None:
             seen = Detector.preset(self.detector).simulate(jets, seed=self.detector_seed)
             observables = substructure(seen, self.options.radius)

@@ -29,7 +29,7 @@ from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import kernel, over_jets, use_kernels
 from pyg_jets.ops.pointer import counts_to_ptr
 
-__all__ = ["Pileup"]
+__all__ = ["Pileup", "check_mu"]
 
 _TWO_PI = 2 * math.pi
 _TURN = _TWO_PI / 2**32  # rad of a step of a 32-bit word
@@ -79,12 +79,7 @@ class Pileup:
                 f"Expected a pool of minimum-bias events with particles, but got {self.pool!r}: "
                 "generate one with pyg_jets.events.minimum_bias.generate_pool."
             )
-        is_number = isinstance(self.mu, numbers.Real) and not isinstance(self.mu, bool)
-        if not is_number or not 0 <= self.mu < math.inf:
-            raise InputError(
-                f"Expected mu, the mean number of further collisions, as a finite number of 0 or "
-                f"more, but got {self.mu!r}."
-            )
+        object.__setattr__(self, "mu", check_mu(self.mu))
         if not 0 < self.radius < math.inf:
             raise InputError(f"Expected a radius above 0, but got {self.radius!r}.")
         # the particles of each event by rising rapidity, so that those near a jet stand together
@@ -93,7 +88,7 @@ class Pileup:
         order = np.lexsort((y, np.repeat(np.arange(len(self.pool)), self.pool.counts)))
         events = _Events(rows[order], np.array(self.pool.ptr), y[order], phi[order])
         object.__setattr__(self, "_events", events)
-        object.__setattr__(self, "_cumulative", _poisson_cumulative(float(self.mu)))
+        object.__setattr__(self, "_cumulative", _poisson_cumulative(self.mu))
 
     def __repr__(self) -> str:
         return f"Pileup(pool of {len(self.pool)} events, mu={self.mu:g}, radius={self.radius:g})"
@@ -155,6 +150,21 @@ class Pileup:
         events, cumulative = self._events, self._cumulative  # type: ignore[attr-defined]
         arguments = x, ptr, ids, axes, events, cumulative, self.radius, mix(seed, epoch, PILEUP)
         return _overlay_kernel(*arguments, threads) if use_kernels(x) else _overlay(*arguments)
+
+
+def check_mu(mu: Any) -> float:
+    """Return a mean number of collisions as a float.
+
+    Raises:
+        ValueError: If it is no finite number of 0 or more.
+    """
+    is_number = isinstance(mu, numbers.Real) and not isinstance(mu, bool)
+    if not is_number or not 0 <= mu < math.inf:
+        raise InputError(
+            f"Expected mu, the mean number of further collisions, as a finite number of 0 or "
+            f"more, but got {mu!r}."
+        )
+    return float(mu)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ __all__ = [
     "chunk_seed",
     "configure_pythia",
     "generate_chunk",
+    "particle_table",
     "require_generators",
     "simulate_events",
     "start_pythia",
@@ -79,7 +80,7 @@ def generate_chunk(process: str, options: PythiaOptions, chunk: int) -> tuple[Je
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.lexsort((-pt[chosen], clustered.event[chosen]))]
 
-    jets = JetArray(_particle_table(pythia, record, clustered.members), GENERATED, clustered.ptr)
+    jets = JetArray(particle_table(pythia, record, clustered.members), GENERATED, clustered.ptr)
     jets = jets[chosen]
     hardest_first = np.lexsort((-jets.column("pt"), np.repeat(np.arange(len(jets)), jets.counts)))
     ids = _make_ids(process, chunk, clustered.event[chosen])
@@ -222,8 +223,14 @@ def _cluster(record: EventRecord, options: PythiaOptions) -> ClusteredJets:
     return jets._replace(members=rows[jets.members])
 
 
-def _particle_table(pythia: Any, record: EventRecord, rows: np.ndarray) -> np.ndarray:
-    """The columns :data:`pyg_jets.columns.GENERATED` of particles of the event record."""
+def particle_table(pythia: Any, record: EventRecord, rows: np.ndarray) -> np.ndarray:
+    """The columns :data:`pyg_jets.columns.GENERATED` of particles of the event record.
+
+    Args:
+        pythia: From :func:`start_pythia`.
+        record: The events.
+        rows: Rows of the particles, ``[n]``.
+    """
     pt, eta, phi, _ = kinematics.to_cylindrical(
         *(record[name][rows] for name in ("px", "py", "pz", "e"))
     )

@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
 
+from pyg_jets import JetArray
+from pyg_jets.columns import CANONICAL
 from pyg_jets.datasets import DATASETS, PythiaJets, ToyJets
 from pyg_jets.datasets.base import _fingerprint
 from pyg_jets.datasets.splits import SPLITS, assign_splits
+from pyg_jets.detector import Detector
 from tests.datasets.layouts.all import LAYOUTS
+from tests.detector.test_pileup import flat_pool
 from tests.processes import Python, python
 
 ROOT = Path(__file__).parent.parent.parent
@@ -230,8 +235,6 @@ class TestPythiaJets:
         assert same.content_hash == dataset.content_hash
 
     def test_reco_is_the_first_variant_of_resimulate(self, roots):
-        from torch_geometric.data import Batch
-
         from pyg_jets.transforms import Features, Resimulate
 
         dataset = PythiaJets(roots[PythiaJets], **SMALL[PythiaJets])
@@ -243,9 +246,33 @@ class TestPythiaJets:
             momentum.norm(dim=1)[::8].numpy(), dataset.observables("reco")["pt"], rtol=1e-4
         )
 
+    def test_pile_up_is_part_of_what_a_detector_reads(self, roots, monkeypatch):
+        from pyg_jets.datasets import pythia
+
+        made = []
+        monkeypatch.setattr(pythia, "lacks_events", lambda *_: False)
+        monkeypatch.setattr(pythia, "generate_pool", lambda *_, **k: made.append(k) or flat_pool())
+        arguments = {**SMALL[PythiaJets], "level": "gen", "n_jets": 12}
+        bare = PythiaJets(roots[PythiaJets], **arguments)
+        messy = PythiaJets(roots[PythiaJets], **arguments, pileup=40)
+        assert made[0]["out"] == messy.pool_dir
+        assert messy.content_hash != bare.content_hash
+        assert messy.raw_dir == bare.raw_dir
+        assert len(messy) == len(bare)
+        own, more = bare[3], messy[3]
+        assert torch.equal(more.x[: len(own.x)], own.x)
+        assert len(more.x) > len(own.x) + 40
+        assert np.array_equal(messy.observables("gen")["pt"], bare.observables("gen")["pt"])
+        seen = Detector.preset("cms-like").simulate(
+            JetArray.from_pyg(Batch.from_data_list(list(messy)), CANONICAL)
+        )
+        np.testing.assert_allclose(seen.momentum["pt"], messy.observables("reco")["pt"], rtol=1e-5)
+
     @pytest.mark.parametrize(
         ("extra", "message"),
         [
+            ({"pileup": -1}, "mu, the mean"),
+            ({"pileup": float("inf")}, "mu, the mean"),
             ({"processes": ("qcd", "higgs")}, "'higgs': choose from"),
             ({"detector": "atlas"}, "'atlas': choose from"),
             ({"level": "parton"}, "Unknown level 'parton'"),
