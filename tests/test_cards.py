@@ -119,7 +119,7 @@ def test_a_card_without_a_sample():
 
 def test_bad_names_and_cards(tmp_path, monkeypatch):
     with pytest.raises(
-        ValueError, match="Unknown data set 'toy': choose from aspen_open_jets, jet_class, "
+        ValueError, match="Unknown data set 'toy': choose from aspen_open_jets, event_files, "
     ):
         card_path("toy")
     (tmp_path / "headless").mkdir()

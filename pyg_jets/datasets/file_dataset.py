@@ -262,8 +262,8 @@ def matching_files(name: str | Path, raw: Path) -> list[Path]:
 
 def identify(files: Sequence[RawFile]) -> list[list]:
     """Name, size and time of each raw file: a conversion continues only with the same files."""
-    stats = [(file.path.name, file.path.stat()) for file in files]
-    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    stats = [(file.path.name, file.path.stat(), file.rows or ()) for file in files]
+    return [[name, stat.st_size, stat.st_mtime_ns, *rows] for name, stat, rows in stats]
 
 
 def convert_files(
@@ -299,7 +299,7 @@ def convert_files(
 def _processes(files: Sequence[Path], workers: int | None) -> int:
     """Number of processes that convert the files; those that are not there yet are small."""
     if workers is None:
-        total = sum(path.stat().st_size for path in files if path.exists())
+        total = sum(path.stat().st_size for path in set(files) if path.exists())
         workers = (os.cpu_count() or 1) if total > _PARALLEL_FROM else 1
     return min(len(files), workers)
 
@@ -314,7 +314,9 @@ def _convert_in_turn(
             def place(stop: int, i: int = i) -> tuple:
                 return i, stop, identity
 
-            def progress(stop: int, before: int = bar.n) -> None:
+            begin = raw_file.rows[0] if raw_file.rows else 0
+
+            def progress(stop: int, before: int = bar.n - begin) -> None:
                 bar.update(before + stop - bar.n)
 
             conversion.run(raw_file, writer, row if i == first else 0, place, progress)

@@ -18,7 +18,16 @@ from pyg_jets.errors import InputError
 from pyg_jets.files import data_path
 from pyg_jets.io.tables import open_table
 
-__all__ = ["JetFiles"]
+__all__ = [
+    "SIZES",
+    "ColumnMap",
+    "Files",
+    "JetFiles",
+    "as_map",
+    "checked_place",
+    "first_complete",
+    "labelled_files",
+]
 
 _LEVELS = ("gen", "reco")
 #: Columns that tell one jet from another for splits by hash: the first set that a file has.
@@ -29,8 +38,8 @@ _MOMENTA = (
     ("ptrel", "etarel", "phirel"),
     ("pt", "etarel", "phirel"),
 )
-#: Columns that are zero in padding: the first set that a file has.
-_SIZES = (("pt",), ("e",), ("ptrel",), ("px", "py", "pz"))
+#: Columns that are all zero in padding: the first set that a file has.
+SIZES = (("pt",), ("e",), ("ptrel",), ("px", "py", "pz"))
 #: Names of the columns in files of `write_parquet`.
 _PARTICLES, _JETS, _LABEL, _WEIGHT = "particles.", "jets.", "label", "weight"
 
@@ -158,11 +167,11 @@ class JetFiles(FileDataset):
         self.level = level if level is None else check_names((level,), _LEVELS, "level")[0]
         check_names((unlabelled,), ("raise", "drop"), "treatment of unlabelled jets")
         self.root = str(data_path(root))
-        self._files = _labelled_files(files, Path(self.root) / "raw")
+        self._files = labelled_files(files, Path(self.root) / "raw")
         by_file = isinstance(files, Mapping)
         if by_file and (label is not None or classes):
             raise InputError("Expected classes by file or by label=, but got both: leave one out.")
-        columns, jets = _as_map(columns), _as_map(jets)
+        columns, jets = as_map(columns), as_map(jets)
         if columns is None:
             columns, jets, label, weight = self._parquet_map(tree, jets, label, classes, weight)
         if "weight" in (jets or {}):
@@ -184,20 +193,20 @@ class JetFiles(FileDataset):
                 f"{', '.join(of_jets) or 'none'}: what belongs to a whole jet goes into jets=."
             )
         if key is None:
-            padding: Sequence[str] = _first_complete(_SIZES, columns) or ()
+            padding: Sequence[str] = first_complete(SIZES, columns) or ()
         else:
             padding = check_names([key] if isinstance(key, str) else key, columns, "key column")
         self._reader = ColumnMapReader(
-            columns=tuple((name, _checked_place(place)) for name, place in columns.items()),
-            jets=tuple((name, _checked_place(place)) for name, place in (jets or {}).items()),
+            columns=tuple((name, checked_place(place)) for name, place in columns.items()),
+            jets=tuple((name, checked_place(place)) for name, place in (jets or {}).items()),
             label=places,
             labels=labels,
-            weight=None if weight is None else _checked_place(weight),
+            weight=None if weight is None else checked_place(weight),
             padding=tuple(padding),
             lists_are_padded=key is not None,
-            mask=None if mask is None else _checked_place(mask),
+            mask=None if mask is None else checked_place(mask),
             tree=tree,
-            split_columns=_first_complete(_MOMENTA, columns) or tuple(columns),
+            split_columns=first_complete(_MOMENTA, columns) or tuple(columns),
         )
         self.default_features = tuple(columns)
         super().__init__(
@@ -245,7 +254,7 @@ class JetFiles(FileDataset):
         if not isinstance(label, Mapping) and (
             isinstance(label, str) or self._is_pair(label, tree)
         ):
-            return (), (_checked_place(label),)
+            return (), (checked_place(label),)
         if len(label) < 2:
             raise InputError(
                 f"Expected a flag for each of at least two classes, but got label={label!r}: give "
@@ -255,8 +264,8 @@ class JetFiles(FileDataset):
             names = check_names(classes or label, label, "class of label=")
             if len(names) < len(label):
                 raise InputError(f"Expected the classes {', '.join(label)}, but got {classes}.")
-            return names, tuple(_checked_place(label[name]) for name in names)
-        places = tuple(map(_checked_place, label))
+            return names, tuple(checked_place(label[name]) for name in names)
+        places = tuple(map(checked_place, label))
         return flag_names([p if isinstance(p, str) else str(p[1]) for p in places]), places
 
     def _is_pair(self, label: Sequence[Any], tree: str | None) -> bool:
@@ -298,7 +307,7 @@ class JetFiles(FileDataset):
         super().build(folder)
 
 
-def _as_map(columns: ColumnMap | Sequence[str] | None) -> ColumnMap | None:
+def as_map(columns: ColumnMap | Sequence[str] | None) -> ColumnMap | None:
     """A map of columns, of a list of those that are called the same in the file too."""
     if columns is None or isinstance(columns, Mapping):
         return columns
@@ -310,7 +319,7 @@ def _columns_of(path: Path, tree: str | None) -> tuple[str, ...]:
         return table.names
 
 
-def _labelled_files(files: Files | Mapping[str, Files], raw: Path) -> list[tuple[Path, int | None]]:
+def labelled_files(files: Files | Mapping[str, Files], raw: Path) -> list[tuple[Path, int | None]]:
     """Each file once, with the label of its jets, or ``None`` where files have no classes."""
     labelled = isinstance(files, Mapping)
     groups = list(files.values()) if isinstance(files, Mapping) else [files]
@@ -325,14 +334,14 @@ def _labelled_files(files: Files | Mapping[str, Files], raw: Path) -> list[tuple
     return list(labels.items())
 
 
-def _first_complete(
+def first_complete(
     choices: Sequence[tuple[str, ...]], columns: ColumnMap
 ) -> tuple[str, ...] | None:
     """The first of the choices of which all columns exist."""
     return next((names for names in choices if set(names) <= set(columns)), None)
 
 
-def _checked_place(place: Any) -> ColumnPlace:
+def checked_place(place: Any) -> ColumnPlace:
     """A place as it is compared and hashed, whether it comes from Python or from YAML."""
     if isinstance(place, str):
         return place

@@ -22,7 +22,7 @@ from pyg_jets.errors import InputError
 from pyg_jets.io.padded import unpad
 from pyg_jets.io.tables import Lists, open_table, packages_for
 
-__all__ = ["ColumnMapReader", "ColumnPlace"]
+__all__ = ["ColumnMapReader", "ColumnPlace", "checked_weights"]
 
 #: A column or array of a file, or ``(its name, one column or field of it)``.
 ColumnPlace = str | tuple[str, int | str]
@@ -50,6 +50,7 @@ class ColumnMapReader(Reader):
         mask: Where the column is that is zero in padding, instead of ``padding``.
         tree: The tree of ROOT files, or ``None`` for the only one.
         split_columns: Particle columns on which a split by hash depends.
+        what: What a row is, ``"jet"`` or ``"event"``, for messages.
     """
 
     columns: tuple[tuple[str, ColumnPlace], ...]
@@ -62,6 +63,7 @@ class ColumnMapReader(Reader):
     mask: ColumnPlace | None = None
     tree: str | None = None
     split_columns: tuple[str, ...] = ()
+    what: str = "jet"
 
     def packages(self, path: Path) -> tuple[str, ...]:
         return packages_for(path)
@@ -108,8 +110,10 @@ class ColumnMapReader(Reader):
                 if self.weight is not None:
                     weights = _per_jet(path, values, self.weight, n_jets)
                     where = f"in {_text(self.weight)}"
-                    of_jets["weight"] = _checked_weights(path, weights, where, first, drop_bad)
-                jets = make_jets(path, particles, names, ptr, first, labels, of_jets, drop_bad)
+                    of_jets["weight"] = checked_weights(path, weights, where, first, drop_bad)
+                jets = make_jets(
+                    path, particles, names, ptr, first, labels, of_jets, drop_bad, what=self.what
+                )
                 if jets.labels is not None and (jets.labels < 0).any():
                     jets = jets[jets.labels >= 0]
                 extra = {}
@@ -289,10 +293,21 @@ def _per_jet(path: Path, values: Values, place: ColumnPlace, n_jets: int) -> np.
     )
 
 
-def _checked_weights(
+def checked_weights(
     path: Path, column: np.ndarray, where: str, first: int, drop_bad: bool
 ) -> np.ndarray:
-    """Weights as float32, NaN where a jet is to be dropped for its weight."""
+    """Weights as float32, NaN where a jet is to be dropped for its weight.
+
+    Args:
+        path: The file, for messages.
+        column: The weights ``[J]``.
+        where: Where they stand in the file, for messages.
+        first: The row of the first.
+        drop_bad: Whether to drop jets of a negative weight, instead of refusing the file.
+
+    Raises:
+        InputError: For a negative weight, or one that is not finite.
+    """
     with np.errstate(over="ignore"):
         weights = column.astype(np.float32)
     wrong = ~np.isfinite(weights) | (weights < 0) | ((weights == 0) & (column != 0))

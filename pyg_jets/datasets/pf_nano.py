@@ -14,15 +14,14 @@ from torch_geometric.data import Data
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.datasets.file_dataset import FileDataset, matching_files
 from pyg_jets.datasets.pf_nano_branches import (
-    EVENT,
     TREE,
     Source,
     Sources,
     find_sources,
+    numbers_of_events,
     particles_of_jets,
 )
 from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, make_jets
-from pyg_jets.datasets.splits import event_numbers
 from pyg_jets.errors import InputError, MissingFileError
 from pyg_jets.files import data_path
 from pyg_jets.io.root import FlatBranches, open_tree
@@ -111,7 +110,9 @@ class PFNanoReader(Reader):
                     jets, reco = events.pairs(jets, sources, self.columns[1])
                     n_unmatched -= len(jets)
                 if self.has_event:
-                    jets = jets.with_jets(event=events.numbers(sources.event)[events.of(jets)])
+                    jets = jets.with_jets(
+                        event=numbers_of_events(events.block, sources.event)[events.of(jets)]
+                    )
                 yield Chunk(jets, start, reco)
         if n_unmatched:
             _log.warning(
@@ -185,14 +186,6 @@ class _Events:
         matched = (place < len(gen)) & (np.append(gen.ids, -2)[place] == gen_ids)
         reco = reco[matched]
         return replace(gen[place[matched]], ids=reco.ids), reco
-
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """A hash of run, luminosity block and event for each event, from the existing branches."""
-        info = np.zeros((len(self.block), len(EVENT)), np.int64)
-        for i, name in enumerate(EVENT):
-            if name in names:
-                info[:, i] = self.block.numbers(name).astype(np.uint64).view(np.int64)
-        return event_numbers(info)
 
 
 class PFNano(FileDataset):

@@ -9,13 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_jets.datasets.splits import event_numbers
 from pyg_jets.errors import InputError
 from pyg_jets.io.root import FlatBranches, TreeReader, open_tree
 
-__all__ = ["EVENT", "TREE", "Source", "Sources", "find_sources", "particles_of_jets"]
+__all__ = [
+    "TREE",
+    "Source",
+    "Sources",
+    "find_candidates",
+    "find_sources",
+    "numbers_of_events",
+    "particles_of_jets",
+]
 
 #: The tree of events, and the branches that identify an event.
-TREE, EVENT = "Events", ("run", "luminosityBlock", "event")
+TREE, _EVENT = "Events", ("run", "luminosityBlock", "event")
 #: Our names of the particle columns, and those of NanoAOD.
 _COLUMNS = {
     "pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass", "charge": "charge", "pdgid": "pdgId",
@@ -43,6 +52,9 @@ _TABLES = {
     ("AK4", "gen"): ("GenJet", (("GenJetCands", "GenCands"), ("GenJetGenPartCand", "GenPartCand"),
                                 ("GenJetCandsAK4", "GenJetCands"))),
 }  # fmt: skip
+
+#: The tables of all candidates of an event that versions have.
+_CANDIDATES = ("PFCands", "PFCand")
 
 #: The branch with the generator jet of each reconstructed jet.
 _MATCHES = {"AK8": "FatJet_genJetAK8Idx", "AK4": "Jet_genJetIdx"}
@@ -91,6 +103,32 @@ def _find_source(tree: TreeReader, kind: str, level: str) -> Source | None:
         if tree.has(owner) and set(_NEEDED) <= set(particles):
             return Source(particles, of_jets, owner, index)
     return None
+
+
+def find_candidates(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The branches with all particle-flow candidates of an event, and those that identify it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Our names of the particle columns with their branches, and the branches of the event.
+
+    Raises:
+        ValueError: If it has no candidates.
+    """
+    with open_tree(path, TREE) as tree:
+        for table in _CANDIDATES:
+            particles = _present(tree, table, _COLUMNS)
+            if set(_NEEDED) <= set(particles):
+                return particles, tuple(name for name in _EVENT if tree.has(name))
+        tables = {name.partition("_")[0] for name in tree.names if "_" in name}
+    close = sorted(name for name in tables if "cand" in name.lower()) or ["none like it"]
+    raise InputError(
+        f"{path}: tree {TREE!r} has no particle-flow candidates ({_CANDIDATES[0]}_pt, …_eta, "
+        f"…_phi), its tables of candidates are {', '.join(close)}: give a PFNano file or NanoAOD "
+        "from version 15 on, or name the columns of your particles in columns=."
+    )
 
 
 def _missing(path: Path, tree: TreeReader, kind: str, level: str) -> ValueError:
@@ -171,7 +209,7 @@ def _cached_sources(path: Path, version: tuple[int, int], jets: str) -> Sources:
         if reco is None:
             raise _missing(path, tree, jets, "reco")
         match = _MATCHES[jets] if tree.has(_MATCHES[jets]) else None
-        return Sources(reco, gen, match, tuple(name for name in EVENT if tree.has(name)))
+        return Sources(reco, gen, match, tuple(name for name in _EVENT if tree.has(name)))
 
 
 def particles_of_jets(
@@ -229,6 +267,20 @@ def particles_of_jets(
         jet, rows = jet[order], rows[order]
     counts = np.bincount(jet, minlength=len(bad))
     return values[rows], np.concatenate(([0], np.cumsum(counts))), bad
+
+
+def numbers_of_events(block: FlatBranches, names: Sequence[str]) -> np.ndarray:
+    """A hash of run, luminosity block and event for each event, ``[E]`` int64.
+
+    Args:
+        block: The events.
+        names: Those of the three branches that the file has.
+    """
+    info = np.zeros((len(block), len(_EVENT)), np.int64)
+    for i, name in enumerate(_EVENT):
+        if name in names:
+            info[:, i] = block.numbers(name).astype(np.uint64).view(np.int64)
+    return event_numbers(info)
 
 
 def _starts(counts: np.ndarray) -> np.ndarray:

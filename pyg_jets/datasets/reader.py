@@ -36,12 +36,14 @@ class RawFile:
         number: Its number in the publisher's list, which goes into ``jet_id``.
         split: The publisher's split, the index into ``SPLITS``, or ``None``.
         label: The class of all its jets, or ``None`` if the file has labels or there are none.
+        rows: The first row, and the row after the last, where large files are converted in parts.
     """
 
     path: Path
     number: int
     split: int | None = None
     label: int | None = None
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ class Reader(ABC):
         """Packages of the extra ``data`` with which a file is read, which may not be there yet."""
         return ()
 
+    def n_rows(self, path: Path) -> int | None:
+        """Number of rows of a file that can be read from any of them on; else ``None``."""
+        return None
+
     @abstractmethod
     def file_columns(self, path: Path) -> FileColumns:
         """The columns of a file."""
@@ -118,6 +124,7 @@ def make_jets(
     jets: Mapping[str, np.ndarray] | None = None,
     drop_bad: bool = False,
     ids: np.ndarray | None = None,
+    what: str = "jet",
 ) -> JetArray:
     """A `JetArray` of rows of a file, whose errors name the file and the row.
 
@@ -132,6 +139,7 @@ def make_jets(
         drop_bad: Leave out jets with a NaN, an infinite or a negative value instead of refusing
             them.
         ids: The row of each jet, where not every row is a jet.
+        what: What a row is, ``"jet"`` or ``"event"``, for messages.
 
     Raises:
         InputError: For a bad value.
@@ -155,10 +163,10 @@ def make_jets(
             where = f"particle {row - ptr[j]}: {describe_row(names, particles[row])}"
         else:
             name = next(name for name, flags in bad_values.items() if flags[j])
-            where = f"jet {name} = {columns[name][j]:g}"
+            where = f"{what} {name} = {columns[name][j]:g}"
         raise InputError(
-            f"{path}: jet {ids[j]} has a NaN, an infinite or a negative energy ({where}): use "
-            "bad_jets='drop' to leave such jets out, or mend the file."
+            f"{path}: {what} {ids[j]} has a NaN, an infinite or a negative energy ({where}): use "
+            f"bad_jets='drop' to leave such {what}s out, or mend the file."
         )
     particles, counts = particles[np.repeat(~bad, np.diff(ptr))], np.diff(ptr)[~bad]
     return JetArray(
@@ -171,7 +179,9 @@ def make_jets(
     )
 
 
-def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -> np.ndarray:
+def checked_labels(
+    path: Path, labels: np.ndarray, n_classes: int, start: int, what: str = "jet"
+) -> np.ndarray:
     """Labels as int64, each from 0 to ``n_classes - 1``.
 
     Raises:
@@ -182,7 +192,7 @@ def checked_labels(path: Path, labels: np.ndarray, n_classes: int, start: int) -
     if wrong.any():
         j = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"{path}: jet {start + j} has the label {labels[j]}, but there are {n_classes} "
+            f"{path}: {what} {start + j} has the label {labels[j]}, but there are {n_classes} "
             "classes, numbered from 0: the file is none of this data set, or is broken; fetch it "
             "again."
         )

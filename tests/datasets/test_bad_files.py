@@ -45,7 +45,8 @@ def test_agrees_with_an_independent_reading(layout, written):
     root = written(layout)
     dataset, expected = make(layout, root), layout.expected(root)
     assert len(dataset) == len(expected)
-    assert any(len(one) == 0 for one in expected), "an empty jet belongs into the files"
+    if layout.has_empty_jets:
+        assert any(len(one) == 0 for one in expected), "an empty jet belongs into the files"
     for data, one in zip(dataset, expected, strict=True):
         assert data.x.shape == one.shape
         np.testing.assert_allclose(data.x.numpy(), one, rtol=2e-5, atol=2e-5)

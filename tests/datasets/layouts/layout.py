@@ -40,6 +40,7 @@ class Layout:
         wrong: For each of :data:`WRONG` that can be: how to make the written files so, and what
             part of the error's message says it.
         exempt: For each that cannot be: why.
+        has_empty_jets: Whether jets in the files may have no particles, as those of others do.
     """
 
     kind: type
@@ -49,6 +50,7 @@ class Layout:
     options: Mapping[str, Any] = field(default_factory=dict)
     wrong: Mapping[str, tuple[Callable[[Path], None], str]] = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
+    has_empty_jets: bool = True
 
     def files(self, root: Path) -> list[Path]:
         """The raw files that were written."""
