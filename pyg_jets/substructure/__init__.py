@@ -1,6 +1,6 @@
 """What a jet is made of: clustering, grooming, shapes, trees, the Lund plane, observables."""
 
-from pyg_jets.substructure.clustering import Clustering, Subjets, cluster, exclusive_axes
+from pyg_jets.substructure.clustering import Clustering, Subjets, cluster, exclusive_axes, subjets
 from pyg_jets.substructure.correlators import correlator_ratios, energy_correlators
 from pyg_jets.substructure.energy_flow import (
     energy_flow_polynomials,
@@ -35,6 +35,7 @@ __all__ = [
     "n_subjettiness",
     "prime_multigraphs",
     "soft_drop",
+    "subjets",
     "substructure",
     "trim",
 ]

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from pyg_jets.errors import InputError, did_you_mean
+from pyg_jets.jets import JetArray
 from pyg_jets.ops.kernel import kernel, over_jets
 from pyg_jets.substructure.inputs import check_momenta
 from pyg_jets.substructure.sequential import cluster_jet, exponent
 
-__all__ = ["SCHEMES", "Clustering", "Subjets", "cluster", "exclusive_axes"]
+__all__ = ["SCHEMES", "Clustering", "Subjets", "cluster", "exclusive_axes", "subjets"]
 
 #: Names of recombination schemes: the sum of momenta, or the winner takes all.
 SCHEMES = ("E", "wta")
@@ -90,6 +91,34 @@ class Subjets:
     def pt(self) -> np.ndarray:
         """Transverse momentum of each subjet, ``[S]`` (GeV)."""
         return np.sqrt(self.momenta[:, 0] ** 2 + self.momenta[:, 1] ** 2)
+
+    def select(self, jets: JetArray) -> JetArray:
+        """The subjets as jets of their own, with all columns of the constituents.
+
+        Constituents keep their order. Labels and jet columns are those of the whole jet, whose id
+        is the jet column ``jet_id``.
+
+        Args:
+            jets: The jets that were clustered.
+
+        Raises:
+            ValueError: If they have other numbers of constituents.
+        """
+        if len(jets) != len(self.ptr) - 1 or len(jets.particles) != len(self.subjet):
+            raise InputError(
+                f"Expected the jets that were clustered, {len(self.ptr) - 1} with "
+                f"{len(self.subjet)} constituents, but got {len(jets)} with {len(jets.particles)}."
+            )
+        order = np.argsort(self.subjet, kind="stable")[(self.subjet < 0).sum() :]
+        counts = np.bincount(self.subjet[order], minlength=len(self.momenta))
+        jet = np.repeat(np.arange(len(jets)), np.diff(self.ptr))
+        return JetArray(
+            jets.particles[order],
+            jets.columns,
+            np.concatenate(([0], np.cumsum(counts))),
+            None if jets.labels is None else jets.labels[jet],
+            {**{name: value[jet] for name, value in jets.jets.items()}, "jet_id": jets.ids[jet]},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,6 +318,46 @@ def cluster(
 
     over_jets(run, ptr, threads)
     return Clustering(nodes, directions, merged, distance, delta_r, ptr, radius)
+
+
+def subjets(
+    momenta: Any,
+    ptr: Any,
+    algorithm: str | float = "kt",
+    radius: float | None = None,
+    n: int | None = None,
+    min_pt: float = 0.0,
+    scheme: str = "E",
+    threads: int | None = None,
+) -> Subjets:
+    """The subjets of each jet, either of a radius or a given number of them.
+
+    Args:
+        momenta: ``(px, py, pz, E)`` of every particle, ``[N, 4]`` (GeV).
+        ptr: Ragged pointer ``[J + 1]``.
+        algorithm: As in :func:`cluster`. Default: ``"kt"``.
+        radius: R of inclusive subjets. Default: ``None``.
+        n: Number of exclusive subjets; a jet of fewer particles has one a particle.
+            Default: ``None``.
+        min_pt: Least pT of inclusive subjets (GeV). Default: 0.
+        scheme: ``"E"`` or ``"wta"``. Default: ``"E"``.
+        threads: Largest number of threads. Default: torch's, and 1 in a loader's worker.
+
+    Raises:
+        ValueError: If not one of ``radius`` and ``n`` is given, or as :func:`cluster` raises.
+
+    Examples:
+        >>> momenta = [[9, 0, 0, 9], [9, 1, 0, 9.1], [0, 5, 0, 5]]
+        >>> found = subjets(momenta, [0, 3], "antikt", radius=0.4)
+        >>> found, found.pt.round(1).tolist(), found.subjet.tolist()
+        (Subjets(2 subjets in 1 jets), [18.0, 5.0], [0, 0, 1])
+    """
+    if (radius is None) == (n is None):
+        raise InputError(
+            f"Expected a radius or a number n of subjets, but got radius={radius!r} and n={n!r}."
+        )
+    clustering = cluster(momenta, ptr, algorithm, radius, scheme, threads)
+    return clustering.inclusive(min_pt) if n is None else clustering.exclusive(n)
 
 
 def exclusive_axes(

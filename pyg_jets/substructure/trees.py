@@ -253,12 +253,12 @@ def _merge_in_order(momenta, ptr, start, stop, order, at_random, ids, seed, node
         own[:n] = momenta[first : first + n]
         state = _scrambled(np.uint64(_scrambled(np.uint64(seed))) ^ np.uint64(ids[jet]))
         for step in range(n - 1):
-            left, i, j = n - step, 0, step + 1
+            left, i, j = n - step, np.int64(0), np.int64(step + 1)
             if at_random:
                 state = np.uint64(_scrambled(np.uint64(state)))
-                i = int(state % np.uint64(left))
+                i = np.int64(state % np.uint64(left))
                 state = np.uint64(_scrambled(state))
-                j = int(state % np.uint64(left - 1))
+                j = np.int64(state % np.uint64(left - 1))
                 if j >= i:
                     j += 1
             a, b = min(active[i], active[j]), max(active[i], active[j])

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pyg_jets.substructure import cluster, exclusive_axes, four_momenta
+from pyg_jets.substructure import cluster, exclusive_axes, four_momenta, subjets
 from pyg_jets.substructure.sequential import (
     cluster_jet,
     exponent,
@@ -172,6 +172,30 @@ def test_inclusive_subjets_above_a_pt(hard):
         np.testing.assert_allclose(soft.momenta[rows], expected, **CLOSE)
         subjet = soft.subjet[ptr[jet] : ptr[jet + 1]]
         assert (subjet >= 0).sum() == sum(map(len, members))
+
+
+def test_subjets_are_jets_with_every_column():
+    jets = random_jets(10)
+    momenta, ptr = four_momenta(jets)
+    found = subjets(momenta, ptr, "ca", radius=0.2, min_pt=2.0)
+    assert (found.subjet < 0).any()
+    own = found.select(jets)
+    assert len(own) == len(found.momenta)
+    assert own.columns == jets.columns
+    again, pointer = four_momenta(own)
+    sums = [again[a:b].sum(0) for a, b in pairwise(pointer)]
+    np.testing.assert_allclose(found.momenta, sums, rtol=1e-9)
+    which = np.searchsorted(jets.ids, own.jets["jet_id"])
+    np.testing.assert_array_equal(np.bincount(which, minlength=10), np.diff(found.ptr))
+    np.testing.assert_array_equal(own.labels, jets.labels[which])
+    np.testing.assert_array_equal(own.jets["gen_pt"], jets.jets["gen_pt"][which])
+    three = subjets(momenta, ptr, "ca", n=3)
+    np.testing.assert_array_equal(three.momenta, cluster(momenta, ptr, "ca").exclusive(3).momenta)
+    for wrong in ({}, {"n": 2, "radius": 0.2}):
+        with pytest.raises(ValueError, match="Expected a radius or a number n of subjets, but got"):
+            subjets(momenta, ptr, "ca", **wrong)
+    with pytest.raises(ValueError, match=r"jets that were clustered, 10 with .* but got 9 with"):
+        found.select(jets[1:])
 
 
 def test_names_and_bad_input():
