@@ -199,7 +199,8 @@ def test_a_wheel_holds_all_modules_and_what_they_need(wheel):
     names = files(wheel)
     for pattern in ("*.py", "*.yaml", "*.md", "*.csv", "*.html", "*.css", "py.typed"):
         assert {f"pyg_jets/{name}" for name in files(ROOT / "pyg_jets", pattern)} <= names
-    cards = files(ROOT / "datasets", "README.md") | files(ROOT / "datasets", "*.npz")
+    kinds = ("README.md", "LICENSE.*", "*.npz", "*.root")
+    cards = set().union(*(files(ROOT / "datasets", kind) for kind in kinds))
     assert {f"pyg_jets/_cards/{name}" for name in cards if "/" in name} <= names
     assert not any(name.startswith(("datasets/", "tests/", "docs/")) for name in names)
 

@@ -296,8 +296,11 @@ def _refuse(path: Path, kind: str, **given: Any) -> None:
 
 def _is_nano(path: Path) -> bool:
     """Whether a ROOT file has NanoAOD's tree ``Events``."""
-    with open_table(path, "Events") as table:
-        return {"run", "luminosityblock", "event"} <= {name.lower() for name in table.names}
+    try:
+        with open_table(path, "Events") as table:
+            return {"run", "luminosityblock", "event"} <= {name.lower() for name in table.names}
+    except InputError:  # no such tree; of a damaged file the next reader says so
+        return False
 
 
 def _columns_by_name(table: Table) -> dict[str, ColumnPlace]:

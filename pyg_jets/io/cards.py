@@ -160,14 +160,15 @@ def _remote_file(entry: dict[str, Any], name: str) -> RemoteFile:
     return RemoteFile(name, url, algorithm, first, size, tuple(others))
 
 
-def sample_path(name: str) -> Path:
-    """The file of real data that lies beside a card, the first that its head names as ``sample``.
+def sample_path(name: str, file: str | None = None) -> Path:
+    """A file of real data that lies beside a card, one that its head names as ``sample``.
 
     Args:
         name: The data set.
+        file: The name of the file. Default: the first one.
 
     Raises:
-        ValueError: For a name without a card, or a card without a sample.
+        ValueError: For a name without a card, or a card without such a sample.
         FileNotFoundError: If the file is not there.
 
     Examples:
@@ -177,7 +178,9 @@ def sample_path(name: str) -> Path:
     samples = read_card(name).get("sample")
     if not samples:
         raise InputError(f"{card_path(name)} names no sample: its data set has to be fetched.")
-    path = card_path(name).parent / samples[0]["name"]
+    names = [sample["name"] for sample in samples]
+    (chosen,) = check_names((file or names[0],), names, f"sample of {name}")
+    path = card_path(name).parent / chosen
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: install the package again.")
     return path
