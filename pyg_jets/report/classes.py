@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from pyg_jets import metrics
 from pyg_jets.metrics import Estimate
 from pyg_jets.metrics.resampling import sample_deviation
-from pyg_jets.report.compare import DRAWS, SEED, paired, titled
+from pyg_jets.report.compare import DRAWS, SEED, events_of, paired, titled
 from pyg_jets.runs import Run
 
 __all__ = ["ClassComparison", "ClassDifference", "Classifier", "class_comparisons"]
@@ -44,6 +44,8 @@ class Classifier:
         run: The run it comes from.
         colour: Number of its colour among the networks.
         weights: How much each jet counts, ``[J]``; ``None`` if all count the same.
+        events: The event of each jet, ``[J]``, which bootstrap samples draw whole; ``None`` if they
+            draw jets.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Classifier:
     run: Run
     colour: int = 0
     weights: np.ndarray | None = None
+    events: np.ndarray | None = None
 
     @property
     def n_classes(self) -> int:
@@ -89,7 +92,7 @@ class Classifier:
     @cached_property
     def draws(self) -> np.ndarray:
         """The same on each bootstrap sample, ``[DRAWS, …]``, paired between networks."""
-        draws = metrics.resamples(self.labels, DRAWS, SEED)
+        draws = metrics.resamples(self.labels, DRAWS, SEED, self.events)
         return np.stack([self._measure(draw) for draw in draws])
 
     def _measure(self, jets: np.ndarray) -> np.ndarray:
@@ -174,6 +177,11 @@ class ClassComparison:
         return self.networks[0].labels
 
     @property
+    def weights(self) -> np.ndarray | None:
+        """How much each jet counts, ``[J]``; ``None`` if all count the same."""
+        return self.networks[0].weights
+
+    @property
     def counts(self) -> list[int]:
         """Number of jets of each class."""
         return np.bincount(self.labels, minlength=self.run.n_classes).tolist()
@@ -191,4 +199,9 @@ def class_comparisons(runs: Sequence[Run]) -> list[ClassComparison]:
         if (tested := run.predictions) is not None and tested.n_classes > 2:
             network = Classifier(title, tested.scores, tested.labels, run, colour, tested.weights)
             groups.setdefault(run.test_set, []).append(network)
-    return [ClassComparison(group[0].run, tuple(group)) for group in groups.values()]
+    compared = []
+    for group in groups.values():
+        events = events_of([network.run for network in group])
+        networks = tuple(replace(network, events=events) for network in group)
+        compared.append(ClassComparison(group[0].run, networks))
+    return compared

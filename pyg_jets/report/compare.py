@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import TypeVar
@@ -25,6 +25,7 @@ __all__ = [
     "baseline",
     "beyond_two_errors",
     "comparisons",
+    "events_of",
     "paired",
     "titled",
 ]
@@ -63,6 +64,8 @@ class TaggerResult:
         note: How the score is defined.
         colour: Number of its colour among the networks.
         weights: How much each jet counts, ``[J]``; ``None`` if all count the same.
+        events: The event of each jet, ``[J]``, which bootstrap samples draw whole; ``None`` if they
+            draw jets.
     """
 
     title: str
@@ -73,6 +76,7 @@ class TaggerResult:
     note: str = ""
     colour: int = 0
     weights: np.ndarray | None = None
+    events: np.ndarray | None = None
 
     @cached_property
     def measured(self) -> np.ndarray:
@@ -82,7 +86,7 @@ class TaggerResult:
     @cached_property
     def draws(self) -> np.ndarray:
         """The same on each bootstrap sample, ``[DRAWS, 2 + 100]``, paired between taggers."""
-        draws = metrics.resamples(self.labels, DRAWS, SEED)
+        draws = metrics.resamples(self.labels, DRAWS, SEED, self.events)
         return np.stack([self._measure(draw) for draw in draws])
 
     def _measure(self, jets: slice | np.ndarray) -> np.ndarray:
@@ -169,6 +173,11 @@ class Comparison:
         return self.networks[0].labels
 
     @property
+    def weights(self) -> np.ndarray | None:
+        """How much each jet counts, ``[J]``; ``None`` if all count the same."""
+        return self.networks[0].weights
+
+    @property
     def n_background(self) -> int:
         """Number of background jets."""
         return int((self.labels == 0).sum())
@@ -177,6 +186,13 @@ class Comparison:
     def n_signal(self) -> int:
         """Number of signal jets."""
         return int((self.labels == 1).sum())
+
+    @property
+    def effective_background(self) -> float:
+        """The number of background jets, of weighted ones the effective number."""
+        if self.weights is None:
+            return self.n_background
+        return metrics.effective_number(self.weights[self.labels == 0])
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
@@ -215,8 +231,19 @@ def comparisons(
     compared = []
     for group in groups.values():
         of_group = [result.run for result in group if result.run is not None]
-        compared.append(Comparison(of_group[0], tuple(group), _baselines(of_group, baselines)))
+        events = events_of(of_group)
+        networks = tuple(replace(result, events=events) for result in group)
+        compared.append(Comparison(of_group[0], networks, _baselines(of_group, baselines, events)))
     return compared
+
+
+def events_of(runs: Sequence[Run]) -> np.ndarray | None:
+    """The event of each jet that runs were tested on, from the first that knows it.
+
+    All runs of a test set then draw the same bootstrap samples.
+    """
+    known = (run.predictions.events for run in runs if run.predictions is not None)
+    return next((events for events in known if events is not None), None)
 
 
 def titled(runs: Sequence[Run]) -> list[tuple[Run, str]]:
@@ -238,7 +265,9 @@ def titled(runs: Sequence[Run]) -> list[tuple[Run, str]]:
     return list(zip(finished, unique, strict=True))
 
 
-def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[TaggerResult, ...]:
+def _baselines(
+    runs: Sequence[Run], names: Sequence[str], events: np.ndarray | None
+) -> tuple[TaggerResult, ...]:
     """Single observables and the tree: from the first run whose predictions have them."""
     tested = [run.predictions for run in runs if run.predictions is not None]
     labels, weights = tested[0].labels, tested[0].weights
@@ -247,16 +276,19 @@ def _baselines(runs: Sequence[Run], names: Sequence[str]) -> tuple[TaggerResult,
         columns = (each.observables[name] for each in tested if name in each.observables)
         values = next(columns, np.array(np.nan)).astype(np.float64)
         if np.isfinite(values).any():
-            title, score, note = baseline(name, values, labels, runs[0].provenance.get("tree"))
-            is_logit = name == "tree"
-            results.append(
-                TaggerResult(title, score, labels, None, is_logit, note, weights=weights)
-            )
+            read = runs[0].provenance.get("tree")
+            title, score, note = baseline(name, values, labels, read, weights)
+            result = TaggerResult(title, score, labels, None, name == "tree", note)
+            results.append(replace(result, weights=weights, events=events))
     return tuple(results)
 
 
 def baseline(
-    name: str, values: np.ndarray, labels: np.ndarray, read: Sequence[str] | None = None
+    name: str,
+    values: np.ndarray,
+    labels: np.ndarray,
+    read: Sequence[str] | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[str, np.ndarray, str]:
     """Title of a baseline, its score ``[J]`` and how that is defined.
 
@@ -268,6 +300,8 @@ def baseline(
         values: Its values, NaN where a jet has none, ``[J]``.
         labels: 1 for signal, ``[J]``.
         read: What the tree reads.
+        weights: How much each jet counts in the median and in what is better, ``[J]``. Default: all
+            count the same.
 
     Examples:
         >>> title, score, note = baseline("mass", np.array([80.0, 10.0]), np.array([1, 0]))
@@ -280,18 +314,26 @@ def baseline(
         title = f"tree on {', '.join(names)}"
         note = f"a gradient-boosted tree on {listed(names)}, grown on the training jets"
     elif name.endswith("mass"):
-        signal = values[(labels == 1) & np.isfinite(values)]
-        peak = float(np.median(signal)) if len(signal) else 0.0
+        signal = (labels == 1) & np.isfinite(values)
+        peak = _median(values[signal], None if weights is None else weights[signal])
         score = -np.abs(values - peak)
         note = f"−|m − {peak:.0f} GeV|, where {peak:.0f} GeV is the median mass of the signal jets"
     else:
-        small, large = (metrics.auc(_with_all_jets(v), labels) for v in (-values, values))
+        small, large = (metrics.auc(_with_all_jets(v), labels, weights) for v in (-values, values))
         score = -values if small >= large else values
         observable = _OBSERVABLES.get(name, name)
         if name.startswith("tau"):
             observable = "τ{}/τ{}".format(*(_SUBSCRIPTS[int(digit)] for digit in name[-2:]))
         note = f"{observable}, {'small' if small >= large else 'large'} values counted as signal"
     return title, _with_all_jets(score), note
+
+
+def _median(values: np.ndarray, weights: np.ndarray | None) -> float:
+    if not len(values) or (weights is not None and not weights.any()):
+        return 0.0
+    if weights is None:
+        return float(np.median(values))
+    return float(np.quantile(values, 0.5, method="inverted_cdf", weights=weights))
 
 
 def _with_all_jets(score: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyg_jets.report.classes import ClassComparison, Classifier
 from pyg_jets.report.compare import Comparison, TaggerResult
-from pyg_jets.report.numbers import class_name, count, duration, listed
+from pyg_jets.report.numbers import class_name, count, count_jets, duration, listed
 from pyg_jets.runs import METRICS, Run
 
 __all__ = [
@@ -52,7 +52,7 @@ def lead(compared: Comparison | ClassComparison) -> str:
     sizes = [run.provenance["n_train"] for run in runs if run.provenance.get("n_train")]
     dataset = compared.run.provenance.get("dataset")
     of = f" of {dataset}" if dataset else ""
-    tested = f"tested on {count(len(compared.labels))}"
+    tested = f"tested on {count_jets(len(compared.labels), compared.weights)}"
     if not sizes:
         return f"{networks}, {tested} jets{of}."
     return f"{networks}, trained on {_range(sizes)} jets{of} and {tested} others."

@@ -69,11 +69,23 @@ class Generated:
             features[stage] = {**jet_features(x, ptr, self.physical), **particle_features(x)}
         return features
 
+    @property
+    def weighted(self) -> bool:
+        """Whether the jets have weights."""
+        return "weight" in self.stages["target"].jets
+
+    def weights(self, stage: str, of_particles: bool = False) -> np.ndarray | None:
+        """How much each jet of a stage counts, or each particle; ``None`` if all count the same."""
+        jets = self.stages[stage]
+        weight = jets.jets.get("weight")
+        return weight if weight is None or not of_particles else np.repeat(weight, jets.counts)
+
     @cached_property
     def distances(self) -> dict[str, float]:
         """Distance of each feature of what was made to that of the targets."""
         sets = [(self.stages[s].particles, self.stages[s].ptr) for s in ("made", "target")]
-        return feature_distances(sets[0], sets[1], self.physical)
+        weights = (self.weights(s) for s in ("made", "target"))
+        return feature_distances(sets[0], sets[1], self.physical, *weights)
 
     @cached_property
     def latent(self) -> np.ndarray:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pyg_jets import __version__
+from pyg_jets.metrics import effective_number
 from pyg_jets.report import describe
 from pyg_jets.report.figures.style import check_formats, network_colour
 from pyg_jets.report.folder import PAGE, claim, render, write_page
 from pyg_jets.report.generated import Generated, load_generated
 from pyg_jets.report.generated_pictures import generated_pictures
-from pyg_jets.report.numbers import class_name, columns_text, count, duration, listed
+from pyg_jets.report.numbers import class_name, columns_text, count, count_jets, duration, listed
 from pyg_jets.report.pictures import Picture, picture_files
 
 __all__ = ["generated_table", "make_generated_report"]
@@ -75,6 +76,7 @@ def _context(
             "texts": [_number(one.distances.get(name)) for name in features],
             "costs": _costs(one),
             "empty": _empty(one),
+            "weighted": one.weighted,
         }
         for number, (one, figures) in enumerate(zip(loaded, drawn, strict=True))
     ]
@@ -119,7 +121,7 @@ def _lead(one: Generated) -> str:
     after = f"trained on {count(trained)} of {provenance.get('dataset')}, " if trained else ""
     what = "jets" if one.physical else "digits"
     network = provenance.get("network_name", "A network")
-    return f"{network}, {after}compared on {count(n)} other {what}."
+    return f"{network}, {after}compared on {count_jets(n, one.weights('target'))} other {what}."
 
 
 def _empty(one: Generated) -> str:
@@ -134,12 +136,16 @@ def _csv(loaded: Sequence[Generated]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     features = _features(loaded)
-    writer.writerow(["run", "title", "jets", *(f"emd_{name}" for name in features), "parameters"])
+    effective = ["effective_jets"] if any(one.weighted for one in loaded) else []
+    emds = [f"emd_{name}" for name in features]
+    writer.writerow(["run", "title", "jets", *effective, *emds, "parameters"])
     for one in loaded:
-        emds = [one.distances.get(name, "") for name in features]
+        values = [one.distances.get(name, "") for name in features]
         parameters = one.run.provenance.get("parameters", "")
-        jets = len(one.stages["target"])
-        writer.writerow([one.run.name, one.run.title, jets, *emds, parameters])
+        jets, weights = len(one.stages["target"]), one.weights("target")
+        counts = [jets, jets if weights is None else effective_number(weights)]
+        counts = counts[: 1 + len(effective)]
+        writer.writerow([one.run.name, one.run.title, *counts, *values, parameters])
     return stream.getvalue()
 
 

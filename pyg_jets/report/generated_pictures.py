@@ -51,6 +51,15 @@ def _samples(one: Generated, name: str) -> dict[str, np.ndarray]:
     return {stage: one.features[stage][name] for stage in stage_names(one)}
 
 
+def _weights(one: Generated, name: str) -> dict[str, np.ndarray] | None:
+    """The weights of these samples by their stage; ``None`` if all count the same."""
+    if not one.weighted:
+        return None
+    of_particles = name.startswith("particle_")
+    found = {stage: one.weights(stage, of_particles) for stage in stage_names(one)}
+    return {stage: weight for stage, weight in found.items() if weight is not None}
+
+
 def _axis(name: str, physical: bool) -> str:
     of = "particle " if name.startswith("particle_") else ""
     text = _UNITS.get(name.removeprefix("particle_"), name.removeprefix("particle_"))
@@ -59,7 +68,12 @@ def _axis(name: str, physical: bool) -> str:
 
 def _features(one: Generated) -> Picture:
     shown = [
-        Feature(_axis(name, one.physical), _samples(one, name), log=name == "particle_pt")
+        Feature(
+            _axis(name, one.physical),
+            _samples(one, name),
+            log=name == "particle_pt",
+            weights=_weights(one, name),
+        )
         for name in one.distances  # without those in which targets do not differ
     ]
     draw = partial(draw_features, features=shown, names=stage_names(one))
@@ -72,7 +86,10 @@ def _soft(one: Generated) -> Picture:
     values = _samples(one, "particle_pt")
     edges = np.linspace(0, float(np.quantile(values["target"], 0.6)), 41)
     chosen = {stage: v[v < edges[-1]] for stage, v in values.items()}
-    low = Feature(_axis("particle_pt", True), chosen, edges)
+    weights = _weights(one, "particle_pt")
+    if weights is not None:
+        weights = {stage: w[values[stage] < edges[-1]] for stage, w in weights.items()}
+    low = Feature(_axis("particle_pt", True), chosen, edges, weights=weights)
     draw = partial(draw_features, features=[low], names=stage_names(one))
     alt = f"Spectrum of the pT of particles below {edges[-1]:.2g} GeV, with its ratio."
     return picture("soft", draw, (5.4, 4.0), alt, most=f"{edges[-1]:.2g}")
@@ -81,6 +98,7 @@ def _soft(one: Generated) -> Picture:
 def _resolution(one: Generated) -> Picture:
     made = "made" if one.pairs else "reconstructed"
     shifts: dict[str, Mapping[str, np.ndarray]] = {}
+    weight, weights = one.weights("input"), {}
     for name, title in (("pt", "jet $p_T$"), ("mass", "jet mass")):
         inputs = one.features["input"][name]
         fine = inputs > 0
@@ -89,7 +107,8 @@ def _resolution(one: Generated) -> Picture:
             for stage in ("target", made)
             if stage == made or one.pairs
         }
-    draw = partial(draw_resolution, shifts=shifts, names=stage_names(one))
+        weights[title] = None if weight is None else weight[fine]
+    draw = partial(draw_resolution, shifts=shifts, names=stage_names(one), weights=weights)
     return picture("resolution", draw, (8.4, 3.6), "Relative change of jet pT and jet mass from "
                    "the input to the output and to the target.", pairs=one.pairs)  # fmt: skip
 
@@ -137,7 +156,8 @@ def _latent(one: Generated) -> Iterator[Picture]:
         colour, name = jets.labels.astype(float), "digit"
     else:
         colour, name = jets.counts.astype(float), "multiplicity"
-    draw = partial(draw_latent, latent=one.latent, colour=colour, name=name)
+    draw = partial(draw_latent, latent=one.latent, colour=colour, name=name,
+                   weights=one.weights("input"))  # fmt: skip
     alt = f"Means of the latent along their two principal components, by {name}, and deviations."
     yield picture("latent", draw, (8.8, 3.7), alt, latents=one.latent.shape[1])
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pyg_jets.metrics import Estimate
+import numpy as np
+
+from pyg_jets.metrics import Estimate, effective_number
 
 __all__ = [
     "aligned",
     "class_name",
     "columns_text",
     "count",
+    "count_jets",
     "counted",
     "deviation",
     "duration",
@@ -94,6 +97,18 @@ def count(number: int | float | None) -> str:
         ('12,000', '–')
     """
     return "–" if number is None else f"{int(number):,}"
+
+
+def count_jets(number: int, weights: np.ndarray | None = None) -> str:
+    """A number of jets, of weighted ones with the effective number.
+
+    Examples:
+        >>> count_jets(1200), count_jets(3, np.array([1.0, 1.0, 4.0]))
+        ('1,200', '3 (N_eff 2)')
+    """
+    if weights is None:
+        return count(number)
+    return f"{count(number)} (N_eff {count(round(effective_number(weights)))})"
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pyg_jets import __version__
 from pyg_jets.metrics import Estimate
 from pyg_jets.report import describe
@@ -22,7 +24,7 @@ from pyg_jets.report.figures.images import PIXELS
 from pyg_jets.report.figures.roc import FEWEST
 from pyg_jets.report.figures.style import check_formats, network_colour
 from pyg_jets.report.folder import MARKER, PAGE, claim, render, write_page
-from pyg_jets.report.numbers import class_name, count, estimate
+from pyg_jets.report.numbers import class_name, estimate
 from pyg_jets.report.pictures import Picture, picture_files, pictures
 from pyg_jets.report.table import (
     EFFICIENCIES,
@@ -32,6 +34,7 @@ from pyg_jets.report.table import (
     class_verdicts,
     csv_text,
     jets_of_classes,
+    jets_of_each,
     matrix,
     rows,
     verdicts,
@@ -118,20 +121,31 @@ def _group(
         "lead": describe.lead(compared),
         "physics": describe.physics(compared.run),
         "toy": describe.is_toy(compared.run),
+        "weighted": compared.weights is not None,
+        "events": _events(compared),
         "figures": figures,
         "radius": describe.radius(compared.run),
         **results,
     }
 
 
+def _events(compared: Comparison | ClassComparison) -> str:
+    """Whether jets of the test share an event, as far as that is known."""
+    events = compared.networks[0].events
+    if events is None:
+        return "alone" if describe.is_toy(compared.run) else "unknown"
+    return "shared" if len(np.unique(events)) < len(events) else "alone"
+
+
 def _of_two(compared: Comparison) -> dict[str, Any]:
     background, signal = map(class_name, compared.run.classes)
+    n_background, n_signal = jets_of_each(compared)
     pairs = (*compared.differences, *compared.against_tree)
     return {
         "signal": signal,
         "background": background,
-        "n_signal": count(compared.n_signal),
-        "n_background": count(compared.n_background),
+        "n_signal": n_signal,
+        "n_background": n_background,
         "rows": [_row(row) for row in rows(compared)],
         "differences": [
             _difference(pair, (pair.auc, pair.accuracy, pair.passing)) for pair in pairs
@@ -149,7 +163,6 @@ def _of_several(compared: ClassComparison) -> dict[str, Any]:
     return {
         "classes": [class_name(name) for name in compared.run.classes],
         "jets_of_classes": jets_of_classes(compared),
-        "weighted": networks[0].weights is not None,
         "rows": [
             {**_row(row), "matrix": matrix(network), "range": area_range(network)}
             for row, network in zip(class_rows(compared), networks, strict=True)

@@ -189,7 +189,8 @@ def _average(run: Run, samples: JetArray) -> Iterator[Picture]:
                    unit="energy units" if toy else "GeV")  # fmt: skip
     alt = "Average jet image of each class before and after the detector."
     size = (7.6, 3.3 * len(images) + 0.3)
-    yield picture("images", draw, size, alt, jets=len(before))
+    weighted = "weight" in before.jets
+    yield picture("images", draw, size, alt, jets=len(before), weighted=weighted)
 
 
 def _single(run: Run, samples: JetArray) -> Iterator[Picture]:

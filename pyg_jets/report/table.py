@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyg_jets.metrics import Estimate
+from pyg_jets.metrics import Estimate, effective_number
 from pyg_jets.report.classes import (
     ClassComparison,
     ClassDifference,
@@ -25,8 +25,16 @@ from pyg_jets.report.compare import (
     beyond_two_errors,
     comparisons,
 )
-from pyg_jets.report.numbers import class_name, columns_text, count, duration, estimate, listed
-from pyg_jets.runs import Run, load_runs
+from pyg_jets.report.numbers import (
+    class_name,
+    columns_text,
+    count,
+    count_jets,
+    duration,
+    estimate,
+    listed,
+)
+from pyg_jets.runs import load_runs
 
 __all__ = [
     "EFFICIENCIES",
@@ -36,6 +44,7 @@ __all__ = [
     "class_verdicts",
     "csv_text",
     "jets_of_classes",
+    "jets_of_each",
     "matrix",
     "rejection",
     "rows",
@@ -62,12 +71,19 @@ class Row:
     texts: tuple[str, ...]
 
 
-def _training(run: Run | None, test_jets: int) -> tuple[dict[str, float | None], tuple[str, ...]]:
+def _training(
+    tagger: TaggerResult | Classifier,
+) -> tuple[dict[str, float | None], tuple[str, ...]]:
     """Test jets, epochs and training time, as numbers and as texts."""
+    run, test_jets, weights = tagger.run, len(tagger.labels), tagger.weights
     provenance = run.provenance if run else {}
     epochs, seconds = provenance.get("epochs"), provenance.get("wall_time_s")
-    numbers: dict[str, float | None] = {"test_jets": test_jets, "epochs": epochs}
-    texts = count(test_jets), count(epochs) if run else "", duration(seconds) if run else ""
+    numbers: dict[str, float | None] = {"test_jets": test_jets}
+    if weights is not None:
+        numbers["effective_test_jets"] = effective_number(weights)
+    numbers["epochs"] = epochs
+    jets = count_jets(test_jets, weights)
+    texts = jets, count(epochs) if run else "", duration(seconds) if run else ""
     return numbers | {"training_s": seconds}, texts
 
 
@@ -95,10 +111,10 @@ def _order(what: str, measured: Sequence[tuple[Difference | ClassDifference, Est
 def rows(compared: Comparison) -> list[Row]:
     """Networks first, then baselines."""
     taggers = (*compared.networks, *compared.baselines)
-    return [_row(tagger, compared.n_background) for tagger in taggers]
+    return [_row(tagger, compared.effective_background) for tagger in taggers]
 
 
-def _row(tagger: TaggerResult, n_background: int) -> Row:
+def _row(tagger: TaggerResult, n_background: float) -> Row:
     spread = tagger.run.metrics.get("test/spread") if tagger.run else None
     numbers: dict[str, float | None] = {"auc": tagger.auc.value, "auc_error": tagger.auc.error}
     accuracy = tagger.accuracy
@@ -108,7 +124,7 @@ def _row(tagger: TaggerResult, n_background: int) -> Row:
         at = tagger.rejection(efficiency)
         numbers[f"rejection_{efficiency}"] = at.value
         numbers[f"rejection_{efficiency}_error"] = at.error
-    more_numbers, more_texts = _training(tagger.run, len(tagger.labels))
+    more_numbers, more_texts = _training(tagger)
     texts = (
         estimate(tagger.auc),
         estimate(accuracy) if accuracy else "–",
@@ -119,8 +135,21 @@ def _row(tagger: TaggerResult, n_background: int) -> Row:
     return Row(tagger, numbers | {"spread": spread} | more_numbers, texts)
 
 
-def rejection(value: Estimate, n_background: int) -> str:
+def jets_of_each(compared: Comparison) -> tuple[str, str]:
+    """How many background and signal jets there are, of weighted ones with effective numbers."""
+    numbers = []
+    for label, number in enumerate((compared.n_background, compared.n_signal)):
+        weights = None if compared.weights is None else compared.weights[compared.labels == label]
+        numbers.append(count_jets(number, weights))
+    return numbers[0], numbers[1]
+
+
+def rejection(value: Estimate, n_background: float) -> str:
     """A background rejection; where no background jet passed, what that says.
+
+    Args:
+        value: The rejection.
+        n_background: Number of background jets, of weighted ones the effective number.
 
     Examples:
         >>> rejection(Estimate(float("inf"), float("inf")), 500)
@@ -165,7 +194,7 @@ def _class_row(network: Classifier, names: tuple[str, ...]) -> Row:
             name: value if is_number else None,
             f"{name}_error": error if is_number else None,
         }
-    more_numbers, more_texts = _training(network.run, len(network.labels))
+    more_numbers, more_texts = _training(network)
     return Row(network, numbers | more_numbers, texts + more_texts)
 
 
@@ -185,8 +214,13 @@ def matrix(network: Classifier) -> list[list[str]]:
 
 def jets_of_classes(compared: ClassComparison) -> str:
     """How many test jets there are of each class."""
-    named = zip(compared.counts, compared.run.classes, strict=True)
-    return listed([f"{count(number)} {class_name(name)}" for number, name in named])
+    jets = []
+    for label, (number, name) in enumerate(zip(compared.counts, compared.run.classes, strict=True)):
+        weights = None
+        if compared.weights is not None and number:
+            weights = compared.weights[compared.labels == label]
+        jets.append(f"{count_jets(number, weights)} {class_name(name)}")
+    return listed(jets)
 
 
 def class_verdicts(compared: ClassComparison) -> list[str]:
@@ -229,11 +263,11 @@ def summary_table(runs: Iterable[str | Path]) -> str:
 
 
 def _block(compared: Comparison) -> str:
-    signal, background = compared.n_signal, compared.n_background
+    background, signal = jets_of_each(compared)
     names = [class_name(name) for name in compared.run.classes]
     heads = ("tagger", "AUC", "accuracy", *(f"1/εB at εS={e}" for e in EFFICIENCIES), "spread")
     lines = [heads] + [(row.tagger.title, *row.texts[:5]) for row in rows(compared)]
-    total = f"{count(signal)} {names[1]} and {count(background)} {names[0]} test jets"
+    total = f"{signal} {names[1]} and {background} {names[0]} test jets"
     table = columns_text([f"{total}; ± one standard error"], lines, left=1)
     return "\n".join([table, *verdicts(compared)])
 

@@ -21,7 +21,7 @@ from pyg_jets.files import content_hash, load_yaml, read_json
 from pyg_jets.io import read_parquet
 from pyg_jets.io.parquet import open_parquet, parquet_errors
 from pyg_jets.jets import JetArray
-from pyg_jets.metrics.inputs import scores_and_labels, several_classes
+from pyg_jets.metrics.inputs import jet_weights, scores_and_labels, several_classes
 from pyg_jets.runs.names import (
     CONFIG,
     GENERATED,
@@ -56,6 +56,7 @@ class Predictions:
         scores: Logits of the signal, ``[J]``; of more than two classes one of each, ``[J, C]``.
         observables: ``{name: [J]}``.
         weights: How much each jet counts, ``[J]``; ``None`` if all count the same.
+        events: The event of each jet, ``[J]`` integers; ``None`` if they are not known.
     """
 
     ids: np.ndarray
@@ -63,6 +64,7 @@ class Predictions:
     scores: np.ndarray
     observables: Mapping[str, np.ndarray]
     weights: np.ndarray | None = None
+    events: np.ndarray | None = None
 
     @property
     def n_classes(self) -> int:
@@ -143,13 +145,17 @@ class Run:
 
     @cached_property
     def test_set(self) -> str:
-        """A hash that two runs share if they were tested on the same jets and classes."""
+        """A hash that two runs share if they were tested on the same jets and classes.
+
+        Weighted jets are no test set of the same jets without weights.
+        """
         if self.predictions is None:
             return ""
         ids, labels = self.predictions.ids, self.predictions.labels
         observables = self.predictions.observables
         kinematics = [observables[name] for name in ("pt", "mass") if name in observables]
-        jets = [values.tolist() for values in (ids, labels, *kinematics)]
+        jets: list[Any] = [values.tolist() for values in (ids, labels, *kinematics)]
+        jets += ["weighted"] if self.predictions.weights is not None else []
         fallback = None if kinematics else self.provenance.get("data_hash")
         return content_hash(jets, fallback, self.n_classes)
 
@@ -289,9 +295,15 @@ def _read_predictions(path: Path) -> Predictions:
         raise InputError(f"{path}: {error}") from None
     numeric = {n: v for n, v in columns.items() if n not in keys and v.dtype.kind in "biuf"}
     observables = {name: values[order] for name, values in numeric.items()}
-    weights = observables.pop("weight", None)
+    weights, events = observables.pop("weight", None), observables.pop("event", None)
     ids = columns["jet_id"][order]
-    return Predictions(ids, labels, scores, observables, weights)
+    try:
+        weights = None if weights is None else jet_weights(weights, len(ids))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if events is not None and events.dtype.kind not in "iu":
+        raise InputError(f"{path}: event is {events.dtype}, expected integers: test the run again.")
+    return Predictions(ids, labels, scores, observables, weights, events)
 
 
 def _binary(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -88,7 +88,8 @@ class RunWriter:
 
         Args:
             columns: ``jet_id``, ``label``, ``score`` (or ``score_0``, ``score_1``, … of several
-                classes), and observables, each ``[J]``.
+                classes), ``weight`` and ``event`` where jets have them, and observables, each
+                ``[J]``.
         """
         write_columns(columns, self.folder / PREDICTIONS)
 

@@ -120,7 +120,7 @@ def history(epochs: int = 15, noise: float = 1.0) -> list[dict[str, float | str]
 
 def write_run(
     folder: Path, title: str = "PFN, plain", noise: float = 1.0, n: int = 1000, seed: int = 1,
-    toy: bool = False,
+    toy: bool = False, **columns,
 ) -> Path:  # fmt: skip
     """Write a finished run of ``n`` test jets; ``seed`` chooses the jets, ``noise`` the network."""
     folder.mkdir(parents=True)
@@ -131,7 +131,7 @@ def write_run(
     score = (0.8 * tree + 0.8 * (labels - 0.5) + 1.2 * noise * rng.normal(size=n)).astype("float32")
     table = {"jet_id": 3 * np.arange(n)[::-1] + 1, "label": labels, "score": score}
     table |= {} if toy else {**seen, "tree": tree.astype(np.float32)}
-    pq.write_table(pa.table(table), folder / "predictions.parquet")
+    pq.write_table(pa.table(table | columns), folder / "predictions.parquet")
     write_parquet(samples(), folder / "samples.parquet")
     (folder / "config.yaml").write_text(yaml.safe_dump({} if toy else CONFIG, sort_keys=False))
     with (folder / "metrics.csv").open("w", newline="") as stream:

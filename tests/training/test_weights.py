@@ -41,7 +41,11 @@ def settings(folder):
         np.arange(n + 1) * size,
         labels=label,
         ids=np.arange(n),
-        jets={"reco_pt": pt.sum(1).astype(np.float32), "mc": 0.1 + 2 * rng.random(n)},
+        jets={
+            "reco_pt": pt.sum(1).astype(np.float32),
+            "mc": 0.1 + 2 * rng.random(n),
+            "event": np.arange(n) // 2,
+        },
     )
     write_parquet(jets, folder / "jets.parquet")
     return {
@@ -107,7 +111,11 @@ def test_weights_of_the_file_count_everywhere(tmp_path, flat):
     score, label, weight, ids = (
         table[name].to_numpy() for name in ("score", "label", "weight", "jet_id")
     )
+    assert np.array_equal(table["event"].to_numpy(), ids // 2)
     own = read_parquet(tmp_path / "jets.parquet").jets["mc"][ids]
+    samples = read_parquet(tmp_path / "run" / "samples.parquet")
+    sampled = weight[np.searchsorted(ids, samples.ids)]
+    np.testing.assert_allclose(samples.jets["weight"], sampled, rtol=1e-6)
     if flat:
         factor = weight / own
         assert 3 < len(np.unique(factor.round(4))) <= 8  # one for each class and bin

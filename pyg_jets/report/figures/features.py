@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyg_jets.metrics.generation import weighted_deviation
 from pyg_jets.report.figures.style import BACKGROUND, GREY, network_colour
 
 if TYPE_CHECKING:
@@ -33,12 +34,30 @@ class Feature:
         values: ``{stage: [J]}``; the histograms are compared with ``target``.
         edges: Edges of the bins. Default: 40 between the 0.5 % and 99.5 % quantiles of the target.
         log: Whether the vertical axis is logarithmic.
+        weights: ``{stage: [J]}``, how much each value counts. Default: all count the same.
     """
 
     name: str
     values: Mapping[str, np.ndarray]
     edges: np.ndarray | None = None
     log: bool = False
+    weights: Mapping[str, np.ndarray] | None = None
+
+    def histogram(self, stage: str, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The sum of weights in each bin, and its error; what is beyond is in the outermost bins.
+
+        Args:
+            stage: The stage.
+            edges: Edges of the bins.
+        """
+        inside = np.clip(self.values[stage], edges[0], edges[-1])
+        if self.weights is None:
+            height = np.histogram(inside, edges)[0]
+            return height, np.sqrt(np.maximum(height, 1))
+        weight = self.weights[stage].astype(np.float64)
+        height = np.histogram(inside, edges, weights=weight)[0]
+        square = np.histogram(inside, edges, weights=weight**2)[0]
+        return height, np.sqrt(np.where(square > 0, square, np.mean(weight**2)))
 
     def bins(self) -> np.ndarray:
         """Edges of the bins."""
@@ -85,18 +104,17 @@ def draw_features(figure: Figure, features: Sequence[Feature], names: Mapping[st
 def _draw_feature(above: Any, below: Any, feature: Feature, names: Mapping[str, str]) -> None:
     edges = feature.bins()
     centres, counts = (edges[1:] + edges[:-1]) / 2, {}
-    for stage, values in feature.values.items():
-        inside = np.clip(values, edges[0], edges[-1])
-        counts[stage] = np.histogram(inside, edges)[0]
-    target = counts["target"]
-    share = target / max(target.sum(), 1)
+    for stage in feature.values:
+        counts[stage], _ = feature.histogram(stage, edges)
+    target, error = feature.histogram("target", edges)
+    share = target / (target.sum() or 1)
     above.stairs(share, edges, fill=True, color=BACKGROUND, alpha=0.55, label=names["target"])
-    error = 1 / np.sqrt(np.maximum(target, 1))
+    error = np.divide(error, target, out=np.ones(len(error)), where=target > 0)
     below.stairs(1 + error, edges, baseline=1 - error, fill=True, color=BACKGROUND, alpha=0.4)
     for stage, look in _LOOKS.items():
         if stage not in counts:
             continue
-        own = counts[stage] / max(counts[stage].sum(), 1)
+        own = counts[stage] / (counts[stage].sum() or 1)
         above.stairs(own, edges, label=names[stage], **look)
         ratio = np.divide(own, share, out=np.full(len(own), np.nan), where=share > 0)
         below.plot(centres, ratio, drawstyle="steps-mid", **look)
@@ -108,7 +126,10 @@ def _draw_feature(above: Any, below: Any, feature: Feature, names: Mapping[str, 
 
 
 def draw_resolution(
-    figure: Figure, shifts: Mapping[str, Mapping[str, np.ndarray]], names: Mapping[str, str]
+    figure: Figure,
+    shifts: Mapping[str, Mapping[str, np.ndarray]],
+    names: Mapping[str, str],
+    weights: Mapping[str, np.ndarray | None] | None = None,
 ) -> None:
     """How far jets are from their inputs, relative to these: (output − input) / input.
 
@@ -117,15 +138,21 @@ def draw_resolution(
         shifts: For each quantity, ``{stage: [J]}`` of ``made`` or ``reconstructed``, and of
             ``target`` where that is not the input.
         names: What the legend calls each stage.
+        weights: How much each jet counts, for each quantity ``[J]``. Default: all count the same.
     """
     axes = figure.subplots(1, len(shifts), squeeze=False)[0]
     for ax, (name, by_stage) in zip(axes, shifts.items(), strict=True):
         low, high = np.quantile(np.concatenate(list(by_stage.values())), (0.005, 0.995))
         low, high = (low, high) if high > low else (low - 1, low + 1)
         edges = np.linspace(low, high, _BINS + 1)
+        own = (weights or {}).get(name)
         for stage, values in by_stage.items():
-            height = np.histogram(np.clip(values, low, high), edges)[0] / max(len(values), 1)
-            text = f"{names[stage]}: {values.mean():+.3f} ± {values.std():.3f}".replace("-", "−")
+            inside = np.clip(values, low, high)
+            height = np.histogram(inside, edges, weights=own)[0]
+            height = height / ((len(values) if own is None else own.sum()) or 1)
+            mean = np.average(values, weights=own) if len(values) else np.nan
+            width = weighted_deviation(values, own) if len(values) else np.nan
+            text = f"{names[stage]}: {mean:+.3f} ± {width:.3f}".replace("-", "−")
             if stage == "target":
                 ax.stairs(height, edges, fill=True, color=BACKGROUND, alpha=0.55, label=text)
             else:

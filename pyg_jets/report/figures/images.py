@@ -23,7 +23,8 @@ def average_images(jets: JetArray, half: float, axis: str) -> dict[int, tuple[np
     """Mean pT a pixel and jet (GeV), ``[PIXELS, PIXELS]``, before and after, for each class.
 
     Args:
-        jets: The samples of a run.
+        jets: The samples of a run; their jet column ``weight``, if there is one, is that of a
+            weighted mean.
         half: Half the side of an image.
         axis: See :meth:`~pyg_jets.jets.JetArray.relative_positions`.
     """
@@ -41,10 +42,11 @@ def average_images(jets: JetArray, half: float, axis: str) -> dict[int, tuple[np
 
 def _image(jets: JetArray, positions: np.ndarray, half: float) -> np.ndarray:
     edges = np.linspace(-half, half, PIXELS + 1)
-    pt = jets.column("pt").astype(np.float64)
+    weight = np.asarray(jets.jets.get("weight", np.ones(len(jets))), np.float64)
+    pt = jets.column("pt").astype(np.float64) * np.repeat(weight, jets.counts)
     x, y = positions.T
     summed, _, _ = np.histogram2d(x, y, bins=edges, weights=pt)
-    return summed.T / max(len(jets), 1)
+    return summed.T / (weight.sum() or 1)
 
 
 def draw_images(

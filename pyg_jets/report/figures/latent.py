@@ -16,7 +16,13 @@ __all__ = ["draw_latent"]
 _MOST = 4000
 
 
-def draw_latent(figure: Figure, latent: np.ndarray, colour: np.ndarray, name: str) -> None:
+def draw_latent(
+    figure: Figure,
+    latent: np.ndarray,
+    colour: np.ndarray,
+    name: str,
+    weights: np.ndarray | None = None,
+) -> None:
     """The two principal components of the means, and the deviation of each latent's means.
 
     Args:
@@ -24,6 +30,7 @@ def draw_latent(figure: Figure, latent: np.ndarray, colour: np.ndarray, name: st
         latent: Means of the latent, ``[J, L]``.
         colour: A number of each jet that is to be seen in it, ``[J]``.
         name: What that is.
+        weights: How much each jet counts in the deviations, ``[J]``. Default: all count the same.
     """
     left, right = figure.subplots(1, 2, width_ratios=[1.35, 1])
     few = latent[:_MOST] - latent.mean(0)
@@ -35,7 +42,8 @@ def draw_latent(figure: Figure, latent: np.ndarray, colour: np.ndarray, name: st
                          linewidths=0, alpha=0.7)  # fmt: skip
     figure.colorbar(points, ax=left).set_label(name, loc="center", labelpad=8)
     left.set(xlabel="first principal component", ylabel="second")
-    deviation = np.sort(latent.std(0))[::-1]
+    square = np.square(latent - np.average(latent, 0, weights))
+    deviation = np.sort(np.sqrt(np.average(square, 0, weights)))[::-1]
     right.bar(np.arange(1, len(deviation) + 1), deviation, color=network_colour(0), alpha=0.8)
     right.axhline(1, color="black", linewidth=0.7, linestyle=":")
     right.set(xlabel="latent, by its deviation", ylabel="deviation of means")

@@ -24,7 +24,7 @@ FEWEST = 3
 def draw_roc(figure: Figure, compared: Comparison) -> None:
     """1/εB of networks, with a 68 % band, and of baselines, over εS."""
     ax = figure.subplots()
-    floor = FEWEST / compared.n_background
+    floor = FEWEST / compared.effective_background
     for one, dashes in zip(compared.baselines, cycle(BASELINES), strict=False):
         ax.plot(*_curve(one.measured, floor), color=GREY, linestyle=dashes, label=label(one.title))
     for one in compared.networks:
