@@ -45,7 +45,7 @@ def jets() -> JetArray:
 
 
 #: The options of the jets of ``chunks``.
-CHUNK = {"seed": 7, "events_per_chunk": 180}
+CHUNK = {"pthat": (0.8, 1.6), "seed": 7, "events_per_chunk": 180}
 
 
 @pytest.fixture(scope="session")

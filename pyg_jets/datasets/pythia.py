@@ -19,6 +19,8 @@ from pyg_jets.events.chunk import require_generators
 from pyg_jets.events.folder import generate_folder, require_generation
 from pyg_jets.events.minimum_bias import ETA_MAX, generate_pool, lacks_events
 from pyg_jets.events.options import PythiaOptions
+from pyg_jets.events.slices import check_pthat
+from pyg_jets.events.variations import check_variations
 from pyg_jets.files import content_hash
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
@@ -38,8 +40,9 @@ class PythiaJets(GeneratedDataset):
     so that :class:`~pyg_jets.transforms.Resimulate` can rotate and re-simulate them; ``jet`` holds
     the jet's observables before (``gen_…``) and after (``reco_…``) the detector. The pT window
     applies to one of these levels; all variants of a jet are kept if the un-rotated one passes.
+    Unless ``pthat`` is a pair, jets have a ``weight``, whose mean over each class is 1.
 
-    The arguments from ``pt`` to ``events_per_chunk`` are those of
+    The arguments from ``pt`` to ``shower_variations`` are those of
     :class:`~pyg_jets.events.PythiaOptions`, with the same defaults.
 
     Args:
@@ -50,11 +53,17 @@ class PythiaJets(GeneratedDataset):
         pt: The window of jet pT, (lowest, highest) in GeV.
         eta_max: Largest \\|η\\| of a jet.
         radius: Radius R of the anti-kt jets.
-        pthat: Range of the hard process's pT, in multiples of the window's edges.
-        settings: Further lines of Pythia settings, such as ``"Tune:pp = 14"``.
+        pthat: Which pT of the hard process is generated: ``"sliced"``, with a ``weight`` of each
+            jet; ``"biased"``; a pair in multiples of the window's edges, without weights; or slices
+            (low, high, weight).
+        settings: Further lines of Pythia settings, such as ``"PartonLevel:MPI = off"``.
         shower: The parton shower, ``"simple"`` or ``"vincia"``.
         seed: Seed of the events.
         events_per_chunk: Number of events that are generated at a time.
+        tune: Pythia's tune, by name or number. Default: Pythia's own.
+        hadronization: The model of hadronisation, by name.
+        shower_variations: Names of variations of the shower's scales, or true for all: each is a
+            jet column ``weight_NAME``.
         detector: A preset of :class:`~pyg_jets.detector.Detector` for ``reco_…``, or ``None``.
         detector_seed: Seed of the detector. If it equals that of ``Resimulate``, the pT window is
             applied to the very variant that a network reads.
@@ -86,11 +95,14 @@ class PythiaJets(GeneratedDataset):
         pt: tuple[float, float] = (500.0, 600.0),
         eta_max: float = 2.0,
         radius: float = 0.8,
-        pthat: tuple[float, float] = (0.8, 1.6),
+        pthat: str | tuple[float, float] | Sequence[Sequence[float]] = "sliced",
         settings: Sequence[str] = (),
         shower: str = "simple",
         seed: int = 1,
         events_per_chunk: int = 250,
+        tune: int | str | None = None,
+        hadronization: str = "string",
+        shower_variations: Sequence[str] | bool = (),
         detector: str | None = "cms-like",
         detector_seed: int = 0,
         level: str | None = None,
@@ -112,11 +124,14 @@ class PythiaJets(GeneratedDataset):
             pt=pt,
             eta_max=eta_max,
             radius=radius,
-            pthat=pthat,
+            pthat=check_pthat(pthat),
             settings=tuple(settings),
             shower=shower,
             seed=seed,
             events_per_chunk=events_per_chunk,
+            tune=tune,
+            hadronization=hadronization,
+            shower_variations=check_variations(shower_variations),
         )
         self.classes = tuple(processes)
         self.level, self.n_jets = level, n_jets
@@ -203,4 +218,16 @@ class PythiaJets(GeneratedDataset):
             raise InputError(
                 f"No jet has {self.level}_pt in {(low, high)} GeV: generate more jets, or widen it."
             )
-        return jets[np.flatnonzero(inside)]
+        return _with_mean_weight_1(jets[np.flatnonzero(inside)])
+
+
+def _with_mean_weight_1(jets: JetArray) -> JetArray:
+    """The same jets with weights that sum to their number, so that classes count alike.
+
+    The weights of the shower's variations are divided by the same number, and keep their ratio.
+    """
+    if "weight" not in jets.jets:
+        return jets
+    mean = jets.jets["weight"].mean(dtype=np.float64)
+    weights = {n: v for n, v in jets.jets.items() if n == "weight" or n.startswith("weight_")}
+    return jets.with_jets(**{n: (v / mean).astype(np.float32) for n, v in weights.items()})

@@ -19,9 +19,10 @@ from pyg_jets import kinematics
 from pyg_jets.columns import GENERATED
 from pyg_jets.errors import InputError
 from pyg_jets.events.clustering import NEUTRINOS, ClusteredJets, cluster_events
-from pyg_jets.events.cutflow import CutFlow
+from pyg_jets.events.cutflow import CutFlow, SliceFlow
 from pyg_jets.events.options import PythiaOptions
 from pyg_jets.events.processes import PROCESSES
+from pyg_jets.events.slices import selection_hook, slice_of
 from pyg_jets.events.truth_matching import EventRecord, find_truth_particles, match_jets
 from pyg_jets.files import require
 from pyg_jets.jets import JetArray
@@ -31,6 +32,7 @@ __all__ = [
     "chunk_seed",
     "configure_pythia",
     "generate_chunk",
+    "new_pythia",
     "particle_table",
     "require_generators",
     "simulate_events",
@@ -92,7 +94,12 @@ def generate_chunk(process: str, options: PythiaOptions, chunk: int) -> tuple[Je
         matched=matched[chosen].astype(np.int64),
         flavour=flavour[chosen],
     )
+    weights = _event_weights(record, process, options, chunk)
+    jets = jets.with_jets(
+        **{name: w[clustered.event[chosen]].astype(np.float32) for name, w in weights.items()}
+    )
     low, high = options.pt
+    in_window = (observables["pt"] >= low) & (observables["pt"] < high)
     cut_flow = CutFlow(
         events=len(record),
         failed=options.events_per_chunk - len(record),
@@ -102,10 +109,68 @@ def generate_chunk(process: str, options: PythiaOptions, chunk: int) -> tuple[Je
         unmatched=int(unmatched.sum()),
         unmatched_in_window=int((unmatched & (pt >= low) & (pt < high)).sum()),
         below=int((observables["pt"] < low).sum()),
-        in_window=int(((observables["pt"] >= low) & (observables["pt"] < high)).sum()),
+        in_window=int(in_window.sum()),
         above=int((observables["pt"] >= high).sum()),
+        slices=_slice_flows(
+            pythia, record, weights, clustered.event[chosen][in_window], process, options
+        ),
     )
     return jets, cut_flow
+
+
+def _event_weights(
+    record: EventRecord, process: str, options: PythiaOptions, chunk: int
+) -> dict[str, np.ndarray]:
+    """The weights of each event: ``weight``, and ``weight_…`` with the shower varied.
+
+    Raises:
+        RuntimeError: If one is negative or not finite.
+    """
+    nominal = np.ones(len(record))
+    if options.is_weighted:
+        nominal = options.event_weights(record.events["pthat"], process)
+    weights = {"weight": nominal} if options.is_weighted else {}
+    weights |= {
+        name: nominal * ratio for name, ratio in record.events.items() if name.startswith("weight_")
+    }
+    for name, values in weights.items():
+        wrong = ~np.isfinite(values.astype(np.float32)) | (values < 0)
+        if wrong.any():
+            raise RuntimeError(
+                f"Pythia gave {int(wrong.sum())} of {len(values)} events of process {process!r} "
+                f"(chunk {chunk}) a negative or non-finite {name}, such as {values[wrong][0]:g}: "
+                "jets with such weights are refused, because an efficiency with negative weights "
+                "has no meaning. Leave out the shower variation or the setting that makes them "
+                f"(shower_variations={list(options.shower_variations)}, "
+                f"settings={list(options.settings)})."
+            )
+    return weights
+
+
+def _slice_flows(
+    pythia: Any,
+    record: EventRecord,
+    weights: dict[str, np.ndarray],
+    jet_event: np.ndarray,
+    process: str,
+    options: PythiaOptions,
+) -> tuple[SliceFlow, ...]:
+    """Events and jets of the window by slice; none without weights."""
+    if not options.is_weighted:
+        return ()
+    slices, weight = options.slices(process), weights["weight"]
+    of_event = slice_of(record.events["pthat"], slices)
+    flows = []
+    for i, (low, high, slice_weight) in enumerate(slices):
+        own = weight[of_event == i]
+        of_jets = weight[jet_event][of_event[jet_event] == i]
+        hard, total = len(own), float(own.sum())
+        if options.drop_pt is not None:
+            hard = pythia.hook.hard_processes[i]
+            total = hard * slice_weight
+        sums = float(of_jets.sum()), float((of_jets**2).sum())
+        flows.append(SliceFlow(low, high, hard, total, len(own), len(of_jets), *sums))
+    return tuple(flows)
 
 
 def require_generators() -> tuple[Any, Any]:
@@ -123,7 +188,7 @@ def configure_pythia(process: str, options: PythiaOptions) -> Any:
     Raises:
         ValueError: Naming the setting that Pythia rejects.
     """
-    pythia = require_generators()[0].Pythia("", False)
+    pythia = _pythia_class()("", False)
     for line in options.pythia_settings(process):
         if not pythia.readString(line, False):
             raise InputError(
@@ -131,6 +196,14 @@ def configure_pythia(process: str, options: PythiaOptions) -> Any:
                 "(https://pythia.org/latest-manual)."
             )
     return pythia
+
+
+@lru_cache
+def _pythia_class() -> type:
+    class Pythia(require_generators()[0].Pythia):  # type: ignore[misc]
+        """Pythia with attributes, since its hooks last only as long as something holds them."""
+
+    return Pythia
 
 
 @lru_cache(maxsize=2)
@@ -142,12 +215,35 @@ def start_pythia(process: str, options: PythiaOptions) -> Any:
     Raises:
         ValueError: If Pythia cannot start with these options.
     """
+    return new_pythia(process, options)
+
+
+def new_pythia(process: str, options: PythiaOptions, hard_process_only: bool = False) -> Any:
+    """A Pythia object of its own, as :func:`start_pythia` keeps one.
+
+    Args:
+        process: The process.
+        options: The options of the jets.
+        hard_process_only: Whether to leave out showers, multiple interactions and hadrons.
+
+    Raises:
+        ValueError: If Pythia cannot start with these options.
+    """
     pythia = configure_pythia(process, options)
     # The start draws random numbers too, so it has a seed that all chunks share.
     pythia.readString(f"Random:seed = {chunk_seed(options.seed, process)}")
+    if hard_process_only:
+        for line in ("PartonLevel:all = off", "HadronLevel:all = off"):
+            pythia.readString(line)
+    slices = options.slices(process)
+    if options.drop_pt is not None:
+        eta_max = options.eta_max + 2 * options.radius
+        pythia.hook = selection_hook(slices, options.drop_pt, eta_max, options.radius)
+        pythia.setUserHooksPtr(pythia.hook)
     if not pythia.init():
         raise InputError(
-            f"Pythia could not start process {process!r} with pTHat in {options.pthat_range} GeV, "
+            f"Pythia could not start process {process!r} with pTHat from {slices[0].low:g} to "
+            f"{slices[-1].high:g} GeV, "
             f"shower {options.shower!r} and settings {list(options.settings)}: change these."
         )
     return pythia
@@ -195,7 +291,10 @@ def simulate_events(pythia: Any, process: str, options: PythiaOptions, chunk: in
 
     pythia.rndm.init(chunk_seed(options.seed, process, 1 + chunk))
     began = perf_counter()
-    events = pythia.nextBatch(options.events_per_chunk).prt
+    if (hook := getattr(pythia, "hook", None)) is not None:
+        hook.start_counting()
+    batch = pythia.nextBatch(options.events_per_chunk)
+    events = batch.prt
     if _seconds is not None:
         _seconds.append(perf_counter() - began)
     if 2 * len(events) < options.events_per_chunk:
@@ -208,7 +307,14 @@ def simulate_events(pythia: Any, process: str, options: PythiaOptions, chunk: in
     names = ("id", "status", "daughter1", "daughter2", "m")
     columns = {name: ak.to_numpy(flat[name]) for name in names}
     columns |= {name: ak.to_numpy(flat["p", name]) for name in ("px", "py", "pz", "e")}
-    return EventRecord(np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(events))))), columns)
+    offsets = np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(events)))))
+    of_events = {"pthat": np.sqrt(ak.to_numpy(batch.info.pT2Hat))}
+    if options.shower_variations:
+        # The nominal weight comes first, then those of the variations in the order asked for.
+        weights = ak.to_numpy(batch.info.weights)
+        for i, name in enumerate(options.shower_variations):
+            of_events[f"weight_{name}"] = weights[:, 1 + i] / weights[:, 0]
+    return EventRecord(offsets, columns, of_events)
 
 
 def _cluster(record: EventRecord, options: PythiaOptions) -> ClusteredJets:

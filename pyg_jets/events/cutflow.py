@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
-__all__ = ["CutFlow", "cut_flow_table"]
+__all__ = ["CutFlow", "SliceFlow", "cut_flow_table", "slice_table"]
+
+
+class SliceFlow(NamedTuple):
+    """What became of the events of a slice of pTHat.
+
+    Args:
+        low: Its lower edge (GeV).
+        high: Its upper edge (GeV).
+        hard: Its hard processes.
+        hard_weight: The sum of their weights.
+        events: Of these, the events that were not dropped for want of a hard jet of partons.
+        in_window: Jets that are kept in the pT window.
+        weight: The sum of their weights.
+        weight2: The sum of the squares of their weights.
+    """
+
+    low: float
+    high: float
+    hard: int
+    hard_weight: float
+    events: int
+    in_window: int
+    weight: float
+    weight2: float
+
+    def plus(self, other: SliceFlow) -> SliceFlow:
+        """The sum over more events of the same slice."""
+        added: list[Any] = [a + b for a, b in zip(self[2:], other[2:], strict=True)]
+        return SliceFlow(self.low, self.high, *added)
 
 
 @dataclass(frozen=True)
@@ -23,6 +53,7 @@ class CutFlow:
         below: Jets that are kept, below the pT window.
         in_window: Jets that are kept, in the pT window.
         above: Jets that are kept, above the pT window.
+        slices: The same by slice of pTHat, if jets are weighted.
 
     Examples:
         >>> (CutFlow(events=2, found=3, in_window=3) + CutFlow(events=1)).events
@@ -39,11 +70,17 @@ class CutFlow:
     below: int = 0
     in_window: int = 0
     above: int = 0
+    slices: tuple[SliceFlow, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slices", tuple(SliceFlow(*entry) for entry in self.slices))
 
     def __add__(self, other: CutFlow) -> CutFlow:
-        return CutFlow(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        )
+        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        if not self.slices or not other.slices:
+            return CutFlow(**counts, slices=self.slices or other.slices)
+        pairs = zip(self.slices, other.slices, strict=True)
+        return CutFlow(**counts, slices=tuple(a.plus(b) for a, b in pairs))
 
     @property
     def kept(self) -> int:
@@ -55,9 +92,19 @@ class CutFlow:
         """Fraction of the jets in the window that pass truth matching."""
         return self.in_window / max(1, self.in_window + self.unmatched_in_window)
 
-    def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
-        return asdict(self)
+    @property
+    def effective_share(self) -> float:
+        """N_eff / N of the jets in the window, (Σw)² / (N Σw²); 1 without weights."""
+        weight, weight2 = (sum(getattr(s, n) for s in self.slices) for n in ("weight", "weight2"))
+        return weight**2 / (self.in_window * weight2) if weight2 else 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts by name; the slices only where there are some."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return counts | ({"slices": [list(s) for s in self.slices]} if self.slices else {})
+
+
+_COUNTS = tuple(f.name for f in fields(CutFlow) if f.name != "slices")
 
 
 def cut_flow_table(cut_flows: Mapping[str, CutFlow]) -> str:
@@ -77,6 +124,47 @@ def cut_flow_table(cut_flows: Mapping[str, CutFlow]) -> str:
     for process, cut_flow in cut_flows.items():
         counts = [str(getattr(cut_flow, name)) for name in names]
         rows.append([process, *counts, f"{cut_flow.matched_share:.1%}"])
+    return _align(rows)
+
+
+def slice_table(
+    cut_flows: Mapping[str, CutFlow],
+    cross_sections: Mapping[str, tuple[float, float, tuple[float, ...]]] = {},
+) -> str:
+    """A text table of the slices of pTHat of each process, empty if none has weights.
+
+    ``weight`` is the mean weight of a slice's hard processes, ``events`` those that were not
+    dropped, ``share`` the slice's part of the weights of the jets in the window, ``N_eff / N`` that
+    of all jets in the window.
+
+    Args:
+        cut_flows: The cut flow of each process.
+        cross_sections: Cross section, error and those of the slices (pb) of each process.
+
+    Examples:
+        >>> low, main = (280, 400, 90, 270, 30, 3, 9, 27), (400, 960, 12, 12, 10, 6, 6, 6)
+        >>> slices = (low, main)
+        >>> print(slice_table({"qcd": CutFlow(events=40, in_window=9, slices=slices)}))
+        process  pTHat (GeV)  sigma (pb)  weight  hard  events  ...  jets / event  share  N_eff / N
+        qcd          280-400                3.00    90      30  ...         0.100  60.0%      75.8%
+        qcd          400-960                1.00    12      10  ...         0.600  40.0%
+    """
+    head = ("process", "pTHat (GeV)", "sigma (pb)", "weight", "hard", "events", "in window")
+    rows = [[*head, "jets / event", "share", "N_eff / N"]]
+    for process, cut_flow in cut_flows.items():
+        total = sum(s.weight for s in cut_flow.slices)
+        sigma = cross_sections[process][2] if process in cross_sections else ()
+        for i, s in enumerate(cut_flow.slices):
+            n = max(1, s.events)
+            cells = [process, f"{s.low:g}-{s.high:g}", f"{sigma[i]:.4g}" if sigma else ""]
+            cells += [f"{s.hard_weight / max(1, s.hard):.2f}", str(s.hard)]
+            cells += [str(s.events), str(s.in_window)]
+            cells += [f"{s.in_window / n:.3f}", f"{s.weight / (total or 1):.1%}"]
+            rows.append([*cells, "" if i else f"{cut_flow.effective_share:.1%}"])
+    return _align(rows) if rows[1:] else ""
+
+
+def _align(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

@@ -9,6 +9,7 @@ from typing import Any
 from pyg_jets.columns import check_names
 from pyg_jets.errors import FolderInUseError, InputError
 from pyg_jets.events.chunk import configure_pythia
+from pyg_jets.events.cross_section import CrossSection, cross_section
 from pyg_jets.events.cutflow import CutFlow
 from pyg_jets.events.options import PythiaOptions, check_count
 from pyg_jets.events.processes import PROCESSES
@@ -30,6 +31,7 @@ __all__ = [
     "MARKER",
     "GeneratedFolder",
     "generate_folder",
+    "read_cross_sections",
     "read_cut_flows",
     "require_generation",
     "verify_generated_folder",
@@ -54,9 +56,10 @@ def generate_folder(
 ) -> dict[str, Path]:
     """Generate jets of several processes into a folder, or continue where it was stopped.
 
-    The folder gets ``generation.json`` (options, versions, cut flows), ``chunks/`` and
-    ``{process}.parquet`` for each process. Chunks that exist are not generated again: a stopped
-    generation continues, a larger ``n_jets`` adds chunks, and the same request returns at once.
+    The folder gets ``generation.json`` (options, versions, cut flows, and cross sections of
+    weighted jets), ``chunks/`` and ``{process}.parquet`` for each process. Chunks that exist are
+    not generated again: a stopped generation continues, a larger ``n_jets`` adds chunks, and the
+    same request returns at once.
 
     Args:
         processes: Names of :data:`pyg_jets.events.processes.PROCESSES`.
@@ -120,6 +123,17 @@ def read_cut_flows(out: str | Path) -> dict[str, CutFlow]:
     """
     processes = read_checked_json(Path(out) / MARKER)["processes"]
     return {name: CutFlow(**entry["summary"]) for name, entry in processes.items()}
+
+
+def read_cross_sections(out: str | Path) -> dict[str, CrossSection]:
+    """Read the cross section of each process whose jets are weighted.
+
+    Args:
+        out: A folder that :func:`generate_folder` made.
+    """
+    processes = read_checked_json(Path(out) / MARKER)["processes"]
+    key = "cross_section_pb"
+    return {name: CrossSection(*entry[key]) for name, entry in processes.items() if key in entry}
 
 
 def verify_generated_folder(out: str | Path) -> dict[str, str]:
@@ -251,6 +265,8 @@ class GeneratedFolder:
             "bytes": self.file(process).stat().st_size,
             "summary": total.as_dict(),
         }
+        if self.options.is_weighted:
+            entry["cross_section_pb"] = list(cross_section(process, self.options))
         self._set_entry(process, entry)
 
     def _record(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Distances are √(Δy² + Δφ²) with the rapidity y, as in the anti-kt algorit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,10 +25,13 @@ class EventRecord:
     Args:
         offsets: Where each event begins, ``[E + 1]``.
         columns: ``id, status, daughter1, daughter2`` (places in the event), ``px, py, pz, e, m``.
+        events: Columns of whole events, ``[E]``: ``pthat`` (GeV), and ``weight_…``, the ratios of
+            the shower's variations.
     """
 
     offsets: np.ndarray
     columns: dict[str, np.ndarray]
+    events: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.columns[name]

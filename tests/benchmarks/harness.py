@@ -118,7 +118,8 @@ def pythia_jets(n_jets: int = 3000, signal: str = "w") -> JetArray:
     if not path.exists():
         parts = []
         for label, process in enumerate(("qcd", signal)):
-            jets = pythia.generate(process, n_jets // 2, PythiaOptions(seed=11), workers=2)
+            options = PythiaOptions(pthat=(0.8, 1.6), seed=11)  # without weights
+            jets = pythia.generate(process, n_jets // 2, options, workers=2)
             inside = (jets.jets["gen_pt"] > 500) & (jets.jets["gen_pt"] < 600)
             parts.append(jets[inside].with_labels(label))
         write_parquet(JetArray.concatenate(parts), path)

@@ -14,7 +14,8 @@ def layout_jets():
     from pyg_jets.events import PythiaOptions, pythia
 
     parts = [
-        pythia.generate(process, 20, PythiaOptions(seed=23), workers=1) for process in ("qcd", "w")
+        pythia.generate(process, 20, PythiaOptions(pthat=(0.8, 1.6), seed=23), workers=1)
+        for process in ("qcd", "w")
     ]
     jets = JetArray.concatenate(parts)
     jets = JetArray(jets.particles, jets.columns, jets.ptr)[np.arange(40)]

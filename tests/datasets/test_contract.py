@@ -30,7 +30,7 @@ def _layout(kind):
 SMALL = {
     **{layout.kind: layout.options for layout in LAYOUTS.values()},
     ToyJets: {"n_jets": 60, "seed": 3},
-    PythiaJets: {"n_jets": 12, "processes": ("qcd", "w"), "seed": 5, "workers": 1},
+    PythiaJets: {"n_jets": 12, "pthat": (0.8, 1.6), "seed": 5, "workers": 1},
 }
 
 

@@ -20,7 +20,7 @@ from pyg_jets.training.scores import check_output
 from tests.datasets.layouts.all import LAYOUTS
 from tests.report.conftest import write_run
 
-FEW = PythiaOptions(events_per_chunk=20, seed=4)
+FEW = PythiaOptions(pthat=(0.8, 1.6), events_per_chunk=20, seed=4)
 GENERATE = ["generate", "--process", "w", "--jets", "3", "--events-per-chunk", "20", "--out", "out"]
 SWEEP = {
     "method": "bayes",

@@ -239,7 +239,8 @@ def test_rotated_jets_cannot_be_told_from_unrotated_ones():
     pytest.importorskip("fastjet")
     from pyg_jets.events import PythiaOptions, pythia
 
-    jets = pythia.generate("qcd", 550, PythiaOptions(seed=5), progress=False).select(CANONICAL)
+    options = PythiaOptions(pthat=(0.8, 1.6), seed=5)
+    jets = pythia.generate("qcd", 550, options, progress=False).select(CANONICAL)
     angles = np.random.default_rng(1).uniform(0, 2 * np.pi, len(jets))
     assert len(jets) > 2000
     assert auc(jets, rotate(jets, angles[:, None])) == pytest.approx(0.5, abs=0.02)

@@ -128,7 +128,7 @@ def test_matching_against_a_loop_over_the_event_record(chunks, process, resonanc
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_chunk_does_not_depend_on_what_came_before(process):
-    options = PythiaOptions(seed=7, events_per_chunk=12)
+    options = PythiaOptions(pthat=(0.8, 1.6), seed=7, events_per_chunk=12)
     first = module.generate_chunk(process, options, 3)[0]
     module.generate_chunk(process, options, 0)
     module.generate_chunk("qcd" if process == "w" else "w", options, 1)
@@ -165,7 +165,7 @@ def test_seeds_of_chunks_never_meet():
 
 
 def test_pythia_that_gives_up_events_is_an_error(monkeypatch):
-    options = PythiaOptions(seed=7, events_per_chunk=12)
+    options = PythiaOptions(pthat=(0.8, 1.6), seed=7, events_per_chunk=12)
 
     class Broken:
         def __init__(self, pythia):
@@ -181,6 +181,8 @@ def test_pythia_that_gives_up_events_is_an_error(monkeypatch):
 
 
 def test_vincia_shower():
-    jets, _ = module.generate_chunk("w", PythiaOptions(shower="vincia", events_per_chunk=20), 0)
+    jets, _ = module.generate_chunk(
+        "w", PythiaOptions(pthat=(0.8, 1.6), shower="vincia", events_per_chunk=20), 0
+    )
     assert len(jets) > 0
     assert set(jets.jets["flavour"]) <= {-24, 24}

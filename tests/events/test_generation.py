@@ -20,7 +20,7 @@ from pyg_jets.io import read_parquet
 from pyg_jets.io.checksums import read_checked_json, write_checked_json
 from tests.processes import HANGING, Python
 
-OPTIONS = PythiaOptions(seed=4, events_per_chunk=30)
+OPTIONS = PythiaOptions(pthat=(0.8, 1.6), seed=4, events_per_chunk=30)
 SMALL = {"options": OPTIONS, "progress": False}
 N_JETS = 40
 
@@ -28,7 +28,7 @@ SCRIPT = """
 import sys
 from pyg_jets.events import PythiaOptions
 from pyg_jets.events.folder import generate_folder
-options = PythiaOptions(seed=4, events_per_chunk=30)
+options = PythiaOptions(pthat=(0.8, 1.6), seed=4, events_per_chunk=30)
 generate_folder(["w"], int(sys.argv[2]), sys.argv[1], options, workers=1)
 """
 

@@ -75,7 +75,8 @@ def pythia_jets(n_events: int, seed: int, data: str | Path, workers: int | None 
         workers: Local processes for that. Default: the number of cores.
     """
     processes = ("qcd", "w")
-    made = PythiaJets(data, processes, -(-n_events // 2), seed=seed, detector=None, workers=workers)
+    made = PythiaJets(data, processes, -(-n_events // 2), pthat=(0.8, 1.6), seed=seed,
+                      detector=None, workers=workers)  # fmt: skip
     ptr, labels = made.slices["x"].numpy(), made._data.y.numpy()
     jets = JetArray(made._data.x.numpy(), CANONICAL, ptr, labels, ids=made._data.jet_id.numpy())
     each = [np.flatnonzero(labels == label) for label in range(len(processes))]
