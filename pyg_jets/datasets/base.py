@@ -25,6 +25,8 @@ from pyg_jets.jets import JetArray
 
 __all__ = ["GeneratedDataset", "JetDataset", "append_graphs"]
 
+#: Attributes of a graph that number it, and are no observables.
+_NUMBERED = ("y", "jet_id", "event", "split", "variant_of")
 #: Counted up when the same arguments begin to give other processed files.
 _FORMAT = 2
 
@@ -204,6 +206,12 @@ class JetDataset(InMemoryDataset):
         if indices is not None and data is not None and key in self.__dict__.get("_per_jet", ()):
             return data[key][torch.as_tensor(np.asarray(indices))]
         return super().__getattr__(key)
+
+    @property
+    def whole_columns(self) -> tuple[str, ...]:
+        """Names of the jet columns that are whole numbers, ``[1]`` int64 each, without labels."""
+        numbers = (name for name in sorted(self._per_jet) if name not in _NUMBERED)
+        return tuple(name for name in numbers if self._data[name].dtype == torch.int64)
 
     def observables(self, level: str | None) -> dict[str, np.ndarray]:
         """Jet columns ``{name: [J]}`` of one level, ``"gen"`` or ``"reco"``, of these jets.

@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["GeneratorModel", "TaggerModel"]
+__all__ = ["GeneratorModel", "ObservablesModel", "TaggerModel"]
 
 
 @runtime_checkable
@@ -38,6 +38,30 @@ class TaggerModel(Protocol):
             ptr: Ragged pointer ``[J + 1]`` int64: jet j has the rows ``ptr[j]`` to ``ptr[j + 1]``.
             pos: (η, φ) of the particles relative to the jet axis (rad), ``[N, 2]``, for networks
                 that find neighbours; ``None`` if the data have none.
+        """
+
+
+@runtime_checkable
+class ObservablesModel(Protocol):
+    """A tagger that can read observables of a jet too, called as ``model(x, ptr, pos, jet)``.
+
+    Attributes:
+        jet_channels: How many it reads: 0 for none, -1 for as many as it is given first.
+    """
+
+    jet_channels: int
+
+    def forward(
+        self, x: Tensor, ptr: Tensor, pos: Tensor | None = None, jet: Tensor | None = None
+    ) -> Tensor:
+        """Logits as a :class:`TaggerModel` gives them.
+
+        Args:
+            x: Features of the particles of all jets, ``[N, F]``.
+            ptr: Ragged pointer ``[J + 1]`` int64.
+            pos: (η, φ) of the particles relative to the jet axis (rad), ``[N, 2]``.
+            jet: Observables of each jet, standardised, ``[J, jet_channels]``; ``None`` for a model
+                that reads none.
         """
 
 

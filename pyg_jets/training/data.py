@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from pyg_jets.columns import CANONICAL, check_names
@@ -18,24 +18,30 @@ from pyg_jets.errors import InputError
 from pyg_jets.loader import JetLoader, Share
 from pyg_jets.loader.sampling import draw_seed
 from pyg_jets.metrics.inputs import jet_weights
-from pyg_jets.ops import gather
 from pyg_jets.training.graphs import split_graphs
 from pyg_jets.training.sample import TrainingSample
+from pyg_jets.training.variant_cache import VariantCache
 from pyg_jets.transforms import (
     TAGGER_FEATURES,
     BatchTransform,
     Compose,
     Features,
     FlatWeights,
+    JetFeatures,
 )
-from pyg_jets.transforms.base import as_batch_transform, make_batch
+from pyg_jets.transforms.base import as_batch_transform
 from pyg_jets.transforms.derive import derivable, requirements
 
-__all__ = ["JetDataModule", "choose_features", "pipeline", "unread_columns"]
+__all__ = [
+    "JetDataModule",
+    "choose_features",
+    "choose_jet_features",
+    "pipeline",
+    "unread_columns",
+]
 
 #: Size of the largest variant cache, in bytes.
 _CACHE_BYTES = 1 << 30
-_PER_PARTICLE = ("x", "pos", "batch", "ptr")
 
 
 class JetDataModule(lightning.LightningDataModule):
@@ -68,6 +74,10 @@ class JetDataModule(lightning.LightningDataModule):
         weights: Weights of the jets, which are set from the training jets and enter the losses and
             the metrics, multiplied with the weights that the data set has (``weight [1]`` of each
             graph, such as those of a generator).
+        jet_features: Observables of the un-rotated jet that the network reads beside its particles,
+            such as ``[reco_softdrop_mass, reco_tau32]``; see
+            :class:`~pyg_jets.transforms.JetFeatures`. The network must read as many
+            (``jet_channels``). Default: none.
 
     Examples:
         >>> import tempfile
@@ -92,6 +102,7 @@ class JetDataModule(lightning.LightningDataModule):
         sample: TrainingSample | None = None,
         cache_variants: bool | None = None,
         weights: FlatWeights | None = None,
+        jet_features: list[str] | None = None,
     ):
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -103,6 +114,7 @@ class JetDataModule(lightning.LightningDataModule):
         self.train_transform, self.eval_transform, self.features = pipeline(
             self.dataset, features, train_transform, eval_transform
         )
+        self.jet_features = choose_jet_features(jet_features, self.dataset)
         self.spread_transform = None
         if self.eval_transform is not None and spread_angles > 1:
             self.spread_transform = self.eval_transform.with_angles(spread_angles, "before")
@@ -179,6 +191,11 @@ class JetDataModule(lightning.LightningDataModule):
         return tuple(maker.names)
 
     @property
+    def n_jet_features(self) -> int:
+        """Number of observables of a jet that the network reads."""
+        return 0 if self.jet_features is None else len(self.jet_features.names)
+
+    @property
     def order_seed(self) -> int:
         """The seed of the order of the training jets in each epoch; a checkpoint keeps it."""
         if self._order_seed is None:
@@ -211,7 +228,8 @@ class JetDataModule(lightning.LightningDataModule):
             share: Whether each of several processes has its own jets, none of them twice.
         """
         makes_features = transform is not None and transform.makes_features
-        steps = (transform, self.weights, None if makes_features else self.features)
+        features = None if makes_features else self.features
+        steps = (transform, self.weights, self.jet_features, features)
         whole: BaseTransform = Compose([step for step in steps if step is not None])
         if cache is not None and self._is_cached(jets, transform):
             if cache not in self._caches:
@@ -315,6 +333,27 @@ def pipeline(
     return train, evaluate, choose_features(features, columns, axis)
 
 
+def choose_jet_features(names: Sequence[str] | None, dataset: Any) -> JetFeatures | None:
+    """The transform that gives a network the observables of jets that were asked for.
+
+    Args:
+        names: The observables; none for ``None``.
+        dataset: The data set, whose jet columns they are.
+
+    Raises:
+        InputError: For an observable that the data set does not have.
+    """
+    if not names:
+        return None
+    columns, whole = getattr(dataset, "jet_columns", ()), getattr(dataset, "whole_columns", ())
+    if not columns and not whole:
+        raise InputError(
+            f"{dataset} has no observables of jets, but jet_features={list(names)} are asked for: "
+            "leave jet_features out, or take a data set with jet columns."
+        )
+    return JetFeatures(names, columns, whole)
+
+
 def choose_features(
     asked: Features | Sequence[str] | None, columns: Sequence[str], axis: str
 ) -> Features:
@@ -376,39 +415,3 @@ def _check_columns(dataset: Any, columns: Sequence[str], transform: BatchTransfo
             f"{', '.join(columns)}: make it with features={list(needed)} if it can give them, or "
             f"leave the {what} out."
         )
-
-
-class VariantCache(BaseTransform):
-    """Replace a batch of jets by their variants, made beforehand and found by ``jet_id``.
-
-    Args:
-        batches: The variants of all jets, batch by batch. The variants of a jet stand together,
-            and all jets have equally many.
-    """
-
-    def __init__(self, batches: Iterable[Batch]):
-        made = list(batches)
-        names = [n for n in made[0].to_dict() if n not in _PER_PARTICLE and n != "variant_of"]
-        self.x = torch.cat([batch.x for batch in made])
-        self.pos = torch.cat([batch.pos for batch in made])
-        counts = torch.cat([batch.ptr.diff() for batch in made])
-        self.ptr = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
-        self.columns = {name: torch.cat([batch[name] for batch in made]) for name in names}
-        ids = self.columns["jet_id"].flatten()
-        self.variants = int((made[0].variant_of == 0).sum())
-        self.ids, order = torch.unique(ids, return_inverse=True)
-        self.first = torch.empty_like(self.ids)
-        starts = torch.arange(0, len(ids), self.variants)
-        self.first[order[:: self.variants]] = starts
-
-    def __call__(self, batch: Batch) -> Batch:
-        ids = batch.jet_id.flatten()
-        first = self.first[torch.searchsorted(self.ids, ids)]
-        rows = (first[:, None] + torch.arange(self.variants)).flatten()
-        x, ptr = gather(self.x, self.ptr, rows)
-        pos, _ = gather(self.pos, self.ptr, rows)
-        per_jet: dict[str, Tensor] = {name: value[rows] for name, value in self.columns.items()}
-        per_jet["variant_of"] = torch.arange(len(ids)).repeat_interleave(self.variants)
-        return make_batch({"x": x, "pos": pos}, per_jet, ptr)
-
-    forward = __call__

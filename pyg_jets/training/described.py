@@ -44,6 +44,8 @@ def describe_run(task: JetTask, data: Any) -> dict[str, Any]:
     is_plain = isinstance(data, JetDataModule) and data.eval_transform is None
     if is_plain and data.train_transform is None:
         tree["data"] = {"features": describe(data.features)}
+        if data.jet_features is not None:
+            tree["data"]["jet_features"] = list(data.jet_features.names)
     return tree
 
 

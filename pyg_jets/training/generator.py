@@ -85,6 +85,8 @@ class Generator(JetTask):
                 f"{type(data).__name__}: JetDataModule((train, val, test)) takes data sets of PyG."
             )
         self.columns = tuple(data.names)
+        if data.jet_features is not None:
+            raise InputError("data.jet_features is of taggers: leave it out for a generator.")
         if stage == "fit":
             loader = data.statistics_dataloader()
             first = next(iter(loader))

@@ -271,6 +271,7 @@ def _data_facts(data: JetDataModule) -> dict[str, Any]:
         "sample": dataclasses.asdict(data.sample),
         "detector": getattr(data.train_transform, "name", None),
         "features": list(data.names),
+        "jet_features": [] if data.jet_features is None else list(data.jet_features.names),
         "train_transform": repr(data.train_transform),
         **{f"n_{split}": len(jets) for split, jets in data.splits.items()},
     }

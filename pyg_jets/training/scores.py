@@ -35,7 +35,7 @@ from pyg_jets.training.class_paths import (
     only_plain_loads,
     refuse_foreign_code,
 )
-from pyg_jets.training.data import JetDataModule, pipeline
+from pyg_jets.training.data import JetDataModule, choose_jet_features, pipeline
 from pyg_jets.training.graphs import as_graphs
 from pyg_jets.training.load import load_tagger
 from pyg_jets.training.parser import parser_sentence
@@ -216,7 +216,7 @@ def _scores(
     """The table of the scores of jets; of none, a table without rows."""
     classes = tuple(map(str, run.provenance.get("classes") or ()))
     if jets is None:
-        out_channels = tagger(*_empty(len(tagger.shift))).size(-1)
+        out_channels = tagger.of_batch(_one_jet(tagger)).size(-1)
         return score_table([], torch.zeros(0, out_channels), classes)
     if "data" not in run.config:
         raise InputError(
@@ -239,6 +239,8 @@ def _scores(
     if evaluate is not None and evaluate.detector is not None and not detector:
         evaluate = None
     steps: list[BatchTransform] = [] if evaluate is None else [evaluate]
+    if (observables := choose_jet_features(settings.jet_features, jets)) is not None:
+        steps.append(observables)
     if evaluate is None or not evaluate.makes_features:
         steps.append(features)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -262,12 +264,16 @@ def _scores(
 
 
 def _logits(tagger: Tagger, batch: Batch) -> Tensor:
-    return tagger(batch.x, batch.ptr, batch.get("pos")).cpu()
+    return tagger.of_batch(batch).cpu()
 
 
-def _empty(n_features: int) -> tuple[Tensor, Tensor, Tensor]:
+def _one_jet(tagger: Tagger) -> Batch:
     """One jet of one particle, to see how many logits there are."""
-    return torch.zeros(1, n_features), torch.tensor([0, 1]), torch.zeros(1, 2)
+    jet = Batch(x=torch.zeros(1, len(tagger.shift)), ptr=torch.tensor([0, 1]))
+    jet.pos = torch.zeros(1, 2)
+    if tagger.jet_shift is not None:
+        jet.jet_features = torch.zeros(1, len(tagger.jet_shift))
+    return jet
 
 
 def _data_settings(run: Run) -> Any:

@@ -13,13 +13,12 @@ from torch_geometric.data import Batch
 from pyg_jets import metrics
 from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.losses import ClassificationLoss, classification_loss
+from pyg_jets.nn.protocol import ObservablesModel
 from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.tagger_metrics import auc, binary_metrics, multiclass_metrics
 from pyg_jets.training.task import JetTask
 
 __all__ = ["Tagger"]
-
-#: Signal efficiencies at which the background rejection is logged.
-EFFICIENCIES = (0.3, 0.5)
 
 
 class Tagger(JetTask):
@@ -33,6 +32,10 @@ class Tagger(JetTask):
     stop by the same measure. Losses and metrics count the weights of jets, ``weight [J]`` of a
     batch, where there are any.
 
+    A network with ``jet_channels`` also reads ``jet_features [J, K]`` of a batch, the observables
+    of jets that ``jet_features=`` of the data module names. They are standardised in the same way,
+    always.
+
     Args:
         network: A :class:`~pyg_jets.nn.protocol.TaggerModel`, called as ``network(x, ptr, pos)``,
             which gives logits ``[J, 1]`` of two classes, or ``[J, C]`` of ``C``.
@@ -40,12 +43,13 @@ class Tagger(JetTask):
         optimizer: Makes the optimiser of the parameters.
         scheduler: Makes a learning-rate scheduler of the optimiser.
         scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
-        standardize: Whether to standardise the inputs.
+        standardize: Whether to standardise the features of particles.
         fresh_norms: Whether to compute the statistics of batch norms before each validation, which
             costs a pass over the training jets. Trainings without variants do not need it.
 
     Shapes:
-        - input: features ``x [N, F]``, pointer ``ptr [J + 1]``, positions ``pos [N, 2]`` or none
+        - input: features ``x [N, F]``, pointer ``ptr [J + 1]``, positions ``pos [N, 2]`` or none,
+          observables ``jet [J, K]`` or none
         - output: logits ``[J, C]``
 
     Examples:
@@ -57,6 +61,9 @@ class Tagger(JetTask):
 
     shift: Tensor
     scale: Tensor
+    #: Those of the observables of jets; ``None`` for a network that reads none.
+    jet_shift: Tensor | None
+    jet_scale: Tensor | None
 
     def __init__(
         self,
@@ -74,12 +81,34 @@ class Tagger(JetTask):
         self.standardize, self.fresh_norms = standardize, fresh_norms
         self.register_buffer("shift", torch.zeros(1))
         self.register_buffer("scale", torch.ones(1))
+        self.register_buffer("jet_shift", None)
+        self.register_buffer("jet_scale", None)
         self.collected: list[list[dict[str, Tensor]]] = []
         self.predictions: dict[str, Tensor] = {}
 
-    def forward(self, x: Tensor, ptr: Tensor, pos: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, ptr: Tensor, pos: Tensor | None = None, jet: Tensor | None = None
+    ) -> Tensor:
         """Logits of each jet."""
-        return self.network((x - self.shift) * self.scale, ptr, pos)
+        x = (x - self.shift) * self.scale
+        if self.jet_shift is None or self.jet_scale is None:
+            return self.network(x, ptr, pos)
+        if jet is None or jet.shape != (len(ptr) - 1, len(self.jet_shift)):
+            raise InputError(
+                f"This tagger reads {len(self.jet_shift)} observables of each jet, but got "
+                f"{'none' if jet is None else f'jet of shape {list(jet.shape)}'}: give jet "
+                f"[{len(ptr) - 1}, {len(self.jet_shift)}], as jet_features= of JetDataModule does."
+            )
+        return self.network(x, ptr, pos, (jet - self.jet_shift) * self.jet_scale)
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        """Logits of each jet of a batch.
+
+        Args:
+            batch: With ``x``, ``ptr`` and, where the network reads them, ``pos`` and
+                ``jet_features``.
+        """
+        return self(batch.x, batch.ptr, batch.get("pos"), batch.get("jet_features"))
 
     def setup(self, stage: str) -> None:
         """Give lazy layers their size and, before a fit, compute the statistics of the inputs."""
@@ -90,14 +119,17 @@ class Tagger(JetTask):
                     f"{data.dataset} has no labels, expected at least two classes to tell apart: "
                     "choose a data set with labels."
                 )
-            self._resize(data.n_features)
-            if stage == "fit" and self.standardize:
+            self._resize(data.n_features, data.n_jet_features)
+            if stage == "fit" and (self.standardize or data.n_jet_features):
                 self.fit_statistics(data.statistics_dataloader())
         elif stage == "fit":  # loaders, or another data module, such as PyG's LightningDataset
             batches = self.trainer.fit_loop._data_source.dataloader()
             with torch.random.fork_rng(devices=[]):  # a loader draws a number: keep the state
-                self._resize(_checked(next(iter(batches))).x.size(1))
-                if self.standardize:
+                first = _checked(next(iter(batches)))
+                observables = first.get("jet_features")
+                n_observables = 0 if observables is None else observables.size(-1)
+                self._resize(first.x.size(1), n_observables)
+                if self.standardize or n_observables:
                     self.fit_statistics(batches)
 
     def _data(self) -> JetDataModule | None:
@@ -105,37 +137,53 @@ class Tagger(JetTask):
         data = getattr(self.trainer, "datamodule", None)
         return data if isinstance(data, JetDataModule) else None
 
-    def _resize(self, n_features: int) -> None:
+    def _resize(self, n_features: int, n_observables: int) -> None:
+        _check_observables(self.network, n_observables)
         if len(self.shift) != n_features:  # a test after a fit keeps the statistics
             self.shift = self.shift.new_zeros(n_features)
             self.scale = self.scale.new_ones(n_features)
+        if n_observables and (self.jet_shift is None or len(self.jet_shift) != n_observables):
+            self.jet_shift = self.shift.new_zeros(n_observables)
+            self.jet_scale = self.scale.new_ones(n_observables)
         was_training = self.network.training
         self.network.eval()
         with torch.no_grad():  # one jet gives lazy layers their shape
             x = torch.zeros(1, n_features, device=self.device)
-            self(x, torch.tensor([0, 1], device=self.device), x.new_zeros(1, 2))
+            jet = x.new_zeros(1, n_observables) if n_observables else None
+            self(x, torch.tensor([0, 1], device=self.device), x.new_zeros(1, 2), jet)
         self.network.train(was_training)
 
     def fit_statistics(self, batches: Iterable[Batch]) -> None:
-        """Set shift and scale of the inputs from the particles of all batches."""
-        count, total, square = 0, 0.0, 0.0
+        """Set shift and scale of the inputs from the particles, and the jets, of all batches."""
+        particles, jets = _Moments(), _Moments()
         for batch in batches:
-            x = batch.x.double()
-            count, total, square = count + len(x), total + x.sum(0), square + (x**2).sum(0)
-        if not isinstance(total, Tensor) or count == 0:
-            raise InputError("The training jets have no particles, which standardised inputs need.")
-        mean = total / count
-        std = (square / count - mean**2).clamp_min(0).sqrt()
-        self.shift = mean.to(self.shift)
-        self.scale = torch.where(std > 1e-6, 1 / std.clamp_min(1e-6), 1.0).to(self.scale)
+            if self.standardize:
+                particles.add(batch.x)
+            if self.jet_shift is not None:
+                jets.add(batch.jet_features)
+        if self.standardize:
+            if particles.count == 0:
+                raise InputError(
+                    "The training jets have no particles, which standardised inputs need."
+                )
+            self.shift, self.scale = particles.shift_and_scale(self.shift)
+        if self.jet_shift is not None:
+            self.jet_shift, self.jet_scale = jets.shift_and_scale(self.jet_shift)
+            if not (self.jet_shift.isfinite().all() and self.jet_scale.isfinite().all()):
+                wrong = (~(self.jet_shift + self.jet_scale).isfinite()).nonzero().flatten().tolist()
+                raise InputError(
+                    f"Observables {wrong} of jet_features (from 0) are NaN or infinite for some "
+                    "training jets: leave them out."
+                )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Size everything as the checkpoint has it."""
-        self._resize(len(checkpoint["state_dict"]["shift"]))
+        state = checkpoint["state_dict"]
+        self._resize(len(state["shift"]), len(state.get("jet_shift", ())))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, with every variant in it."""
-        logits = self(batch.x, batch.ptr, batch.get("pos"))
+        logits = self.of_batch(batch)
         terms = self.loss.terms(logits, batch, self.current_epoch)
         loss = self.loss.total(terms, self.current_epoch)
         self.log_running_means({"loss": loss, **terms}, batch)
@@ -143,7 +191,7 @@ class Tagger(JetTask):
 
     def _logits(self, batch: Batch) -> Tensor:
         """Logits to be measured: metrics of outputs in half precision would have three digits."""
-        logits = self(batch.x, batch.ptr, batch.get("pos"))
+        logits = self.of_batch(batch)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _collect(self, batch: Batch, loader: int = 0) -> None:
@@ -198,8 +246,7 @@ class Tagger(JetTask):
                 total += n_jets
                 for norm in norms:
                     norm.momentum = n_jets / total  # a mean over jets
-                batch = batch.to(self.device)
-                self(batch.x, batch.ptr, batch.get("pos"))
+                self.of_batch(batch.to(self.device))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.train(self.network.training)
@@ -224,7 +271,7 @@ class Tagger(JetTask):
     def _validation_metrics(self, outputs: dict[str, Tensor]) -> dict[str, Any]:
         values: dict[str, Any] = {"val/loss": self._loss(outputs)}
         if outputs["logits"].size(-1) == 1 and len(outputs["label"].unique()) == 2:
-            values["val/auc"] = _auc(outputs)
+            values["val/auc"] = auc(outputs)
         return values
 
     def on_test_epoch_end(self) -> None:
@@ -241,9 +288,9 @@ class Tagger(JetTask):
     ) -> dict[str, Any]:
         values: dict[str, Any] = {"test/loss": self._loss(outputs)}
         if outputs["logits"].size(-1) == 1:
-            values |= _binary_metrics(outputs)
+            values |= binary_metrics(outputs)
         else:
-            values |= _multiclass_metrics(outputs, classes)
+            values |= multiclass_metrics(outputs, classes)
         if variants is not None:
             probability = variants["logits"].flatten().sigmoid()
             ids, weight = variants["jet_id"].flatten(), variants.get("weight")
@@ -273,7 +320,9 @@ class Tagger(JetTask):
         was_training = self.network.training
         self.network.eval()
         with torch.no_grad():
-            width = self.network(jet.x, jet.ptr, jet.pos).size(-1)
+            reads = _jet_channels(self.network)
+            observables = [torch.rand(1, max(reads, 1))] if reads else []
+            width = self.network(jet.x, jet.ptr, jet.pos, *observables).size(-1)
         self.network.train(was_training)
         label = torch.arange(2 * max(width, 2)) % max(width, 2)
         logits, ids = torch.rand(len(label), width), torch.arange(len(label))
@@ -308,6 +357,45 @@ class Tagger(JetTask):
         return () if data is None else data.classes
 
 
+class _Moments:
+    """Mean and standard deviation of rows that come in parts."""
+
+    def __init__(self) -> None:
+        self.count, self.total, self.square = 0, torch.zeros(()), torch.zeros(())
+
+    def add(self, rows: Tensor) -> None:
+        rows = rows.double()
+        self.count += len(rows)
+        self.total, self.square = self.total + rows.sum(0), self.square + (rows**2).sum(0)
+
+    def shift_and_scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """What standardises the rows; a column that is constant is shifted alone."""
+        mean = self.total / self.count
+        std = (self.square / self.count - mean**2).clamp_min(0).sqrt()
+        scale = torch.where(std > 1e-6, 1 / std.clamp_min(1e-6), 1.0)
+        return mean.to(like), scale.to(like)
+
+
+def _jet_channels(network: nn.Module) -> int:
+    """How many observables of a jet a network reads; -1 for any number."""
+    return network.jet_channels if isinstance(network, ObservablesModel) else 0
+
+
+def _check_observables(network: nn.Module, given: int) -> None:
+    """Refuse a network that reads other observables of a jet than it is given."""
+    name, reads = type(network).__name__, _jet_channels(network)
+    if reads and not given:
+        raise InputError(
+            f"{name} reads observables of jets (jet_channels={reads}), but there are none: name "
+            "them in data.jet_features, or make it with jet_channels=0."
+        )
+    if given and reads not in (-1, given):
+        raise InputError(
+            f"Expected a network that reads the {given} observables of jets in jet_features, but "
+            f"{name} reads {reads or 'none'}: set its jet_channels to {given}, or to -1."
+        )
+
+
 def _checked(batch: Any) -> Batch:
     """A batch of a loader that is none of ours, if it is one of labelled graphs."""
     if isinstance(batch, Batch) and all(batch.get(name) is not None for name in ("x", "ptr", "y")):
@@ -317,49 +405,6 @@ def _checked(batch: Any) -> Batch:
         "torch_geometric.loader.DataLoader or pyg_jets.JetLoader of graphs with x and y, or a "
         "JetDataModule."
     )
-
-
-def _auc(outputs: dict[str, Tensor]) -> float:
-    """AUC of a tagger of two classes.
-
-    Args:
-        outputs: ``logits [J, 1]``, ``label [J]`` and, if jets are weighted, ``weight [J]``.
-    """
-    scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
-    return metrics.auc(scores, labels, outputs.get("weight"))
-
-
-def _binary_metrics(outputs: dict[str, Tensor]) -> dict[str, float]:
-    """AUC, accuracy, rejections and signal efficiency."""
-    scores, labels = outputs["logits"].flatten(), outputs["label"].flatten()
-    weight = outputs.get("weight")
-    values = {"test/auc": _auc(outputs)}
-    values["test/accuracy"] = metrics.accuracy(scores, labels, weights=weight)
-    for efficiency in EFFICIENCIES:
-        rejection = metrics.background_rejection(scores, labels, efficiency, weight)
-        values[f"test/rejection_{efficiency}"] = rejection
-    values["test/signal_efficiency_0.5"] = metrics.signal_efficiency(scores, labels, 0.5, weight)
-    return values
-
-
-def _multiclass_metrics(outputs: dict[str, Tensor], classes: Sequence[str]) -> dict[str, float]:
-    """Accuracy, and the AUC of each class against the rest that has jets, as ``test/auc_CLASS``.
-
-    Args:
-        outputs: ``logits [J, C]``, ``label [J]`` and, if jets are weighted, ``weight [J]``.
-        classes: Names of the classes.
-    """
-    logits, labels = outputs["logits"], outputs["label"].flatten()
-    weight = outputs.get("weight")
-    weights = labels.new_ones(labels.shape).double() if weight is None else weight.double()
-    right = (logits.argmax(-1) == labels).double()
-    values = {"test/accuracy": float((right * weights).sum() / weights.sum())}
-    for signal in range(logits.size(-1)):
-        name = classes[signal] if signal < len(classes) else str(signal)
-        if 0 < int((labels == signal).sum()) < len(labels):
-            chosen = metrics.one_vs_rest(logits, labels, signal, weight)
-            values[f"test/auc_{name}"] = metrics.auc(*chosen)
-    return values
 
 
 def _gather_outputs(

@@ -4,6 +4,7 @@ from pyg_jets.transforms.base import BatchTransform, Compose
 from pyg_jets.transforms.detect import Detect
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
 from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
+from pyg_jets.transforms.jet_features import JetFeatures
 from pyg_jets.transforms.resimulate import Resimulate
 from pyg_jets.transforms.weights import FlatWeights
 
@@ -15,6 +16,7 @@ __all__ = [
     "Detect",
     "Features",
     "FlatWeights",
+    "JetFeatures",
     "KNNGraph",
     "RadiusGraph",
     "Resimulate",
