@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,9 @@ class AspenOpenJets(FileDataset):
         features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
             ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        jet_columns: Observables that are computed from all particles of each jet and join its jet
+            columns, by their names in :mod:`pyg_jets.substructure.observables`, such as
+            ``["tau32", "softdrop_mass"]``, or ``{column: observable}``.
         max_particles: Keep this many particles of highest pT in each jet. Default: all.
         min_pt: Drop particles of lower pT (GeV).
         order: ``"pt"`` for descending pT. Default: the order of the file.
@@ -112,6 +115,7 @@ class AspenOpenJets(FileDataset):
         *,
         features: Sequence[str] | None = None,
         coordinates: Sequence[str] = ("etarel", "phirel"),
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         max_particles: int | None = None,
         min_pt: float = 0.0,
         order: str | None = None,
@@ -133,7 +137,8 @@ class AspenOpenJets(FileDataset):
         if self.files == ():
             raise InputError("Expected at least one file, but got none: leave files= out for all.")
         super().__init__(
-            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            root, split, features=features, coordinates=coordinates, jet_columns=jet_columns,
+            max_particles=max_particles,
             min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
             split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
             transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,

@@ -22,13 +22,19 @@ from pyg_jets.files import content_hash, data_path, locked
 from pyg_jets.io.flat import META, open_flat
 from pyg_jets.io.flat_writer import FlatWriter
 from pyg_jets.jets import JetArray
+from pyg_jets.substructure.observables import requested
 
-__all__ = ["GeneratedDataset", "JetDataset", "append_graphs"]
+__all__ = ["GeneratedDataset", "JetDataset", "append_graphs", "check_columns"]
 
 #: Attributes of a graph that number it, and are no observables.
 _NUMBERED = ("y", "jet_id", "event", "split", "variant_of")
 #: Counted up when the same arguments begin to give other processed files.
 _FORMAT = 2
+#: Names that a computed jet column cannot have.
+_RESERVED = {
+    "angle", "batch", "edge_attr", "edge_index", "event", "jet", "jet_id", "pos", "ptr", "split",
+    "variant_of", "weight", "x", "x_target", "y",
+}  # fmt: skip
 
 
 def _fingerprint(value: Any) -> Any:
@@ -79,6 +85,8 @@ class JetDataset(InMemoryDataset):
     jet_columns: tuple[str, ...] = ()
     #: Whether jets lie on a plane (``"origin"``) or around a jet axis (``"jet"``).
     axis = "jet"
+    #: The jet columns that are computed, and the observable in each.
+    requested_jet_columns: Mapping[str, str] = {}
     #: The features that the data set was asked for; empty where it keeps its default columns.
     requested_features: tuple[str, ...] = ()
 
@@ -243,6 +251,24 @@ class JetDataset(InMemoryDataset):
     def clear(self) -> None:
         """Delete the processed files of these arguments (what was generated stays)."""
         shutil.rmtree(self.processed_dir, ignore_errors=True)
+
+
+def check_columns(jet_columns: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
+    """The columns to compute, and the observable in each.
+
+    Args:
+        jet_columns: Names of observables, or ``{column: observable}``.
+
+    Raises:
+        InputError: For an unknown observable, or a column that has a meaning of its own.
+    """
+    columns = requested(jet_columns)
+    if taken := sorted(_RESERVED & set(columns)):
+        raise InputError(
+            f"Expected jet_columns of other names than {', '.join(taken)}, which have a meaning of "
+            "their own in a graph or in training."
+        )
+    return columns
 
 
 class GeneratedDataset(JetDataset):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch_geometric.data import Data
 
+from pyg_jets import kinematics
 from pyg_jets.columns import JET, KINDS, PARTICLE, check_names
 from pyg_jets.datasets.base import append_graphs
 from pyg_jets.datasets.reader import Chunk, FileColumns, RawFile, Reader, is_integer
@@ -18,6 +19,7 @@ from pyg_jets.datasets.splits import assign_splits, jet_keys
 from pyg_jets.errors import InputError
 from pyg_jets.io.flat_writer import FlatWriter
 from pyg_jets.jets import JetArray
+from pyg_jets.substructure.observables import compute_observables, observable
 from pyg_jets.transforms.derive import Derived, derivable, requirements
 
 __all__ = ["Conversion", "expand_features"]
@@ -28,6 +30,9 @@ _CHUNK = 2048
 _LARGEST = 32 * 1024 * 1024 - 65536
 _AXIS = ("pt", "eta", "phi", "mass")
 _MOMENTA = {*_AXIS, "rapidity", "px", "py", "pz", "e", "ptrel", "etarel", "phirel"}
+#: What observables are computed from: the first set that follows from the columns of a file. The
+#: second leaves the azimuth of the jet open, on which no observable but ``phi`` depends.
+_COMPUTED_FROM = (("px", "py", "pz", "e"), ("pt", "eta", "phirel"))
 
 
 def expand_features(names: Sequence[str] | str) -> tuple[str, ...]:
@@ -68,6 +73,7 @@ class Conversion:
         drop_bad: Whether jets with bad values are left out.
         pre_filter: Only graphs for which it is true are stored.
         pre_transform: Applied to each graph before it is stored.
+        computed: Further jet columns, without prefix, and the observable in each.
     """
 
     reader: Reader
@@ -80,6 +86,7 @@ class Conversion:
     drop_bad: bool = False
     pre_filter: Callable[[Data], bool] | None = None
     pre_transform: Callable[[Data], Data] | None = None
+    computed: tuple[tuple[str, str], ...] = ()
 
     def check(self, columns: FileColumns, owner: str) -> None:
         """Refuse features, coordinates and cuts that do not follow from the columns of a file.
@@ -108,6 +115,32 @@ class Conversion:
                         f"{owner} has no {name.replace('_', ' ')} to cut at: its columns are "
                         f"{', '.join(particles)}."
                     )
+            self._check_computed(particles, jets, columns.computed, owner)
+
+    def _check_computed(
+        self, particles: Sequence[str], jets: Sequence[str], same: Sequence[str], owner: str
+    ) -> None:
+        """Refuse computed columns that the file has itself, or that its columns do not give."""
+        sources = self._sources(particles, jets)
+        given = _computed_from(sources, self.axis)
+        for column, name in self.computed:
+            if column == name and name in same:
+                continue
+            is_axis = self.axis == "jet" and column in _AXIS
+            exists = is_axis and derivable(f"jet_{column}", sources, self.axis)
+            exists = exists or column in jets or column == "multiplicity"
+            # Without those of the file, these are the sum of the particles and their number.
+            of_file = column in jets or (is_axis and not {*_AXIS, "e"}.isdisjoint(jets))
+            if exists and (of_file or column != name):
+                raise InputError(
+                    f"{owner} has a jet column {column!r} of its own: leave it out of jet_columns, "
+                    f"or compute it under another name, as {{'own_{column}': {name!r}}}."
+                )
+            if given is None or (observable(name).base == "phi" and "phirel" in given):
+                raise InputError(
+                    f"{owner} lacks what {name!r} is computed from, its columns are "
+                    f"{', '.join((*particles, *jets))}: leave it out of jet_columns."
+                )
 
     def _sources(self, particles: Sequence[str], jets: Sequence[str]) -> tuple[str, ...]:
         """The columns from which others are derived; on a plane there is no jet axis."""
@@ -125,6 +158,8 @@ class Conversion:
             if self.axis == "jet":
                 axis = (f"jet_{name}" for name in _AXIS)
                 wanted += [name for name in axis if derivable(name, sources, self.axis)]
+            if self.computed:
+                wanted += _computed_from(sources, self.axis) or ()
             if particles:
                 needed = {*requirements(wanted, sources, self.axis), *self.reader.split_columns}
                 names |= dict.fromkeys(name for name in particles if name in needed)
@@ -167,27 +202,34 @@ class Conversion:
         jet_columns = self._jet_columns(jets, columns, self.level)
         selected = self.selection.jets(_JetCuts(jets, columns))
         tensors, slices = self._particles(columns, selected, "")
+        levels = [(columns, self.level)]
         if chunk.target is not None:
             target = self._derived(chunk.target)
             jet_columns |= self._jet_columns(chunk.target, target, "reco")
             target_tensors, target_slices = self._particles(target, selected, "_target")
             tensors, slices = tensors | target_tensors, slices | target_slices
+            levels.append((target, "reco"))
+        computed: dict[str, np.ndarray] = {}
+        for derived, level in levels:
+            computed |= self._compute(derived, selected, level, jet_columns)
+
+        def take(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {n: v if selected is None else v[selected] for n, v in values.items()}
+
         rows: dict[str, np.ndarray] = {}
         if raw_file.label is not None:
-            rows["y"] = np.full(len(jets), raw_file.label)
+            rows = take({"y": np.full(len(jets), raw_file.label)})
         elif jets.labels is not None:
-            rows["y"] = jets.labels
+            rows = take({"y": jets.labels})
+        jet_columns = take(jet_columns) | computed
         floats = _float_names(jet_columns)
         if floats:
             values = np.stack([jet_columns[name] for name in floats], -1)
             rows["jet"] = values.astype(np.float32)
         rows |= {n: v.astype(np.int64) for n, v in jet_columns.items() if n not in floats}
-        if "weight" in jets.jets:
-            rows["weight"] = jets.jets["weight"].astype(np.float32)
-        rows["jet_id"] = jets.ids + (raw_file.number << 32)
-        rows["split"] = self._splits(jets, raw_file)
-        rows |= chunk.extra
-        tensors |= {n: v if selected is None else v[selected] for n, v in rows.items()}
+        ids, splits = jets.ids + (raw_file.number << 32), self._splits(jets, raw_file)
+        rows |= take({"jet_id": ids, "split": splits, **chunk.extra})
+        tensors |= rows
         return tensors, slices | dict.fromkeys(rows)
 
     def _derived(self, jets: JetArray) -> Derived:
@@ -232,6 +274,33 @@ class Conversion:
         out.setdefault(f"{prefix}multiplicity", jets.counts)
         return out
 
+    def _compute(
+        self,
+        columns: Derived,
+        selected: np.ndarray | None,
+        level: str | None,
+        existing: Mapping[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """The computed columns of the selected jets, from all of their particles.
+
+        Those that exist are what would be computed: the sum of the particles, or their number.
+        """
+        prefix = f"{level}_" if level else ""
+        wanted = {
+            f"{prefix}{column}": name
+            for column, name in self.computed
+            if f"{prefix}{column}" not in existing
+        }
+        if not wanted:
+            return {}
+        momenta, ptr = _momenta(columns), np.asarray(columns.ptr)
+        if selected is not None:
+            counts = np.diff(ptr)
+            momenta = momenta[np.repeat(selected, counts)]
+            ptr = np.concatenate(([0], np.cumsum(counts[selected])))
+        values = compute_observables(momenta, ptr, wanted.values())
+        return {column: values[name] for column, name in wanted.items()}
+
     def _splits(self, jets: JetArray, raw_file: RawFile) -> np.ndarray:
         if self.fractions is None:
             return np.full(len(jets), raw_file.split or 0)
@@ -244,6 +313,7 @@ class Conversion:
         """Names of the columns of ``jet [1, K]``, from the conversion of a table without jets."""
         ptr = np.zeros(1, np.int64)
         converted: dict[str, np.ndarray] = {}
+        levels: list[tuple[Derived, str | None]] = []
         level: str | None
         for level, particles, jets in (
             (self.level, columns.particles, columns.jets),
@@ -253,7 +323,10 @@ class Conversion:
                 types = {n: np.int64 if is_integer(n) else np.float32 for n in jets}
                 values: dict[str, np.ndarray] = {n: np.empty(0, t) for n, t in types.items()}
                 empty = JetArray(np.empty((0, len(particles))), particles, ptr, jets=values)
-                converted |= self._jet_columns(empty, self._derived(empty), level)
+                levels.append((self._derived(empty), level))
+                converted |= self._jet_columns(empty, levels[-1][0], level)
+        for derived, level in levels:
+            converted |= self._compute(derived, None, level, converted)
         return _float_names(converted)
 
 
@@ -270,3 +343,19 @@ class _JetCuts:
 
 def _float_names(columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     return tuple(name for name, value in columns.items() if value.dtype.kind == "f")
+
+
+def _computed_from(sources: Sequence[str], axis: str) -> tuple[str, ...] | None:
+    """The columns that observables are computed from, or ``None`` if they do not follow."""
+    return next(
+        (names for names in _COMPUTED_FROM if all(derivable(n, sources, axis) for n in names)), None
+    )
+
+
+def _momenta(columns: Derived) -> np.ndarray:
+    """``(px, py, pz, E)`` of every particle, ``[N, 4]`` float64 (GeV)."""
+    cartesian, relative = _COMPUTED_FROM
+    if all(columns.can(name) for name in cartesian):
+        return np.stack([columns[name] for name in cartesian], -1)
+    pt, eta, phi = (columns[name] for name in relative)
+    return np.stack(kinematics.to_cartesian(pt, eta, phi, np.zeros_like(pt)), -1)

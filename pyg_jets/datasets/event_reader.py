@@ -44,7 +44,8 @@ class EventReader(Reader):
         ordered = [name for name in GENERATED if name in (*_KINEMATIC, *others)]
         ordered += [name for name in others if name not in GENERATED]
         of_event = [name for name in given.jets if name != "event"]
-        return FileColumns(tuple(ordered), (*OBSERVABLES, "event", *of_event))
+        jets = (*OBSERVABLES, "event", *of_event)
+        return FileColumns(tuple(ordered), jets, computed=OBSERVABLES)
 
     def chunks(
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool

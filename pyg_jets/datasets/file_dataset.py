@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 
 from pyg_jets.columns import check_names
-from pyg_jets.datasets.base import JetDataset
+from pyg_jets.datasets.base import JetDataset, check_columns
 from pyg_jets.datasets.conversion import Conversion, expand_features
 from pyg_jets.datasets.reader import RawFile, Reader
 from pyg_jets.datasets.selection import Selection
@@ -47,6 +47,9 @@ class FileDataset(JetDataset):
             ``pdgid_onehot`` stands for five. Default: the
             ``default_features`` of the class.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        jet_columns: Observables that are computed from all particles of each jet and join its jet
+            columns, by their names in :mod:`pyg_jets.substructure.observables`, such as
+            ``["tau32", "softdrop_mass"]``, or ``{column: observable}``.
         max_particles: Keep this many particles of highest pT in each jet. Default: all.
         min_pt: Drop particles of lower pT (GeV).
         order: ``"pt"`` for descending pT. Default: the order of the file.
@@ -87,6 +90,7 @@ class FileDataset(JetDataset):
         *,
         features: Sequence[str] | None = None,
         coordinates: Sequence[str] = ("etarel", "phirel"),
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         max_particles: int | None = None,
         min_pt: float = 0.0,
         order: str | None = None,
@@ -108,6 +112,7 @@ class FileDataset(JetDataset):
         self.by_hash = self._by_hash(splits)
         check_names((bad_jets,), ("raise", "drop"), "treatment of bad jets")
         self._workers = workers
+        self.requested_jet_columns = check_columns(jet_columns)
         self.requested_features = () if features is None else expand_features(features)
         self.conversion = Conversion(
             self.reader(),
@@ -120,6 +125,7 @@ class FileDataset(JetDataset):
             bad_jets == "drop",
             pre_filter,
             pre_transform,
+            tuple(self.requested_jet_columns.items()),
         )
         if not self.conversion.features:
             raise InputError("Expected at least one feature, but got none: leave features= out.")
@@ -131,6 +137,8 @@ class FileDataset(JetDataset):
             "splits": "hash" if self.by_hash else "publisher",
             "bad_jets": bad_jets,
         }
+        if self.requested_jet_columns:
+            content["jet_columns"] = self.requested_jet_columns
         super().__init__(
             root, split, split_fractions, content, transform, pre_transform, pre_filter,
             force_reload,

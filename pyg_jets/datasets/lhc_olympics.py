@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -45,6 +45,9 @@ class LHCOlympics(FileDataset):
         features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
             ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        jet_columns: Observables that are computed from all particles of each jet and join its jet
+            columns, by their names in :mod:`pyg_jets.substructure.observables`, such as
+            ``["tau32", "softdrop_mass"]``, or ``{column: observable}``.
         max_particles: Keep this many particles of highest pT in each jet. Default: all.
         min_pt: Drop particles of lower pT (GeV).
         order: ``"pt"`` for descending pT. Default: the order of the file.
@@ -86,6 +89,7 @@ class LHCOlympics(FileDataset):
         *,
         features: Sequence[str] | None = None,
         coordinates: Sequence[str] = ("etarel", "phirel"),
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         max_particles: int | None = None,
         min_pt: float = 0.0,
         order: str | None = None,
@@ -107,7 +111,8 @@ class LHCOlympics(FileDataset):
         options = ClusteringOptions(radius, algorithm, (min_jet_pt, inf), eta_max, max_jets)
         self._reader = EventReader(EventRowsReader(len(self.classes), _PARTICLES), options)
         super().__init__(
-            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            root, split, features=features, coordinates=coordinates, jet_columns=jet_columns,
+            max_particles=max_particles,
             min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
             split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
             transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,

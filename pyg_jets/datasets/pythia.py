@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from torch_geometric.data import Data
 
-from pyg_jets.columns import CANONICAL, check_names
-from pyg_jets.datasets.base import GeneratedDataset
+from pyg_jets.columns import CANONICAL, OBSERVABLES, check_names
+from pyg_jets.datasets.base import GeneratedDataset, check_columns
 from pyg_jets.detector import Detector, Pileup
 from pyg_jets.detector.pileup import check_mu
 from pyg_jets.errors import InputError
@@ -73,6 +73,9 @@ class PythiaJets(GeneratedDataset):
             ``raw/`` keeps; see :class:`~pyg_jets.detector.Pileup` for what it leaves out. Items
             then hold the jet's particles and behind them those of pile-up, which ``reco_…`` feel
             and ``gen_…`` do not. Default: none.
+        jet_columns: Further observables, ``gen_…`` and ``reco_…``, by their names in
+            :mod:`pyg_jets.substructure.observables`, such as ``["tau32", "c2"]``, or
+            ``{column: observable}``.
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all. Splits go by event.
         split_fractions: Fractions of the three splits.
         workers: Local processes for generation. Default: the number of cores.
@@ -107,6 +110,7 @@ class PythiaJets(GeneratedDataset):
         detector_seed: int = 0,
         level: str | None = None,
         pileup: float | None = None,
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         split: str | None = None,
         split_fractions: Sequence[float] = (0.5, 0.15, 0.35),
         workers: int | None = None,
@@ -120,6 +124,7 @@ class PythiaJets(GeneratedDataset):
         check_names((level,), LEVELS if detector else LEVELS[:1], "level")
         seen_by = None if detector is None else Detector.preset(detector)
         self.pileup = None if pileup is None else check_mu(pileup)
+        self.requested_jet_columns = _new_columns(jet_columns)
         self.options = PythiaOptions(
             pt=pt,
             eta_max=eta_max,
@@ -147,6 +152,8 @@ class PythiaJets(GeneratedDataset):
             "level": level,
             **({} if self.pileup is None else {"pileup": self.pileup}),
         }
+        if self.requested_jet_columns:
+            content["jet_columns"] = self.requested_jet_columns
         super().__init__(
             root,
             split,
@@ -202,14 +209,17 @@ class PythiaJets(GeneratedDataset):
 
     def _in_window(self, jets: JetArray) -> JetArray:
         """The jets of one class in the pT window, with ``reco_…`` columns."""
-        jets = jets.select(CANONICAL)
+        jets, further = jets.select(CANONICAL), self.requested_jet_columns
+        computed = substructure(jets, names=further)
+        jets = jets.with_jets(**{f"gen_{name}": v for name, v in computed.items()})
         if self.pileup is not None:
             pool = generate_pool(POOL, eta_max=ETA_MAX, out=self.pool_dir)
             pileup = Pileup(pool, self.pileup, self.options.radius)
             jets = pileup.overlay(jets, seed=self.detector_seed)
         if self.detector is not None:
             seen = Detector.preset(self.detector).simulate(jets, seed=self.detector_seed)
-            observables = substructure(seen, self.options.radius)
+            names = {**{name: name for name in OBSERVABLES}, **further}
+            observables = substructure(seen, self.options.radius, names=names)
             jets = jets.with_jets(**{f"reco_{name}": v for name, v in observables.items()})
         low, high = self.options.pt
         pt = jets.jets[f"{self.level}_pt"]
@@ -231,3 +241,15 @@ def _with_mean_weight_1(jets: JetArray) -> JetArray:
     mean = jets.jets["weight"].mean(dtype=np.float64)
     weights = {n: v for n, v in jets.jets.items() if n == "weight" or n.startswith("weight_")}
     return jets.with_jets(**{n: (v / mean).astype(np.float32) for n, v in weights.items()})
+
+
+def _new_columns(jet_columns: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
+    """The columns that are computed besides those that every data set of Pythia's jets has."""
+    columns = check_columns(jet_columns)
+    for column, name in columns.items():
+        if column in OBSERVABLES and column != name:
+            raise InputError(
+                f"Jets of Pythia have a column {column!r} of their own: compute {name!r} under "
+                f"another name, as {{'own_{column}': {name!r}}}."
+            )
+    return {column: name for column, name in columns.items() if column not in OBSERVABLES}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -131,6 +131,9 @@ class QuarkGluon(FileDataset):
             ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass,
             charge, pdgid``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        jet_columns: Observables that are computed from all particles of each jet and join its jet
+            columns, by their names in :mod:`pyg_jets.substructure.observables`, such as
+            ``["tau32", "softdrop_mass"]``, or ``{column: observable}``.
         max_particles: Keep this many particles of highest pT in each jet. Default: all.
         min_pt: Drop particles of lower pT (GeV).
         order: ``"pt"`` for descending pT. Default: the order of the file.
@@ -167,6 +170,7 @@ class QuarkGluon(FileDataset):
         *,
         features: Sequence[str] | None = None,
         coordinates: Sequence[str] = ("etarel", "phirel"),
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         max_particles: int | None = None,
         min_pt: float = 0.0,
         order: str | None = None,
@@ -191,7 +195,8 @@ class QuarkGluon(FileDataset):
         self.generator, self.heavy = generator, bool(heavy)
         self.files = self.files[:n_files]
         super().__init__(
-            root, split, features=features, coordinates=coordinates, max_particles=max_particles,
+            root, split, features=features, coordinates=coordinates, jet_columns=jet_columns,
+            max_particles=max_particles,
             min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
             split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
             transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,

@@ -56,12 +56,15 @@ class FileColumns:
             mass, e`` are the axis.
         target: Particle columns of the second set of pairs; empty without pairs.
         target_jets: Jet columns of the second set.
+        computed: Those of ``jets`` that are the observables of these names, computed of the
+            particles by :func:`pyg_jets.substructure.substructure`.
     """
 
     particles: tuple[str, ...]
     jets: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     target_jets: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +147,9 @@ class SparseMNIST(FileDataset):
             ``pdgid_onehot`` stands for five. Default: ``eta, phi, pt``, or
             ``eta, phi`` without ``intensity``.
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        jet_columns: Observables that are computed from all particles of each jet and join its jet
+            columns, by their names in :mod:`pyg_jets.substructure.observables`, such as
+            ``["tau32", "softdrop_mass"]``, or ``{column: observable}``.
         min_pt: Drop particles of lower pT (GeV).
         order: ``"pt"`` for descending pT. Default: the order of the file.
         pt: Keep jets with pT in this window ``(low, high)`` (GeV).
@@ -188,6 +191,7 @@ class SparseMNIST(FileDataset):
         *,
         features: Sequence[str] | None = None,
         coordinates: Sequence[str] = ("etarel", "phirel"),
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         min_pt: float = 0.0,
         order: str | None = None,
         pt: tuple[float, float] | None = None,
@@ -211,7 +215,8 @@ class SparseMNIST(FileDataset):
         if features is None:
             features = _COLUMNS if intensity else _COLUMNS[:2]
         super().__init__(
-            root, split, features=features, coordinates=coordinates, max_particles=n_pixels,
+            root, split, features=features, coordinates=coordinates, jet_columns=jet_columns,
+            max_particles=n_pixels,
             min_pt=min_pt, order=order, pt=pt, mass=mass, splits=splits,
             split_fractions=split_fractions, bad_jets=bad_jets, workers=workers,
             transform=transform, pre_transform=pre_transform, pre_filter=pre_filter,

@@ -95,6 +95,9 @@ class TopTagging(FileDataset):
             follow from four-momenta, such as ``etarel``, ``ptrel`` or ``logpt``. Default:
             ``pt, eta, phi, mass`` (GeV, radians; η and φ as in the detector, not about the jet).
         coordinates: Columns of ``pos``; ``()`` for no ``pos``.
+        jet_columns: Observables that are computed from all particles of each jet and join its jet
+            columns, by their names in :mod:`pyg_jets.substructure.observables`, such as
+            ``["tau32", "softdrop_mass"]``, or ``{column: observable}``.
         max_particles: Keep this many particles of highest pT in each jet. Default: all.
         min_pt: Drop particles of lower pT (GeV).
         order: ``"pt"`` for descending pT. Default: the order of the file.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from torch_geometric.data import Data
 
-from pyg_jets.datasets.base import GeneratedDataset
+from pyg_jets.datasets.base import GeneratedDataset, check_columns
 from pyg_jets.events import toy
 from pyg_jets.jets import JetArray
+from pyg_jets.substructure import substructure
 
 __all__ = ["ToyJets"]
 
@@ -27,6 +28,9 @@ class ToyJets(GeneratedDataset):
         pair_width: Standard deviation, on each axis, of a deposit about its pair's centre (disk
             radii).
         fragment_width: Standard deviation, on each axis, of a part about its deposit (disk radii).
+        jet_columns: Observables that are computed from the deposits of each event, by their names
+            in :mod:`pyg_jets.substructure.observables`, such as ``["tau21"]``, or
+            ``{column: observable}``. Distances are those on the disk, momenta are energies.
         split: ``"train"``, ``"val"``, ``"test"``, or ``None`` for all.
         split_fractions: Fractions of the three splits.
         transform: Applied to each graph when it is read.
@@ -50,6 +54,7 @@ class ToyJets(GeneratedDataset):
         seed: int = 0,
         pair_width: float = toy.PAIR_WIDTH,
         fragment_width: float = toy.FRAGMENT_WIDTH,
+        jet_columns: Sequence[str] | Mapping[str, str] | None = None,
         split: str | None = None,
         split_fractions: Sequence[float] = (0.5, 0.15, 0.35),
         transform: Callable[[Data], Data] | None = None,
@@ -59,11 +64,13 @@ class ToyJets(GeneratedDataset):
     ):
         self.n_jets, self.seed = n_jets, seed
         self.widths = {"pair_width": pair_width, "fragment_width": fragment_width}
+        self.requested_jet_columns = check_columns(jet_columns)
+        computed = {"jet_columns": self.requested_jet_columns} if self.requested_jet_columns else {}
         super().__init__(
             root,
             split,
             split_fractions,
-            {"n_jets": n_jets, "seed": seed, **self.widths},
+            {"n_jets": n_jets, "seed": seed, **self.widths, **computed},
             transform,
             pre_transform,
             pre_filter,
@@ -71,5 +78,6 @@ class ToyJets(GeneratedDataset):
         )
 
     def load_jets(self) -> JetArray:
-        """Generate the events."""
-        return toy.generate(self.n_jets, self.seed, **self.widths)
+        """Generate the events, and compute their columns."""
+        jets = toy.generate(self.n_jets, self.seed, **self.widths)
+        return jets.with_jets(**substructure(jets, names=self.requested_jet_columns))

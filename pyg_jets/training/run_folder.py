@@ -334,11 +334,12 @@ def _observables(jets: Any) -> dict[str, np.ndarray]:
         return {}
     values = jets.observables(getattr(jets, "level", "gen"))
     for above, below in ((2, 1), (3, 2)):
-        if f"tau{above}" in values:
-            upper, lower = values[f"tau{above}"], values[f"tau{below}"]
+        upper, lower = values.get(f"tau{above}"), values.get(f"tau{below}")
+        if upper is not None and lower is not None:
             ratio = np.divide(upper, lower, where=lower > 0, out=np.zeros_like(lower))
-            values[f"tau{above}{below}"] = ratio
-    return {name: values[name] for name in _OBSERVABLES if name in values}
+            values.setdefault(f"tau{above}{below}", ratio)
+    names = dict.fromkeys((*_OBSERVABLES, *jets.requested_jet_columns))
+    return {name: values[name] for name in names if name in values}
 
 
 def sample_jets(data: JetDataModule, count: int = 200, rotated: int = 4) -> JetArray:
