@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.detector.test_pileup import flat_pool
 from tests.report.conftest import write_run
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +28,8 @@ def test_python_runs(page, tmp_path, monkeypatch):
     for pattern, smaller in FEWER.items():
         code = re.sub(pattern, smaller, code)
     monkeypatch.chdir(tmp_path)
+    # to start Pythia for minimum-bias events takes longer than all else of a page
+    monkeypatch.setattr("pyg_jets.events.minimum_bias.generate_pool", lambda *_, **__: flat_pool())
     for run in ("plain", "pre-aug"):
         write_run(tmp_path / "runs" / "demo" / run, n=200)
     exec(compile(code, page.name, "exec"), {"__name__": "example"})
