@@ -74,6 +74,8 @@ class EventFiles(FileDataset):
         min_jet_pt: Smallest pT of a jet (GeV).
         eta_max: Largest \\|η\\| of a jet.
         max_jets: Keep this many jets of highest pT in each event. Default: all.
+        grooming: ``"softdrop"`` or ``"trimmed"``, with parameters such as
+            ``"trimmed_r0.3_f0.05"``, to keep only the constituents that pass. Default: all.
         split: ``"train"``, ``"val"``, ``"test"``, by a hash of the event, or ``None``.
         columns: Where the particle columns are. Default: they are found by their names.
         jets: Where columns of the event are that its jets get; ``event`` for its number.
@@ -135,6 +137,7 @@ class EventFiles(FileDataset):
         min_jet_pt: float = 200.0,
         eta_max: float = 2.5,
         max_jets: int | None = None,
+        grooming: str | None = None,
         split: str | None = None,
         columns: ColumnMap | Sequence[str] | None = None,
         jets: ColumnMap | Sequence[str] | None = None,
@@ -163,7 +166,9 @@ class EventFiles(FileDataset):
         pre_filter: Callable[[Data], bool] | None = None,
         force_reload: bool = False,
     ):
-        options = ClusteringOptions(radius, algorithm, (min_jet_pt, inf), eta_max, max_jets)
+        options = ClusteringOptions(
+            radius, algorithm, (min_jet_pt, inf), eta_max, max_jets, grooming
+        )
         by_file = isinstance(files, Mapping)
         if by_file and (label is not None or classes):
             raise InputError("Expected classes by file or by label=, but got both: leave one out.")

@@ -41,6 +41,8 @@ class LHCOlympics(FileDataset):
         min_jet_pt: Smallest pT of a jet (GeV).
         eta_max: Largest \\|η\\| of a jet.
         max_jets: Keep this many jets of highest pT in each event. Default: all.
+        grooming: ``"softdrop"`` or ``"trimmed"``, with parameters such as
+            ``"trimmed_r0.3_f0.05"``, to keep only the constituents that pass. Default: all.
         files: Names of files of this layout in ``raw/``. Default: the published one.
         features: Columns of ``x``, in order, out of :data:`pyg_jets.columns.PARTICLE`;
             ``pdgid_onehot`` stands for five. Default: ``pt, eta, phi, mass``.
@@ -85,6 +87,7 @@ class LHCOlympics(FileDataset):
         min_jet_pt: float = 200.0,
         eta_max: float = 2.5,
         max_jets: int | None = None,
+        grooming: str | None = None,
         files: Sequence[str] = (_FILE,),
         *,
         features: Sequence[str] | None = None,
@@ -108,7 +111,9 @@ class LHCOlympics(FileDataset):
         self.files = check_names(map(str, names), map(str, names), "file")
         if not self.files:
             raise InputError("Expected at least one file, but got none: leave files= out.")
-        options = ClusteringOptions(radius, algorithm, (min_jet_pt, inf), eta_max, max_jets)
+        options = ClusteringOptions(
+            radius, algorithm, (min_jet_pt, inf), eta_max, max_jets, grooming
+        )
         self._reader = EventReader(EventRowsReader(len(self.classes), _PARTICLES), options)
         super().__init__(
             root, split, features=features, coordinates=coordinates, jet_columns=jet_columns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ ALGORITHMS = {
     "kt": "kt_algorithm",
     "ca": "cambridge_algorithm",
 }
+#: The parameters of groomings and their defaults; R0 of soft drop is the radius of the jets.
+_GROOMING = {"softdrop": {"z": 0.1, "beta": 0.0}, "trimmed": {"r": 0.2, "f": 0.05}}
 _MOMENTUM = ("px", "py", "pz", "E")
 
 
@@ -37,6 +40,11 @@ class ClusteringOptions:
         pt: Window ``(lowest, highest)`` in the jet's pT (GeV); the highest may be infinite.
         eta_max: Largest \\|η\\| of a jet.
         max_jets: Keep this many jets of highest pT in each event, ``None`` for all.
+        grooming: ``"softdrop"`` or ``"trimmed"`` to keep only the constituents that pass, with
+            parameters as in the names of observables: ``"softdrop_beta1_z0.2"``,
+            ``"trimmed_r0.3_f0.05"``. The defaults are β = 0, z = 0.1 with R0 = ``radius``, and
+            kt subjets of R = 0.2, f = 0.05. The window, ``eta_max`` and the order then are those
+            of groomed jets.
 
     Raises:
         ValueError: For an argument outside its range.
@@ -54,6 +62,7 @@ class ClusteringOptions:
     pt: tuple[float, float] = (200.0, inf)
     eta_max: float = 2.5
     max_jets: int | None = None
+    grooming: str | None = None
 
     def __post_init__(self) -> None:
         (algorithm,) = check_names((self.algorithm,), ALGORITHMS, "jet algorithm")
@@ -64,9 +73,34 @@ class ClusteringOptions:
             "pt": _window(self.pt),
             "eta_max": check_positive("eta_max", self.eta_max, 10),
             "max_jets": max_jets,
+            "grooming": None if self.grooming is None else str(self.grooming),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        self.grooming_parameters()
+
+    def grooming_parameters(self) -> tuple[str, dict[str, float]] | None:
+        """``"softdrop"`` or ``"trimmed"``, with every parameter by its letter; ``None`` for none.
+
+        Examples:
+            >>> ClusteringOptions(radius=1.0, grooming="softdrop_z0.2").grooming_parameters()
+            ('softdrop', {'z': 0.2, 'beta': 0.0, 'r': 1.0})
+        """
+        if self.grooming is None:
+            return None
+        name, *rest = self.grooming.split("_")
+        check_names((name,), _GROOMING, "grooming")
+        parameters = {"r": self.radius, **_GROOMING[name]}
+        given = [re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", option) for option in rest]
+        if any(match is None or match[1] not in parameters for match in given):
+            raise InputError(
+                f"Expected the parameters of {name} as letters and numbers, "
+                f"{', '.join(f'{k}{v:g}' for k, v in parameters.items())}, but got "
+                f"{self.grooming!r}."
+            )
+        parameters |= {match[1]: float(match[2]) for match in given if match}
+        order = [*_GROOMING[name], *(k for k in parameters if k not in _GROOMING[name])]
+        return name, {key: parameters[key] for key in order}
 
     def as_dict(self) -> dict[str, Any]:
         """The options as plain values."""

@@ -11,7 +11,7 @@ from pyg_jets.columns import GENERATED, check_names
 from pyg_jets.errors import InputError
 from pyg_jets.events.clustering import ClusteringOptions, cluster_events
 from pyg_jets.jets import JetArray
-from pyg_jets.substructure import substructure
+from pyg_jets.substructure import Groomed, soft_drop, substructure, trim
 
 if TYPE_CHECKING:
     import awkward
@@ -84,7 +84,11 @@ def find_jets(events: JetArray, options: ClusteringOptions) -> JetArray:
     particles, momenta = _with_momenta(events)
     found = cluster_events(momenta, particles.ptr, options.radius, options.algorithm, options.pt[0])
     constituents = JetArray(particles.particles[found.members], particles.columns, found.ptr)
-    pt, eta, _, _ = kinematics.to_cylindrical(*found.momenta.T)
+    summed = found.momenta
+    if (grooming := options.grooming_parameters()) is not None:
+        groomed = _groom(momenta[found.members], found.ptr, *grooming)
+        constituents, summed = groomed.select(constituents), groomed.momentum
+    pt, eta, _, _ = kinematics.to_cylindrical(*summed.T)
     low, high = options.pt
     kept = np.flatnonzero((pt >= low) & (pt < high) & (np.abs(eta) < options.eta_max))
     kept = kept[np.lexsort((-pt[kept], found.event[kept]))]
@@ -111,6 +115,13 @@ def find_jets(events: JetArray, options: ClusteringOptions) -> JetArray:
     return jets.with_jets(
         **substructure(jets, options.radius), **{n: v[event] for n, v in of_event.items()}
     )
+
+
+def _groom(momenta: np.ndarray, ptr: np.ndarray, name: str, parameters: Any) -> Groomed:
+    if name == "softdrop":
+        z, beta, radius = (parameters[key] for key in ("z", "beta", "r"))
+        return soft_drop(momenta, ptr, z, beta, radius)
+    return trim(momenta, ptr, parameters["r"], parameters["f"])
 
 
 def _ranks(event: np.ndarray) -> np.ndarray:

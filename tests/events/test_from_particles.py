@@ -121,6 +121,54 @@ def test_events_without_particles_and_particles_without_direction():
     assert jets.counts.tolist() == [1]
 
 
+@pytest.mark.parametrize("grooming", ["softdrop_beta1_z0.2", "trimmed_r0.3_f0.1"])
+def test_groomed_jets_equal_fastjet(grooming):
+    options = ClusteringOptions(1.0, pt=(20, inf), eta_max=10, grooming=grooming)
+    jets = from_particles(as_jet_array(), options)
+    groomed = []
+    for event in EVENTS:
+        for jet in by_hand([event], 1.0):
+            own = event[jet[-1]]
+            if grooming.startswith("softdrop"):
+                kept = soft_drop_by_hand(own)
+            else:
+                subjets = by_hand([own], 0.3, "kt")
+                hard = [s[-1] for s in subjets if s[1] >= 0.1 * jet[1]]
+                kept = own[sorted(i for members in hard for i in members)]
+            groomed.append(sorted(kept[:, 0], reverse=True))
+    total = {round(sum(one), 2): len(one) for one in groomed}
+    ours = np.split(jets.column("pt"), jets.ptr[1:-1])
+    assert len(jets) > 25
+    assert all(total[round(float(one.sum(dtype=float)), 2)] == len(one) for one in ours)
+    whole = from_particles(as_jet_array(), ClusteringOptions(1.0, pt=(20, inf), eta_max=10))
+    assert jets.counts.sum() < whole.counts.sum()
+    np.testing.assert_allclose(jets.jets["gen_pt"], jets.momentum["pt"], rtol=1e-6)
+
+
+def soft_drop_by_hand(own):
+    """Decluster FastJet's Cambridge/Aachen tree until z > 0.2 ΔR; the particles that are left."""
+    import fastjet
+
+    swig = fastjet._swig
+    inputs = []
+    for i, (pt, eta, phi, mass) in enumerate(own):
+        energy = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
+        momentum = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy
+        inputs.append(swig.PseudoJet(*map(float, momentum)))
+        inputs[-1].set_user_index(i)
+    sequence = swig.ClusterSequence(inputs, swig.JetDefinition(swig.cambridge_algorithm, 1000.0))
+    (jet,) = sequence.inclusive_jets(0.0)
+    while True:
+        a, b = swig.PseudoJet(), swig.PseudoJet()
+        if not jet.has_parents(a, b):
+            break
+        z = min(a.pt(), b.pt()) / (a.pt() + b.pt())
+        if z > 0.2 * a.delta_R(b):
+            break
+        jet = max(a, b, key=lambda branch: branch.pt())
+    return own[sorted(c.user_index() for c in jet.constituents())]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -131,6 +179,8 @@ def test_events_without_particles_and_particles_without_direction():
         ({"pt": (300, 200)}, r"Expected pt as \(lowest, highest\).* but got \(300, 200\)"),
         ({"pt": 200}, "Expected pt as .* but got 200"),
         ({"eta_max": -1}, "Expected eta_max as a number above 0"),
+        ({"grooming": "pruned"}, "Unknown grooming 'pruned': choose from softdrop, trimmed"),
+        ({"grooming": "trimmed_z3"}, "parameters of trimmed .* r0.2, f0.05, but got 'trimmed_z3'"),
         ({"max_jets": 0}, "Expected max_jets as a whole number, 1 or more, but got 0"),
     ],
 )
