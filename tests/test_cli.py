@@ -24,7 +24,9 @@ def run(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["generate"], ["datasets"], ["configs"], ["report"], ["demo"], ["fit"]], ids=str
+    "words",
+    [[], ["generate"], ["cluster"], ["datasets"], ["configs"], ["report"], ["demo"], ["fit"]],
+    ids=str,
 )
 def test_help(words, capsys):
     with pytest.raises(SystemExit) as stop:

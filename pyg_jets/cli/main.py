@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pyg_jets import __version__
+from pyg_jets.cli.cluster import add_cluster, cluster
 from pyg_jets.cli.configs import add_configs, configs
 from pyg_jets.cli.datasets import add_datasets, datasets
 from pyg_jets.cli.demo import add_demo, demo
@@ -25,6 +26,7 @@ __all__ = ["command_parser", "main"]
 #: The function of each command; it may return an exit code.
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "generate": generate,
+    "cluster": cluster,
     "datasets": datasets,
     "configs": configs,
     "scan": scan,
@@ -95,6 +97,7 @@ def command_parser() -> CommandParser:
     parser.add_argument("--version", action="version", version=f"pyg_jets {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_generate(commands)
+    add_cluster(commands)
     add_datasets(commands)
     add_configs(commands)
     for name, text in _TRAINING.items():

@@ -33,9 +33,9 @@ from pyg_jets.io.file_type import check_file, describe
 from pyg_jets.io.hepmc import is_hepmc
 from pyg_jets.io.tables import Lists, Table, open_table
 
-__all__ = ["EventFiles", "event_source"]
+__all__ = ["LEVELS", "EventFiles", "default_level", "event_source"]
 
-_LEVELS = ("gen", "reco")
+LEVELS = ("gen", "reco")
 #: Our names of particle columns, with other common ones in lower case; the first three or four fix
 #: the momentum.
 _NAMES = {
@@ -178,9 +178,7 @@ class EventFiles(FileDataset):
             first, columns=columns, jets=jets, label=label, classes=classes, weight=weight,
             tree=tree, puppi=puppi, invisible=invisible,
         )  # fmt: skip
-        if level is None:
-            level = "gen" if isinstance(source, HepMCReader) else "reco"
-        (self.level,) = check_names((level,), _LEVELS, "level")
+        (self.level,) = check_names((level or default_level(source),), LEVELS, "level")
         self.classes = tuple(files) if isinstance(files, Mapping) else _class_names(classes)
         self._reader = EventReader(source, options)
         super().__init__(
@@ -288,6 +286,11 @@ def event_source(
         tree=tree,
         what="event",
     )
+
+
+def default_level(source: Reader) -> str:
+    """``"gen"`` for HepMC, which is before a detector, else ``"reco"``."""
+    return "gen" if isinstance(source, HepMCReader) else "reco"
 
 
 def _class_names(classes: Sequence[str | int] | Mapping[str, ClassValues]) -> tuple[str, ...]:

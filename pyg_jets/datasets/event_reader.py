@@ -18,8 +18,8 @@ __all__ = ["EventReader", "in_parts"]
 #: Columns from which momenta follow, and those that follow from them.
 _KINEMATIC = ("pt", "eta", "rapidity", "phi", "mass")
 _MOMENTA = ("pt", "eta", "phi", "mass", "px", "py", "pz", "e")
-#: Rows of a part of a large file: half a minute of one core.
-_PART = 20_000
+#: Rows of a part of a large file: some ten seconds of one core.
+_PART = 5_000
 _MAX_ROWS = (1 << 32) // JETS_PER_EVENT  # a jet's id has 32 bits within its file
 
 

@@ -6,7 +6,7 @@ Of jets, a row is a jet, and particle columns are lists.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pyg_jets.io.file_type import refusal
 from pyg_jets.jets import JetArray
 
 __all__ = [
+    "join_parquet",
     "open_parquet",
     "parquet_errors",
     "read_parquet",
@@ -44,13 +45,26 @@ def write_columns(
         head: Plain values that mark the file as one of jets.
     """
     import pyarrow as pa
+
+    _write_tables([pa.table(dict(columns))], path, head)
+
+
+def _write_tables(tables: Iterable[Any], path: str | Path, head: Mapping[str, Any] | None) -> None:
+    """Write tables of the same columns one after the other into a file, a row group each."""
     import pyarrow.parquet as pq
 
-    table = pa.table(dict(columns))
-    if head is not None:
-        table = table.replace_schema_metadata({_KEY: json.dumps(head).encode()})
     with write_aside(path) as part:
-        pq.write_table(table, part, write_page_checksum=True)
+        writer = None
+        try:
+            for table in tables:
+                if head is not None:
+                    table = table.replace_schema_metadata({_KEY: json.dumps(head).encode()})
+                if writer is None:
+                    writer = pq.ParquetWriter(part, table.schema, write_page_checksum=True)
+                writer.write_table(table)
+        finally:
+            if writer is not None:
+                writer.close()
         seal(part, _footer_bytes(part))
 
 
@@ -124,6 +138,41 @@ def write_parquet(jets: JetArray, path: str | Path) -> None:
         >>> read_parquet(path).equals(jets)
         True
     """
+    _write_tables([_as_table(jets)], path, {"columns": jets.columns})
+
+
+def join_parquet(parts: Sequence[str | Path], path: str | Path) -> None:
+    """Write the jets of several files of :func:`write_parquet` into one, a file at a time.
+
+    Args:
+        parts: The files, at least one, with the same columns.
+        path: The file of all jets; one that is there is replaced whole.
+
+    Raises:
+        ValueError: If a file is damaged, or has other columns than the first.
+
+    Examples:
+        >>> import tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> jets = JetArray([[5.0], [7.0]], ("pt",), [0, 0, 2], ids=[3, 4])
+        >>> write_parquet(jets, folder / "part.parquet")
+        >>> join_parquet([folder / "part.parquet"] * 2, folder / "jets.parquet")
+        >>> read_parquet(folder / "jets.parquet").ids.tolist()
+        [3, 4, 3, 4]
+    """
+    first = read_parquet(parts[0])
+
+    def tables() -> Iterator[Any]:
+        for part in parts:
+            jets = read_parquet(part)
+            JetArray.concatenate([first[:0], jets[:0]])  # refuses other columns
+            yield _as_table(jets)
+
+    _write_tables(tables(), path, {"columns": first.columns})
+
+
+def _as_table(jets: JetArray) -> Any:
+    """Jets as an Arrow table of a row each."""
     import pyarrow as pa
 
     offsets = pa.array(jets.ptr, pa.int64())
@@ -135,7 +184,7 @@ def write_parquet(jets: JetArray, path: str | Path) -> None:
     if jets.labels is not None:
         columns["label"] = pa.array(jets.labels)
     columns |= {f"jets.{name}": pa.array(value) for name, value in jets.jets.items()}
-    write_columns(columns, path, {"columns": jets.columns})
+    return pa.table(columns)
 
 
 def read_parquet(path: str | Path) -> JetArray:
