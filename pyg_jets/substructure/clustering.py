@@ -22,6 +22,9 @@ __all__ = ["SCHEMES", "Clustering", "Subjets", "cluster", "exclusive_axes", "sub
 #: Names of recombination schemes: the sum of momenta, or the winner takes all.
 SCHEMES = ("E", "wta")
 
+#: A particle takes so many times as long as in a kernel that looks at it once.
+_WORK = 8
+
 
 @kernel
 def _cluster_jets(
@@ -316,7 +319,7 @@ def cluster(
             nodes, directions, merged, distance, delta_r,
         )  # fmt: skip
 
-    over_jets(run, ptr, threads)
+    over_jets(run, ptr, threads, copies=_WORK)
     return Clustering(nodes, directions, merged, distance, delta_r, ptr, radius)
 
 

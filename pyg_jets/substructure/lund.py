@@ -94,7 +94,7 @@ def lund_plane(
     def run(start: int, stop: int) -> None:
         _decluster(
             tree.momenta, tree.directions, tree.merged, tree.delta_r, tree.ptr, start, stop,
-            pointer, values, parent, is_primary,
+            pointer, not primary, values, parent, is_primary,
         )  # fmt: skip
 
     over_jets(run, tree.ptr, threads)
@@ -108,9 +108,12 @@ def lund_plane(
 
 @kernel
 def _decluster(
-    nodes, directions, merged, delta_r, ptr, start, stop, pointer, values, parent, primary
+    nodes, directions, merged, delta_r, ptr, start, stop, pointer, every, values, parent, primary
 ):
-    """Walk down the trees of the jets ``start … stop - 1``; the last merging is the first row."""
+    """Walk down the trees of the jets ``start … stop - 1``; the last merging is the first row.
+
+    Values are written for every declustering, or for those of the primary plane alone.
+    """
     for jet in range(start, stop):
         first, n, row = ptr[jet], ptr[jet + 1] - ptr[jet], pointer[jet]
         if n > 1:
@@ -126,6 +129,8 @@ def _decluster(
                     below = pointer[jet] + 2 * n - 2 - child
                     parent[below] = row
                     primary[below] = primary[row] and (pt2_a >= pt2_b) == (c == 0)
+            if not every and not primary[row]:
+                continue
             hard, soft = (a, b) if pt2_a > pt2_b else (b, a)
             pt, total = np.sqrt(min(pt2_a, pt2_b)), np.sqrt(pt2_a) + np.sqrt(pt2_b)
             delta_phi = directions[soft, 1] - directions[hard, 1]

@@ -181,6 +181,17 @@ def _distances(k, n, y, phi, to):
 
 
 @kernel
+def _nearest(k, n, to, scale, radius2):
+    """The first of the nearest pseudojets to ``k``, or −1; its distance squared; the least d."""
+    best, nearest = radius2, -1
+    to[k] = np.inf
+    for m in range(n):
+        if to[m] < best:
+            best, nearest = to[m], m
+    return nearest, best, best * (scale[k] if nearest < 0 else min(scale[k], scale[nearest]))
+
+
+@kernel
 def _merge(a, b, made, nodes, directions, winner_takes_all):
     """Write the momentum and the direction of ``made`` = ``a`` and ``b`` merged; return pT²."""
     for c in range(4):
@@ -222,24 +233,20 @@ def cluster_jet(
         delta_r: ``[n]``, written: ΔR of each step; R for the beam.
     """
     n = len(particles)
-    y, phi, scale = np.empty(n), np.empty(n), np.empty(n)
-    neighbour, nearest2, d = np.full(n, -1), np.full(n, radius2), np.empty(n)
-    node, to = np.arange(n), np.empty(n)
+    y, phi, scale, nearest2, d = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    neighbour, node = np.empty(n, np.int64), np.arange(n)
+    to, to_new = np.empty(n), np.empty(n)
     per_radius2 = 1.0 / radius2 if radius2 < np.inf else 1.0
     for k in range(n):
-        nodes[k] = particles[k]
-        y[k], phi[k], pt2 = direction(particles[k])
+        for c in range(4):
+            nodes[k, c] = particles[k, c]
+        y[k], phi[k], pt2 = direction(nodes[k])
         directions[k, 0], directions[k, 1] = y[k], phi[k]
         scale[k] = distance_scale(pt2, power)
-        _distances(k, k, y, phi, to)
-        for m in range(k):
-            if to[m] < nearest2[k]:
-                nearest2[k], neighbour[k] = to[m], m
-            if to[m] < nearest2[m]:
-                nearest2[m], neighbour[m] = to[m], k
     for k in range(n):
         # The pair of the least distance is (k, nearest neighbour of k) for one of the two.
-        d[k] = nearest2[k] * (scale[k] if neighbour[k] < 0 else min(scale[k], scale[neighbour[k]]))
+        _distances(k, n, y, phi, to)
+        neighbour[k], nearest2[k], d[k] = _nearest(k, n, to, scale, radius2)
     for step in range(n):
         left, made, i = n - step - 1, n + step, 0
         for k in range(1, left + 1):
@@ -254,40 +261,21 @@ def cluster_jet(
             merged[step, 0], merged[step, 1] = a, b
             y[j], phi[j], pt2 = _merge(a, b, made, nodes, directions, winner_takes_all)
             scale[j], node[j] = distance_scale(pt2, power), made
-            neighbour[j], nearest2[j] = -1, radius2
         else:
             merged[step, 0], merged[step, 1] = node[i], -1
             nodes[made] = 0.0
             directions[made] = 0.0
         y[i], phi[i], scale[i], node[i] = y[left], phi[left], scale[left], node[left]
         neighbour[i], nearest2[i], d[i] = neighbour[left], nearest2[left], d[left]
-        _update_neighbours(i, j, left, radius2, y, phi, scale, neighbour, nearest2, d, to)
-
-
-@kernel
-def _update_neighbours(i, j, left, radius2, y, phi, scale, neighbour, nearest2, d, to):
-    """Correct nearest neighbours after ``j`` is new (unless −1) and ``i`` is what was last."""
-    for k in range(left):
-        if neighbour[k] == i or (j >= 0 and neighbour[k] == j):
-            _distances(k, left, y, phi, to)
-            to[k] = np.inf
-            best, nearest = radius2, -1
-            for m in range(left):
-                if to[m] < best:
-                    best, nearest = to[m], m
-            neighbour[k], nearest2[k] = nearest, best
-            d[k] = best * (scale[k] if nearest < 0 else min(scale[k], scale[nearest]))
-        elif neighbour[k] == left:
-            neighbour[k] = i
-    if j < 0:
-        return
-    _distances(j, left, y, phi, to)
-    to[j] = np.inf
-    for k in range(left):
-        if to[k] < nearest2[k]:
-            neighbour[k], nearest2[k] = j, to[k]
-            d[k] = to[k] * min(scale[k], scale[j])
-        if to[k] < nearest2[j]:
-            neighbour[j], nearest2[j] = k, to[k]
-    if j < left:
-        d[j] = nearest2[j] * (scale[j] if neighbour[j] < 0 else min(scale[j], scale[neighbour[j]]))
+        if j >= 0:
+            _distances(j, left, y, phi, to_new)
+            neighbour[j], nearest2[j], d[j] = _nearest(j, left, to_new, scale, radius2)
+        for k in range(left):
+            if j >= 0 and to_new[k] < nearest2[k]:
+                neighbour[k], nearest2[k] = j, to_new[k]
+                d[k] = to_new[k] * min(scale[k], scale[j])
+            elif neighbour[k] == i or (j >= 0 and neighbour[k] == j):
+                _distances(k, left, y, phi, to)
+                neighbour[k], nearest2[k], d[k] = _nearest(k, left, to, scale, radius2)
+            elif neighbour[k] == left:
+                neighbour[k] = i

@@ -114,7 +114,7 @@ def test_order_threads_and_numba_change_nothing():
     values, parent = np.empty_like(plane.values), np.empty_like(plane.parent)
     primary = np.empty_like(plane.primary)
     _decluster.py_func(
-        tree.momenta, tree.directions, tree.merged, tree.delta_r, pointer, 0, 6, plane.ptr,
+        tree.momenta, tree.directions, tree.merged, tree.delta_r, pointer, 0, 6, plane.ptr, True,
         values, parent, primary,
     )  # fmt: skip
     np.testing.assert_allclose(values, plane.values)
