@@ -36,6 +36,7 @@ __all__ = [
     "JetDataModule",
     "choose_features",
     "choose_jet_features",
+    "own_weights",
     "pipeline",
     "unread_columns",
 ]
@@ -124,7 +125,7 @@ class JetDataModule(lightning.LightningDataModule):
                     f"The {split} split of {self.dataset} is empty: use more jets, other "
                     "fractions, or splits='hash'."
                 )
-            if (weight := _own_weights(jets)) is not None:
+            if (weight := own_weights(jets)) is not None:
                 jet_weights(weight, len(jets), f"weights of the {split} jets")
         self.sample, self.cache_variants = sample or TrainingSample(), cache_variants
         chosen, val = self.sample.choose(len(self.splits["train"]))
@@ -137,7 +138,7 @@ class JetDataModule(lightning.LightningDataModule):
         if weights is not None:
             check_names(weights.columns, self.jet_columns, f"jet column of {self.dataset}")
             train = self.splits["train"]
-            jets = Data(jet=train.jet, y=train.y, weight=_own_weights(train))
+            jets = Data(jet=train.jet, y=train.y, weight=own_weights(train))
             weights.fit_statistics([jets], self.jet_columns)
         self._caches: dict[str, VariantCache] = {}
         self._order_seed: int | None = None
@@ -145,7 +146,7 @@ class JetDataModule(lightning.LightningDataModule):
     @property
     def is_weighted(self) -> bool:
         """Whether jets have weights, those of the data set or those of ``weights``."""
-        return self.weights is not None or _own_weights(self.splits["train"]) is not None
+        return self.weights is not None or own_weights(self.splits["train"]) is not None
 
     def jet_weights(self, jets: Any) -> Tensor | None:
         """The weight of each jet of a split: that of the data set times that of ``weights``.
@@ -156,7 +157,7 @@ class JetDataModule(lightning.LightningDataModule):
         Returns:
             ``[J]``, or ``None`` if all jets count the same.
         """
-        own = _own_weights(jets)
+        own = own_weights(jets)
         if self.weights is None:
             return own
         flat = self.weights.of(jets.jet, jets.y)
@@ -287,7 +288,7 @@ class JetDataModule(lightning.LightningDataModule):
         return batch if batch.x.device == device else batch.to(device)
 
 
-def _own_weights(jets: Any) -> Tensor | None:
+def own_weights(jets: Any) -> Tensor | None:
     """The weights that jets of a data set bring along, ``[J]``."""
     data = getattr(jets, "_data", None)  # of a data set on disk there is none
     return jets.weight if data is not None and "weight" in data else None

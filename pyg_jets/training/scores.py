@@ -70,9 +70,9 @@ def predict(
 
     The jets go through what the run's validation jets went through: its detector, if it has one,
     and its features. They need no labels. A row has ``jet_id``, ``label`` if there are labels,
-    ``score`` (the logit of two classes, or ``score_CLASS``), ``probability_CLASS``, and pT, η, φ
-    and mass where the jets have them. For files it also has ``file`` and ``row``: the number of the
-    file, and of the jet in it, from 0.
+    ``score`` (the logit of two classes, or ``score_CLASS``), ``probability_CLASS``, and pT, η, φ,
+    mass, event and weight where the jets have them. For files it also has ``file`` and ``row``: the
+    number of the file, and of the jet in it, from 0.
 
     Args:
         run: The run, or its folder.
@@ -203,11 +203,15 @@ def write_scores(table: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def _observables_of(jets: Any) -> dict[str, np.ndarray]:
-    """pT, η, φ and mass of jets at the level at which they were cut, where they have them."""
+    """pT, η, φ and mass of jets as they were cut, event and weight, where they have them."""
     if not isinstance(jets, JetDataset):
         return {}
     columns = jets.observables(getattr(jets, "level", "gen"))
-    return {name: columns[name] for name in _OBSERVABLES if name in columns}
+    own = (name for name in ("event", "weight") if name in jets._data)
+    return {
+        **{name: columns[name] for name in _OBSERVABLES if name in columns},
+        **{name: getattr(jets, name).flatten().numpy() for name in own},
+    }
 
 
 def _scores(

@@ -43,14 +43,18 @@ class Feature:
     log: bool = False
     weights: Mapping[str, np.ndarray] | None = None
 
-    def histogram(self, stage: str, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The sum of weights in each bin, and its error; what is beyond is in the outermost bins.
+    def histogram(
+        self, stage: str, edges: np.ndarray, beyond: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The sum of weights in each bin, and its error, which of an empty bin is that of one jet.
 
         Args:
             stage: The stage.
             edges: Edges of the bins.
+            beyond: Whether what is beyond them is in the outermost bins.
         """
-        inside = np.clip(self.values[stage], edges[0], edges[-1])
+        inside = self.values[stage]
+        inside = np.clip(inside, edges[0], edges[-1]) if beyond else inside
         if self.weights is None:
             height = np.histogram(inside, edges)[0]
             return height, np.sqrt(np.maximum(height, 1))

@@ -29,10 +29,19 @@ _PADDINGS = {"zero": "zeros", "away": "away", "mask": "mask"}
 
 
 class Jets(NamedTuple):
-    """Particles (pT in GeV, η, φ relative to the axis of GEN) ``[N, 3]``, and their pointer."""
+    """Particles (pT in GeV, η, φ relative to the axis of GEN) ``[N, 3]``, and their pointer.
+
+    ``weights [J]`` say how much each jet counts; ``None`` if all count the same.
+    """
 
     x: Tensor
     ptr: Tensor
+    weights: Tensor | None = None
+
+    @property
+    def sets(self) -> tuple[Tensor, Tensor]:
+        """The particles and their pointer."""
+        return self.x, self.ptr
 
     @property
     def n_jets(self) -> int:
@@ -41,18 +50,22 @@ class Jets(NamedTuple):
 
     def first(self, n: int) -> Jets:
         """The first ``n`` jets."""
-        return Jets(self.x[: self.ptr[: n + 1][-1]], self.ptr[: n + 1])
+        weights = None if self.weights is None else self.weights[:n]
+        return Jets(self.x[: self.ptr[: n + 1][-1]], self.ptr[: n + 1], weights)
 
     def relative(self, pt: np.ndarray) -> Jets:
         """The same jets with the pT of each particle over a pT of its jet, ``[J]``."""
         of_jet = torch.from_numpy(pt).repeat_interleave(self.ptr.diff())
         x = self.x.double()
-        return Jets(torch.cat((x[:, :1] / of_jet[:, None], x[:, 1:]), 1), self.ptr)
+        x = torch.cat((x[:, :1] / of_jet[:, None], x[:, 1:]), 1)
+        return self._replace(x=x)
 
 
 def ragged(jets: JetArray) -> Jets:
     """A jet array as tensors."""
-    return Jets(torch.tensor(jets.particles), torch.tensor(jets.ptr))
+    weight = jets.jets.get("weight")
+    weights = None if weight is None else torch.tensor(weight)
+    return Jets(torch.tensor(jets.particles), torch.tensor(jets.ptr), weights)
 
 
 def stages_of(run: Run) -> Mapping[str, JetArray]:
@@ -66,14 +79,14 @@ def leading(jets: Jets, n: int | None) -> Jets:
     if n is None:
         return jets
     rows, ptr = segment_topk(jets.x[:, 0], jets.ptr, n)
-    return Jets(jets.x[rows], ptr)
+    return Jets(jets.x[rows], ptr, jets.weights)
 
 
-def concatenate(parts: Sequence[Jets]) -> Jets:
-    """The jets of several batches, one batch after the other."""
+def concatenate(parts: Sequence[Jets], weights: Tensor | None = None) -> Jets:
+    """The jets of several batches, one batch after the other, with the weights ``[J]`` of all."""
     counts = torch.cat([jets.ptr.diff() for jets in parts])
     ptr = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
-    return Jets(torch.cat([jets.x for jets in parts]), ptr)
+    return Jets(torch.cat([jets.x for jets in parts]), ptr, weights)
 
 
 class Network:
@@ -133,7 +146,7 @@ class GenReco:
         stages = stages_of(network.run)
         self.run, self.ids = network.run, stages["input"].ids
         self.gen, self.reco = ragged(stages["input"]), ragged(stages["target"])
-        features = jet_features(*self.gen)
+        features = jet_features(*self.gen.sets)
         self.pt, self.mass = features["pt"], features["mass"]
 
     @cached_property
@@ -155,4 +168,5 @@ class GenReco:
         """RECO of all jets, as a detector with this seed has it."""
         detect = Detect("cms-like", COLUMNS, seed)
         batches = map(detect, self.batches(self.gen.n_jets))
-        return concatenate([Jets(batch.x_target, batch.x_target_ptr) for batch in batches])
+        parts = [Jets(batch.x_target, batch.x_target_ptr) for batch in batches]
+        return concatenate(parts, self.gen.weights)

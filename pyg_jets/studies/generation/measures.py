@@ -18,8 +18,19 @@ import torch
 from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.energy_mover import coverage
 from pyg_jets.metrics.features import feature_distances, jet_features
-from pyg_jets.metrics.generation import JetSample, efp_features, fpd, kpd, w1efp, w1m, w1p
+from pyg_jets.metrics.generation import (
+    JetSample,
+    efp_features,
+    fpd,
+    kpd,
+    w1efp,
+    w1m,
+    w1p,
+    weighted_deviation,
+)
+from pyg_jets.metrics.inputs import as_numpy
 from pyg_jets.nn import ConditionalGraphVAE, ConvVAE
+from pyg_jets.report.figures.features import Feature
 from pyg_jets.runs import GENERATED, Run
 from pyg_jets.studies.generation.jets import (
     COLUMNS,
@@ -223,31 +234,48 @@ def simple(generated: Jets, real: Jets, truth: GenReco) -> dict[str, Any]:
         real: The target.
         truth: The jets before the detector.
     """
-    features, resolution = jet_features(*generated), {}
+    features, resolution = jet_features(*generated.sets), {}
+    weights = None if generated.weights is None else generated.weights.double().numpy()
     for name, before in (("pt", truth.pt), ("mass", truth.mass)):
         shift = (features[name] - before) / before
-        resolution[name] = float(shift.mean()), float(shift.std())
+        mean = float(np.average(shift, weights=weights))
+        resolution[name] = mean, weighted_deviation(shift, weights)
     return {
-        "emd": feature_distances((*generated,), (*real,)),
+        "emd": emds(generated, real),
         "resolution": resolution,
-        "bins": histogram_ratios(features, jet_features(*real)),
+        "bins": histogram_ratios(features, jet_features(*real.sets), weights, real.weights),
     }
 
 
+def emds(generated: Jets, real: Jets) -> dict[str, float]:
+    """Distance of each feature of two samples of jets, by their weights if they have any."""
+    return feature_distances(generated.sets, real.sets, True, generated.weights, real.weights)
+
+
 def histogram_ratios(
-    generated: dict[str, np.ndarray], real: dict[str, np.ndarray]
+    generated: dict[str, np.ndarray],
+    real: dict[str, np.ndarray],
+    generated_weights: Any = None,
+    real_weights: Any = None,
 ) -> dict[str, dict[str, list[float]]]:
     """Histograms of mass and pT in 20 bins, and their ratio with its statistical error."""
     ratios = {}
     for name in ("mass", "pt"):
         low, high = np.quantile(real[name], (0.01, 0.99))
         edges = np.linspace(low, high, _BINS + 1)
-        n_generated, n_real = (np.histogram(jets[name], edges)[0] for jets in (generated, real))
-        ratio = n_generated / np.maximum(n_real, 1)
-        a, b = np.maximum(n_generated, 1), np.maximum(n_real, 1)  # an empty bin has an error too
+        samples = {"made": (generated, generated_weights), "real": (real, real_weights)}
+        heights, parts = {}, {}
+        for which, (jets, given) in samples.items():
+            weights = None if given is None else {which: as_numpy(given)}
+            feature = Feature(name, {which: jets[name]}, edges, weights=weights)
+            heights[which], error = feature.histogram(which, edges, beyond=False)
+            parts[which] = error, np.maximum(heights[which], error)  # an empty bin has one too
+        (made_error, a), (real_error, b) = parts["made"], parts["real"]
+        ratio, relative = heights["made"] / b, np.hypot(made_error / a, real_error / b)
         ratios[name] = {
-            "edges": edges.tolist(), "made": n_generated.tolist(), "real": n_real.tolist(),
-            "ratio": ratio.tolist(), "error": (a / b * np.sqrt(1 / a + 1 / b)).tolist(),
+            "edges": edges.tolist(), "made": heights["made"].tolist(),
+            "real": heights["real"].tolist(), "ratio": ratio.tolist(),
+            "error": (a / b * relative).tolist(),
         }  # fmt: skip
     return ratios
 
@@ -264,12 +292,15 @@ def distances(generated: Jets, real: EFPSample, first: EFPSample, sizes: Sizes) 
     batch, ours = min(sizes.efp_jets, generated.n_jets), JetSample(*generated)
     ours_first = EFPSample(generated.first(sizes.efp_jets))
     features, least = efp_features(ours_first, first), min(20_000, len(ours_first) // 2)
+    weights: dict[str, Any] = {
+        "generated_weights": ours_first.weights, "real_weights": first.weights,
+    }  # fmt: skip
     return {
         "w1m": w1m(ours, real, batch),
         "w1p": w1p(ours, real, batch),
         "w1efp": w1efp(ours_first, first, batch),
-        "fpd": fpd(*features, least, points=sizes.fpd_points, batches=sizes.fpd_batches),
-        "kpd": kpd(*features),
+        "fpd": fpd(*features, least, points=sizes.fpd_points, batches=sizes.fpd_batches, **weights),
+        "kpd": kpd(*features, **weights),
         "batch": batch,
     }
 
@@ -339,7 +370,7 @@ def network_draws(truth: GenReco, network: Network, sizes: Sizes) -> Callable[[i
     """Draws of a network of the first jets."""
     gen, model = truth.gen.first(sizes.response_jets), load_generator(network.run).network
     torch.manual_seed(0)
-    return lambda number: Jets(*model.sample(gen.n_jets, tuple(gen)))
+    return lambda number: Jets(*model.sample(gen.n_jets, gen.sets))
 
 
 def responses(
@@ -347,7 +378,7 @@ def responses(
 ) -> dict[str, Any]:
     """Mean and standard deviation of RECO / GEN over the draws of each jet, of pT and mass."""
     draw = make_draw()
-    drawn = [jet_features(*draw(number)) for number in range(1, n_draws + 1)]
+    drawn = [jet_features(*draw(number).sets) for number in range(1, n_draws + 1)]
     by_name = {}
     for name, before in (("pt", truth.pt), ("mass", truth.mass)):
         ratio = np.stack([jets[name] for jets in drawn]) / before[: len(drawn[0][name])]
@@ -398,7 +429,7 @@ def training_steps(truth: GenReco, sizes: Sizes) -> dict[str, dict[str, float]]:
         for _ in range(sizes.step_times + 1):
             start = time.perf_counter()
             optimizer.zero_grad()
-            loss(model(*gen, *leading(reco, most))).backward()
+            loss(model(*gen.sets, *leading(reco, most).sets)).backward()
             optimizer.step()
             seconds.append(time.perf_counter() - start)
         parameters = sum(p.numel() for p in model.parameters())
@@ -422,15 +453,16 @@ def noise(run: Run, sizes: Sizes) -> dict[str, Any]:
         batch, ours, least = min(sizes.efp_jets, half), _by_own_pt(jets), min(20_000, half // 2)
         features = efp_features(ours, reference)
         lines[name] = {
-            "emd": feature_distances((*jets,), (*real,)),
+            "emd": emds(jets, real),
             "w1m": w1m(ours, reference, batch),
             "w1p": w1p(ours, reference, batch),
-            "fpd": fpd(*features, least, points=sizes.fpd_points, batches=sizes.fpd_batches),
-        }
+            "fpd": fpd(*features, least, points=sizes.fpd_points, batches=sizes.fpd_batches,
+                       generated_weights=ours.weights, real_weights=reference.weights),
+        }  # fmt: skip
     return {"n": half, "empty": int((generated.ptr.diff() == 0).sum()), "lines": lines}
 
 
 def _by_own_pt(jets: Jets) -> EFPSample:
     """Jets with pT relative to their own."""
-    pt = jet_features(*jets)["pt"]
+    pt = jet_features(*jets.sets)["pt"]
     return EFPSample(jets.relative(np.where(pt > 0, pt, 1)))

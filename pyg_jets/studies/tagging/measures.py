@@ -22,6 +22,7 @@ from pyg_jets.studies.study import StudyRun
 from pyg_jets.studies.tagging.costs import network_costs
 from pyg_jets.studies.trained import data_module, finished_runs
 from pyg_jets.training import load_tagger
+from pyg_jets.training.data import own_weights
 
 __all__ = ["NETWORKS", "SHOWERS", "TASKS", "key", "measures", "tagger_runs"]
 
@@ -96,7 +97,7 @@ def key(run: Run) -> str:
 
 
 def kinematics_only(folder: str | Path) -> dict[str, float]:
-    """AUC of a small network that reads only the jet's pT and |η|, with the weights and without.
+    """AUC of a small network that reads only the jet's pT and |η|, with flat weights and without.
 
     It shows how much of the class the kinematics give away.
 
@@ -115,10 +116,9 @@ def kinematics_only(folder: str | Path) -> dict[str, float]:
     )
     y_train, y_test = train.y.flatten().numpy(), test.y.flatten().numpy()
     scaler = StandardScaler().fit(x_train)
-    w_train, w_test = (data.weights.of(jets.jet, jets.y).numpy() for jets in (train, test))
-    for name, fit_with, test_with in (
-        ("weighted", w_train, w_test), ("unweighted", None, None),
-    ):  # fmt: skip
+    for name, weights_of in (("weighted", data.jet_weights), ("unweighted", own_weights)):
+        weights = (weights_of(jets) for jets in (train, test))
+        fit_with, test_with = (None if w is None else w.numpy() for w in weights)
         network = MLPClassifier((32, 32), early_stopping=True, random_state=0)
         network.fit(scaler.transform(x_train), y_train, sample_weight=fit_with)
         score = network.predict_proba(scaler.transform(x_test))[:, 1]
@@ -152,7 +152,8 @@ def tested_on(trained: str | Path, jets: str | Path) -> dict[str, Any]:
     if Path(trained) == Path(jets):
         tested = run.predictions
         assert tested is not None
-        result = TaggerResult(run.title, tested.scores, tested.labels, weights=tested.weights)
+        result = TaggerResult(run.title, tested.scores, tested.labels, weights=tested.weights,
+                              events=tested.events)  # fmt: skip
     else:
         result = _test(run, load_run(jets))
     interval = metrics.rejection_interval(result.scores, result.labels, 0.5, result.weights)
@@ -164,11 +165,13 @@ def _test(run: Run, other: Run) -> TaggerResult:
     # The weights of the jets are learned from all training jets of their own shower.
     data = data_module(other, sample=None, features=run.config["data"].get("features"))
     tagger = load_tagger(run).eval()
-    scores, labels, weights = [], [], []
+    scores, labels, weights, events = [], [], [], []
     for batch in data.test_dataloader()[0]:
         scores.append(tagger(batch.x, batch.ptr, batch.pos).flatten())
         labels.append(batch.y.flatten())
         weights.append(batch.weight.flatten())
+        events.append(batch.event.flatten())
     columns = (torch.cat(parts).double().numpy() for parts in (scores, labels, weights))
     score, label, weight = columns
-    return TaggerResult(run.title, score, label, weights=weight)
+    event = torch.cat(events).numpy()
+    return TaggerResult(run.title, score, label, weights=weight, events=event)

@@ -12,7 +12,7 @@ from pyg_jets.metrics import Estimate, Interval, rejection_interval
 from pyg_jets.report.compare import Comparison, comparisons
 from pyg_jets.report.numbers import class_name, count, estimate
 from pyg_jets.report.pictures import pictures
-from pyg_jets.report.table import verdicts
+from pyg_jets.report.table import jets_of_each, verdicts
 from pyg_jets.runs import Run
 from pyg_jets.studies.page import Page
 from pyg_jets.studies.study import StudyRun
@@ -101,10 +101,8 @@ def _add_task(page: Page, compared: Comparison) -> None:
     background, signal = map(class_name, compared.run.classes)
     task = compared.run.classes[1]
     page.heading(_task_name(compared.run.classes))
-    page.text(
-        f"{count(compared.n_signal)} {signal} and {count(compared.n_background)} {background} "
-        "test jets."
-    )
+    n_background, n_signal = jets_of_each(compared)
+    page.text(f"{n_signal} {signal} and {n_background} {background} test jets.")
     n, rows = compared.n_signal + compared.n_background, []
     for result in (*compared.networks, *compared.baselines):
         page.number(task, result.title, "auc", *result.auc, n=n)
@@ -121,9 +119,9 @@ def _add_task(page: Page, compared: Comparison) -> None:
     page.table(header, rows)
     notes = "; ".join(f"{each.title}: {each.note}" for each in compared.baselines)
     page.text(
-        f"""AUC and accuracy ± the bootstrap's standard error; 1/ε_B with its 68 % binomial
-interval, of the effective number of jets (Σw)²/Σw²; “>” is a lower limit at 95 %, where fewer
-than ten background jets pass. {notes}.""",
+        f"""AUC and accuracy ± the standard error of a bootstrap over events; 1/ε_B with its 68 %
+binomial interval, of the effective number of jets (Σw)²/Σw²; “>” is a lower limit at 95 %, where
+fewer than ten background jets pass. {notes}.""",
         " ".join(verdicts(compared)),
     )
     for pair in (*compared.differences, *compared.against_tree):
