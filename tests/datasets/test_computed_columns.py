@@ -167,3 +167,35 @@ def test_the_azimuth_of_jets_that_is_not_published(written):
         layout.kind(written(layout), jet_columns={"azimuth": "phi"})
     with pytest.raises(ValueError, match="a jet column 'mass' of its own"):
         layout.kind(written(layout), jet_columns=["mass"])
+
+
+def test_a_tree_and_the_predictions_read_them(files):
+    from types import SimpleNamespace
+
+    from pyg_jets.training.data import JetDataModule
+    from pyg_jets.training.run_folder import prediction_table
+
+    dataset = files(label="label", jet_columns=["c2", "tau2"], split_fractions=(0.4, 0.2, 0.4))
+    data = JetDataModule(dataset)
+    data.setup("test")
+    data.setup("fit")
+    test = data.splits["test"]
+    predictions = {"logits": torch.zeros(len(test), 1), "jet_id": test.jet_id, "label": test.y}
+    tagger = SimpleNamespace(predictions=predictions)
+    table = prediction_table(tagger, data, tree=("c2", "tau2"))
+    np.testing.assert_array_equal(table["c2"], test.observables(None)["c2"])
+    assert np.unique(table["tree"]).size > 1
+
+
+def test_a_configuration_names_them(files, tmp_path):
+    from jsonargparse import ArgumentParser
+
+    root = files().root
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(JetFiles, "dataset")
+    tree = {"class_path": "pyg_jets.datasets.JetFiles",
+            "init_args": {"root": root, "files": f"{root}/jets.parquet"}}  # fmt: skip
+    for value in (["lha"], {"les_houches": "lha"}):
+        tree["init_args"]["jet_columns"] = value
+        built = parser.instantiate(parser.parse_object({"dataset": tree})).dataset
+        assert built.jet_columns[-1] == next(iter(value))

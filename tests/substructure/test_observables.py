@@ -1,6 +1,7 @@
 """Observables against FastJet one jet at a time and against plain sums."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from pyg_jets.columns import OBSERVABLES
 from pyg_jets.substructure.observables import FAMILIES, substructure
 from tests.conftest import cartesian, random_jets
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "substructure.md"
 # FastJet adds in another order, and a mass is the root of a difference of squares.
 MASS_TOLERANCE = 2e-3  # GeV
 TAU_TOLERANCE = 1e-6
@@ -223,3 +225,18 @@ def test_bad_input():
         substructure(random_jets(3), radius=0)
     with pytest.raises(ValueError, match="Unknown particle column 'pt'"):
         substructure(JetArray([[1.0]], ("energy",), [0, 1]))
+
+
+def test_the_page_has_every_name_with_its_options():
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.M)
+    ours = []
+    for family in FAMILIES:
+        names = re.sub(r"\w+", lambda word: f"`{word[0]}`", family.shown)
+        options = " ".join(
+            f"`_{value}`" if option == "axes" else f"`_{option}{value:g}`"
+            for option, value in family.options.items()
+        )
+        ours.append((names, options, family.unit, family.doc))
+    links = re.compile(r"\[([\d.]+)\]\(https://arxiv.org/abs/\1\)")
+    page = [tuple(links.sub(r"\1", text) for text in row) for row in rows]
+    assert page == [(n, o, u, d.replace("arXiv ", "")) for n, o, u, d in ours]
