@@ -80,7 +80,7 @@ class Pileup:
                 "generate one with pyg_jets.events.minimum_bias.generate_pool."
             )
         object.__setattr__(self, "mu", check_mu(self.mu))
-        if not 0 < self.radius < math.inf:
+        if not isinstance(self.radius, numbers.Real) or not 0 < self.radius < math.inf:
             raise InputError(f"Expected a radius above 0, but got {self.radius!r}.")
         # the particles of each event by rising rapidity, so that those near a jet stand together
         pt, eta, phi, mass = rows[:, :4].astype(np.float64).T

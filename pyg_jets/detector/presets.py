@@ -2,7 +2,8 @@
 
 ``cms-like`` has the parameters of the CMS card of Delphes (``cards/delphes_card_CMS.tcl``,
 arXiv 1307.6346); the toys are those of arXiv 2311.05952, and ``jet-rect`` is their rectangular grid
-for jets of R = 0.8.
+for jets of R = 0.8. None has a magnetic field, particle flow, pile-up of its own or PUPPI;
+``docs/detector.md`` lists what else each leaves out.
 """
 
 from __future__ import annotations

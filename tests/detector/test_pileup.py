@@ -160,6 +160,7 @@ BAD = [
     (lambda p: Pileup(p, math.inf), "finite"),
     (lambda p: Pileup(p, "many"), "but got 'many'"),
     (lambda p: Pileup(p, 3.0, radius=0.0), "radius above 0"),
+    (lambda p: Pileup(p, 3.0, radius="R"), "radius above 0, but got 'R'"),
     (lambda p: Pileup(p[:0], 3.0), "pool of minimum-bias events with particles.*generate_pool"),
     (lambda p: Pileup(p.select(("pt", "eta", "phi")), 3.0), "mass, charge, pdgid is missing"),
     (
