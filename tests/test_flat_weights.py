@@ -105,3 +105,9 @@ def test_a_bin_that_one_class_lacks_counts_for_nothing():
 def test_bad_input(call, said):
     with pytest.raises(ValueError, match=said):
         call(*jets(100))
+
+
+def test_negative_weights_of_training_jets_are_refused():
+    jets = Data(jet=torch.rand(4, 1), y=torch.arange(4) % 2, weight=torch.tensor([1.0, 1, 1, -2]))
+    with pytest.raises(ValueError, match="weights of 0 or more, but they go from -2 to 1"):
+        FlatWeights(["pt"], [1]).fit_statistics([jets], ["pt"])

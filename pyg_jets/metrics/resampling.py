@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyg_jets.errors import InputError
-from pyg_jets.metrics.inputs import as_numpy, scores_and_labels, weights_of
+from pyg_jets.metrics.inputs import as_numpy, jet_weights, scores_and_labels, weights_of
 
 __all__ = ["Estimate", "bootstrap", "difference", "resamples", "sample_deviation"]
 
@@ -23,21 +23,25 @@ class Estimate(NamedTuple):
     error: float
 
 
-def resamples(labels: Any, n: int = 200, seed: int = 0, events: Any = None) -> Iterator[np.ndarray]:
+def resamples(
+    labels: Any, n: int = 200, seed: int = 0, events: Any = None, weights: Any = None
+) -> Iterator[np.ndarray]:
     """Indices of ``n`` samples of the jets, each drawn with replacement within each class.
 
     With ``events``, whole events are drawn: the jets of an event are correlated, as the two jets of
     a dijet event are, and errors of samples of single jets are too small by up to √2. Events that
     hold jets of the same classes are drawn among each other, so that no sample lacks a class.
 
-    The samples depend on labels, events, ``n`` and seed alone: two scores of the same jets meet the
-    same samples.
+    The samples depend on labels, events, weights, ``n`` and seed alone: two scores of the same jets
+    meet the same samples.
 
     Args:
         labels: The class of each jet, such as 1 for signal and 0 for background, ``[J]``.
         n: Number of samples.
         seed: Seed of the draws.
         events: The event of each jet, ``[J]`` integers. Default: each jet is drawn alone.
+        weights: A weight for each jet, not negative, ``[J]``: jets of weight 0 are not drawn.
+            Default: all count the same.
 
     Raises:
         InputError: For fewer than 2 samples, or events that are not one integer a jet.
@@ -51,8 +55,9 @@ def resamples(labels: Any, n: int = 200, seed: int = 0, events: Any = None) -> I
     if n < 2:
         raise InputError(f"Expected at least 2 bootstrap samples, but got n={n}.")
     label = as_numpy(labels).reshape(-1)
-    first, ptr = _events(events, len(label))
-    rows = np.argsort(first, kind="stable")  # jet after jet of each event
+    counted = np.flatnonzero(jet_weights(weights, len(label)))
+    first, ptr = _events(events, len(label), counted)
+    rows = counted[np.argsort(first, kind="stable")]  # jet after jet of each event
     strata = _strata(label[rows], ptr)
     rng = np.random.default_rng(seed)
     for _ in range(n):
@@ -62,17 +67,17 @@ def resamples(labels: Any, n: int = 200, seed: int = 0, events: Any = None) -> I
         yield rows[start + np.arange(len(start))]
 
 
-def _events(events: Any, n_jets: int) -> tuple[np.ndarray, np.ndarray]:
-    """The number of the event of each jet in order of appearance, and how the jets part."""
+def _events(events: Any, n_jets: int, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the event of each counted jet in order of appearance, and how they part."""
     if events is None:
-        return np.arange(n_jets), np.arange(n_jets + 1)
+        return np.arange(len(counted)), np.arange(len(counted) + 1)
     event = as_numpy(events)
     if event.shape != (n_jets,) or event.dtype.kind not in "iu":
         raise InputError(
             f"Expected events as {n_jets} integers, one a jet, but got {event.dtype} of shape "
             f"{list(event.shape)}."
         )
-    _, appears, inverse = np.unique(event, return_index=True, return_inverse=True)
+    _, appears, inverse = np.unique(event[counted], return_index=True, return_inverse=True)
     place = np.empty(len(appears), np.int64)
     place[np.argsort(appears, kind="stable")] = np.arange(len(appears))
     number = place[inverse]
@@ -82,6 +87,8 @@ def _events(events: Any, n_jets: int) -> tuple[np.ndarray, np.ndarray]:
 def _strata(label: np.ndarray, ptr: np.ndarray) -> list[np.ndarray]:
     """Numbers of the events that hold jets of the same classes, for each such set of classes."""
     classes, which = np.unique(label, return_inverse=True)
+    if len(ptr) - 1 == len(label):  # one jet each
+        return [np.flatnonzero(which == i) for i in range(len(classes))]
     holds = np.zeros((len(ptr) - 1, len(classes)), bool)
     holds[np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), which] = True
     # those of the first class alone come first, as the classes do
@@ -124,7 +131,8 @@ def bootstrap(
     """
     score, signal = scores_and_labels(scores, labels)
     measure = _weighted(metric, weights, signal)
-    values = [measure(score, draw) for draw in resamples(signal, n, seed, events)]
+    draws = resamples(signal, n, seed, events, weights)
+    values = [measure(score, draw) for draw in draws]
     return Estimate(float(measure(score, slice(None))), _deviation(np.array(values)))
 
 
@@ -166,9 +174,8 @@ def difference(
     first, signal = scores_and_labels(scores, labels)
     second, _ = scores_and_labels(other_scores, labels)
     measure = _weighted(metric, weights, signal)
-    values = [
-        measure(first, draw) - measure(second, draw) for draw in resamples(signal, n, seed, events)
-    ]
+    draws = resamples(signal, n, seed, events, weights)
+    values = [measure(first, draw) - measure(second, draw) for draw in draws]
     whole = slice(None)
     return Estimate(
         float(measure(first, whole) - measure(second, whole)), _deviation(np.array(values))

@@ -92,7 +92,7 @@ class Classifier:
     @cached_property
     def draws(self) -> np.ndarray:
         """The same on each bootstrap sample, ``[DRAWS, …]``, paired between networks."""
-        draws = metrics.resamples(self.labels, DRAWS, SEED, self.events)
+        draws = metrics.resamples(self.labels, DRAWS, SEED, self.events, self.weights)
         return np.stack([self._measure(draw) for draw in draws])
 
     def _measure(self, jets: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ class TaggerResult:
     @cached_property
     def draws(self) -> np.ndarray:
         """The same on each bootstrap sample, ``[DRAWS, 2 + 100]``, paired between taggers."""
-        draws = metrics.resamples(self.labels, DRAWS, SEED, self.events)
+        draws = metrics.resamples(self.labels, DRAWS, SEED, self.events, self.weights)
         return np.stack([self._measure(draw) for draw in draws])
 
     def _measure(self, jets: slice | np.ndarray) -> np.ndarray:

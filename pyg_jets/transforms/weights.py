@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
+from pyg_jets.ops.weighted import check_weight
 from pyg_jets.transforms.base import BatchTransform
 
 __all__ = ["FlatWeights"]
@@ -41,7 +42,8 @@ class FlatWeights(BatchTransform):
         - output: the same and ``weight [J]``
 
     Raises:
-        ValueError: For a column that the data set does not have, or classes without a common bin.
+        ValueError: For a column that the data set does not have, classes without a common bin, or a
+            weight that is negative or not finite.
 
     Examples:
         >>> pt, y = torch.tensor([[1.0], [1.0], [1.0], [3.0], [1.0], [3.0]]), [0, 0, 0, 0, 1, 1]
@@ -134,4 +136,5 @@ class FlatWeights(BatchTransform):
 def _weight_of(batch: Data) -> Tensor:
     """The weight of each jet, ``[J]`` float64; 1 for jets that have none."""
     weight = batch.get("weight")
-    return torch.ones(batch.y.numel()).double() if weight is None else weight.flatten().double()
+    n_jets = batch.y.numel()
+    return (torch.ones(n_jets) if weight is None else check_weight(weight, n_jets)).double()

@@ -100,8 +100,14 @@ DRAWN = {
     "fpd": lambda r, w: fpd(FEATURES, FEATURES[r] + 1, 20, 60, 3, 2, real_weights=w),
     "fpd_of_generated": lambda r, w: fpd(FEATURES[r] + 1, FEATURES, 20, 60, 3, 2, 0, True, w),
 }
+#: The error of events, for jets of weight 0.
+ERROR = {
+    "error": lambda r, w: (
+        metrics.bootstrap(metrics.auc, SCORES[r], LABELS[r], n=9, weights=w, events=r // 3).error
+    )
+}
 KPD = {"kpd": lambda r, w: kpd(FEATURES, 2 * FEATURES[r], 40, 3, real_weights=w)}
-ALL = EXACT | DRAWN | KPD
+ALL = EXACT | DRAWN | KPD | ERROR
 EVERY = np.arange(N)
 
 
