@@ -227,6 +227,8 @@ class Conversion:
             values = np.stack([jet_columns[name] for name in floats], -1)
             rows["jet"] = values.astype(np.float32)
         rows |= {n: v.astype(np.int64) for n, v in jet_columns.items() if n not in floats}
+        if "weight" in jets.jets:
+            rows |= take({"weight": jets.jets["weight"].astype(np.float32)})
         ids, splits = jets.ids + (raw_file.number << 32), self._splits(jets, raw_file)
         rows |= take({"jet_id": ids, "split": splits, **chunk.extra})
         tensors |= rows
