@@ -243,10 +243,14 @@ def cluster_jet(
         y[k], phi[k], pt2 = direction(nodes[k])
         directions[k, 0], directions[k, 1] = y[k], phi[k]
         scale[k] = distance_scale(pt2, power)
+        _distances(k, k, y, phi, to)
+        neighbour[k], nearest2[k], d[k] = _nearest(k, k, to, scale, radius2)
+        for m in range(k):
+            if to[m] < nearest2[m]:
+                neighbour[m], nearest2[m] = k, to[m]
     for k in range(n):
         # The pair of the least distance is (k, nearest neighbour of k) for one of the two.
-        _distances(k, n, y, phi, to)
-        neighbour[k], nearest2[k], d[k] = _nearest(k, n, to, scale, radius2)
+        d[k] = nearest2[k] * (scale[k] if neighbour[k] < 0 else min(scale[k], scale[neighbour[k]]))
     for step in range(n):
         left, made, i = n - step - 1, n + step, 0
         for k in range(1, left + 1):
