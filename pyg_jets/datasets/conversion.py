@@ -30,6 +30,8 @@ _CHUNK = 2048
 _LARGEST = 32 * 1024 * 1024 - 65536
 _AXIS = ("pt", "eta", "phi", "mass")
 _MOMENTA = {*_AXIS, "rapidity", "px", "py", "pz", "e", "ptrel", "etarel", "phirel"}
+#: Ending of the name of a jet column of the file in whose place another one is computed.
+_OF_FILE = "_file"
 #: What observables are computed from: the first set that follows from the columns of a file. The
 #: second leaves the azimuth of the jet open, on which no observable but ``phi`` depends.
 _COMPUTED_FROM = (("px", "py", "pz", "e"), ("pt", "eta", "phirel"))
@@ -115,23 +117,22 @@ class Conversion:
                         f"{owner} has no {name.replace('_', ' ')} to cut at: its columns are "
                         f"{', '.join(particles)}."
                     )
-            self._check_computed(particles, jets, columns.computed, owner)
+            self._check_computed(particles, jets, owner)
 
-    def _check_computed(
-        self, particles: Sequence[str], jets: Sequence[str], same: Sequence[str], owner: str
-    ) -> None:
-        """Refuse computed columns that the file has itself, or that its columns do not give."""
+    def _check_computed(self, particles: Sequence[str], jets: Sequence[str], owner: str) -> None:
+        """Refuse computed columns that do not follow from those of the file, or hide its axis."""
         sources = self._sources(particles, jets)
         given = _computed_from(sources, self.axis)
+        of_file = not {*_AXIS, "e"}.isdisjoint(jets)
         for column, name in self.computed:
-            if column == name and name in same:
+            if column == name and name in self.reader.computed:
                 continue
-            is_axis = self.axis == "jet" and column in _AXIS
-            exists = is_axis and derivable(f"jet_{column}", sources, self.axis)
-            exists = exists or column in jets or column == "multiplicity"
-            # Without those of the file, these are the sum of the particles and their number.
-            of_file = column in jets or (is_axis and not {*_AXIS, "e"}.isdisjoint(jets))
-            if exists and (of_file or column != name):
+            is_axis = column in _AXIS and (
+                column in jets
+                or (self.axis == "jet" and derivable(f"jet_{column}", sources, self.axis))
+            )
+            # Without an axis in the file, these are the sum of the particles and their number.
+            if (is_axis and (of_file or column != name)) or column == "multiplicity" != name:
                 raise InputError(
                     f"{owner} has a jet column {column!r} of its own: leave it out of jet_columns, "
                     f"or compute it under another name, as {{'own_{column}': {name!r}}}."
@@ -141,6 +142,21 @@ class Conversion:
                     f"{owner} lacks what {name!r} is computed from, its columns are "
                     f"{', '.join((*particles, *jets))}: leave it out of jet_columns."
                 )
+
+    def replaced(self, columns: FileColumns) -> tuple[str, ...]:
+        """The jet columns of a file in whose place others are computed.
+
+        Args:
+            columns: The columns of the file.
+        """
+        jets = dict.fromkeys((*columns.jets, *columns.target_jets))
+        return tuple(name for name in jets if self._is_replaced(name))
+
+    def _is_replaced(self, name: str) -> bool:
+        """Whether a jet column of the file makes way for a computed one."""
+        observable_of = dict(self.computed)
+        is_same = name in self.reader.computed and observable_of.get(name) == name
+        return name in observable_of and name not in _AXIS and not is_same
 
     def _sources(self, particles: Sequence[str], jets: Sequence[str]) -> tuple[str, ...]:
         """The columns from which others are derived; on a plane there is no jet axis."""
@@ -269,10 +285,9 @@ class Conversion:
         for name, value in jets.jets.items():
             if name == "weight":
                 continue  # an attribute of its own
-            if name in JET:  # such as event, which has no level
-                out[name] = value
-            elif name not in (*_AXIS, "e"):
-                out[f"{prefix}{name}"] = value
+            full = name if name in JET else f"{prefix}{name}"  # event, say, has no level
+            if name not in (*_AXIS, "e"):
+                out[f"{full}{_OF_FILE * self._is_replaced(name)}"] = value
         out.setdefault(f"{prefix}multiplicity", jets.counts)
         return out
 

@@ -35,6 +35,8 @@ class EventReader(Reader):
     source: Reader
     options: ClusteringOptions
 
+    computed = OBSERVABLES
+
     def packages(self, path: Path) -> tuple[str, ...]:
         return (*self.source.packages(path), "fastjet")
 
@@ -44,8 +46,7 @@ class EventReader(Reader):
         ordered = [name for name in GENERATED if name in (*_KINEMATIC, *others)]
         ordered += [name for name in others if name not in GENERATED]
         of_event = [name for name in given.jets if name != "event"]
-        jets = (*OBSERVABLES, "event", *of_event)
-        return FileColumns(tuple(ordered), jets, computed=OBSERVABLES)
+        return FileColumns(tuple(ordered), (*OBSERVABLES, "event", *of_event))
 
     def chunks(
         self, raw_file: RawFile, names: Sequence[str], start: int, size: int, drop_bad: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from abc import abstractmethod
@@ -28,6 +29,8 @@ from pyg_jets.io.flat import open_flat
 from pyg_jets.io.flat_writer import FlatWriter, join_flat
 
 __all__ = ["FileDataset", "convert_files", "identify", "matching_files"]
+
+_log = logging.getLogger(__name__)
 
 #: Bytes of raw files above which they are converted in parallel by default.
 _PARALLEL_FROM = 1 << 30
@@ -229,6 +232,12 @@ class FileDataset(JetDataset):
         files, name = self.raw_files(), type(self).__name__
         columns = self.conversion.reader.file_columns(files[0].path)
         self.conversion.check(columns, name)
+        if replaced := self.conversion.replaced(columns):
+            _log.warning(
+                "%s: the files have %s themselves, which are kept as %s; those that jet_columns "
+                "names are computed.",
+                name, ", ".join(replaced), ", ".join(f"{column}_file" for column in replaced),
+            )  # fmt: skip
         writer = convert_files(self.conversion, files, folder, name, self._workers)
         if not writer.rows:
             names = ", ".join(file.path.name for file in files[:3])

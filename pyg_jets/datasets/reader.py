@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,15 +56,12 @@ class FileColumns:
             mass, e`` are the axis.
         target: Particle columns of the second set of pairs; empty without pairs.
         target_jets: Jet columns of the second set.
-        computed: Those of ``jets`` that are the observables of these names, computed of the
-            particles by :func:`pyg_jets.substructure.substructure`.
     """
 
     particles: tuple[str, ...]
     jets: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     target_jets: tuple[str, ...] = ()
-    computed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,8 @@ class Reader(ABC):
 
     #: Particle columns that are always read: a split by hash depends on these alone.
     split_columns: tuple[str, ...] = ()
+    #: Jet columns that are the observables of these names, as they are computed from the particles.
+    computed: ClassVar[tuple[str, ...]] = ()
 
     def packages(self, path: Path) -> tuple[str, ...]:
         """Packages of the extra ``data`` with which a file is read, which may not be there yet."""

@@ -1,5 +1,7 @@
 """Jet columns that a data set computes: against the observables of the particles it hands out."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -94,6 +96,28 @@ def test_observables_that_are_there_are_not_computed_again(written):
     assert dataset.jet_columns == (*plain.jet_columns, "reco_lha")
 
 
+def test_columns_of_the_files_make_way_and_are_kept(written, caplog):
+    layout = LAYOUTS["pf_nano"]
+    options = {**layout.options, "features": ["px", "py", "pz", "e"]}
+    with caplog.at_level(logging.WARNING):
+        dataset = PFNano(written(layout), jet_columns=["tau32", "softdrop_mass"], **options)
+    assert "the files have softdrop_mass themselves, which are kept as softdrop_mass_file" in (
+        caplog.text
+    )
+    plain = PFNano(written(layout), **options)
+    for name in plain.jet_columns:
+        kept = name + "_file" * (name == "reco_softdrop_mass")
+        np.testing.assert_array_equal(values(dataset, kept), values(plain, name))
+    graphs = [data.x.numpy() for data in dataset]
+    particles = JetArray(
+        np.concatenate(graphs), options["features"], np.cumsum([0, *map(len, graphs)])
+    )
+    want = substructure(particles, names=["tau32", "softdrop_mass"])
+    for name, value in want.items():
+        np.testing.assert_allclose(values(dataset, f"reco_{name}"), value, rtol=2e-3, atol=0.02)
+    assert abs(want["softdrop_mass"] - values(plain, "reco_softdrop_mass")).max() > 1
+
+
 def test_both_levels_of_pairs(written):
     root = written(LAYOUTS["pf_nano"])
     dataset = PFNano(
@@ -140,8 +164,8 @@ def test_weights_that_flatten_a_computed_column(files):
         ({"jet_columns": ["tau9"]}, "Unknown observable 'tau9'"),
         ({"jet_columns": {"weight": "tau1"}}, "other names than weight"),
         (
-            {"jets": {"tau21": "jets.gen_pt"}, "jet_columns": ["tau21"]},
-            r"JetFiles has a jet column 'tau21' of its own: .* as \{'own_tau21': 'tau21'\}",
+            {"jets": {"pt": "jets.gen_pt"}, "jet_columns": ["pt"]},
+            r"JetFiles has a jet column 'pt' of its own: .* as \{'own_pt': 'pt'\}",
         ),
         ({"jet_columns": {"mass": "softdrop_mass"}}, "a jet column 'mass' of its own"),
         ({"jet_columns": {"multiplicity": "pt"}}, "a jet column 'multiplicity' of its own"),
