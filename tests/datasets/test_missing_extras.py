@@ -132,10 +132,12 @@ def test_a_data_set_of_generated_jets(missing, tmp_path):
 
 PACKAGES = {
     "aspen_open_jets": "h5py",
+    "event_files": "pyhepmc",
     "jet_class": "uproot",
     "jet_images": "h5py",
     "jet_net": "h5py",
     "lhc_jets": "h5py",
+    "lhc_olympics": "fastjet",
     "pf_nano": "uproot",
     "quark_gluon": "particle",
     "top_tagging": "h5py",
