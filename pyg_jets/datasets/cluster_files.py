@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -110,12 +110,16 @@ def cluster_files(
         folder = _parts_folder(out, content_hash(repr(made_of)))
         places = [folder / f"{i:06d}.parquet" for i in range(len(parts))]
         missing = [i for i, place in enumerate(places) if verify_parquet(place) != "ok"]
-        with tqdm(total=len(parts), initial=len(parts) - len(missing), unit="part",
-                  desc="cluster", disable=not progress) as bar:  # fmt: skip
+        sizes = [
+            part.rows[1] - part.rows[0] if part.rows else source.n_rows(part.path) for part in parts
+        ]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        before = sum(size or 0 for i, size in enumerate(sizes) if i not in missing)
+        with tqdm(total=total, initial=before, unit="event", desc="cluster",
+                  disable=not progress) as bar:  # fmt: skip
             tasks = [(reader, parts[i], level, drop_bad) for i in missing]
-            for i, found in _clustered(tasks, workers, scheduler):
+            for i, found in _clustered(tasks, workers, scheduler, bar.update):
                 write_parquet(found, places[missing[i]])
-                bar.update()
         join_parquet(places, out)
         shutil.rmtree(folder)
     return out
@@ -136,14 +140,18 @@ def _parts_folder(out: Path, identity: str) -> Path:
 
 
 def _clustered(
-    tasks: Sequence[tuple], workers: int | None, scheduler: str | None
+    tasks: Sequence[tuple],
+    workers: int | None,
+    scheduler: str | None,
+    progress: Callable[[int], Any],
 ) -> Iterator[tuple[int, JetArray]]:
     """The jets of parts with their places in the list, as they get finished."""
     if not tasks:
         return
     if scheduler is None and (len(tasks) == 1 or workers in (0, 1)):
         for i, task in enumerate(tasks):
-            yield i, cluster_part(*task)
+            reader, part, level, drop_bad = task
+            yield i, cluster_part(reader, part, level, drop_bad, progress)[0]
         return
     with dask_client(scheduler, workers, 0, ["pyg_jets.datasets"]) as client:
         slots = 2 * max(1, sum(client.nthreads().values()))
@@ -158,23 +166,36 @@ def _clustered(
         first = [submit(i) for i, _ in zip(upcoming, range(slots), strict=False)]
         queue = require("distributed", "data").as_completed(first)
         for future in queue:
-            yield submitted.pop(future), future.result()
+            found, n_events = future.result()
+            progress(n_events)
+            yield submitted.pop(future), found
             following = next(upcoming, None)
             if following is not None:
                 queue.add(submit(following))
 
 
-def cluster_part(reader: EventReader, part: RawFile, level: str, drop_bad: bool) -> JetArray:
-    """The jets of the events of a part of a file.
+def cluster_part(
+    reader: EventReader,
+    part: RawFile,
+    level: str,
+    drop_bad: bool,
+    progress: Callable[[int], Any] = lambda n_events: None,
+) -> tuple[JetArray, int]:
+    """The jets of the events of a part of a file, and the number of the events.
 
     Args:
         reader: Reads the events and finds the jets.
         part: The part.
         level: ``"gen"`` or ``"reco"``.
         drop_bad: Leave out events with bad values.
+        progress: Called with the number of events that were clustered since the last call.
     """
-    names = reader.file_columns(part.path).particles
-    chunks = [chunk.jets for chunk in reader.chunks(part, names, 0, _EVENTS, drop_bad)]
+    names, chunks = reader.file_columns(part.path).particles, []
+    begin = done = part.rows[0] if part.rows else 0
+    for chunk in reader.chunks(part, names, 0, _EVENTS, drop_bad):
+        chunks.append(chunk.jets)
+        progress(chunk.stop - done)
+        done = chunk.stop
     if not chunks:
         raise InputError(f"{part.path} holds no events, expected some: give another file.")
     jets = JetArray.concatenate(chunks)
@@ -182,4 +203,4 @@ def cluster_part(reader: EventReader, part: RawFile, level: str, drop_bad: bool)
         jets = jets.with_labels(part.label)
     prefix = {name: f"{level}_{name}" for name in OBSERVABLES}
     named = {prefix.get(name, name): value for name, value in jets.jets.items()}
-    return replace(jets, jets=named, ids=jets.ids + (part.number << 32))
+    return replace(jets, jets=named, ids=jets.ids + (part.number << 32)), done - begin
