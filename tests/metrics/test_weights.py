@@ -188,7 +188,7 @@ def test_weights_undo_a_biased_selection():
     weights = weights * (kept[:, 0] > -2)  # where hardly any are left
     other = rng.normal(size=(6000, 2))
     other = other[other[:, 0] > -2]
-    biased, mended = (kpd(kept, other, 1500, 8, generated_weights=w) for w in (None, weights))
+    biased, mended = (kpd(kept, other, 1000, 6, generated_weights=w) for w in (None, weights))
     assert abs(mended.value) < 4 * mended.error + 0.02 < biased.value
     options = {"min_samples": 500, "max_samples": 2500, "points": 4, "batches": 4}
     assert fpd(kept, other, **options).value > 0.3
@@ -298,9 +298,9 @@ class TestEvents:
 
     def test_the_error_of_duplicated_events_is_root_two_larger(self):
         rng = np.random.default_rng(4)
-        labels = np.repeat([0, 1], 400)
-        scores = labels + rng.normal(size=800)
-        twice, events = np.tile(scores, 2), np.tile(np.arange(800), 2)
+        labels = np.repeat([0, 1], 200)
+        scores = labels + rng.normal(size=400)
+        twice, events = np.tile(scores, 2), np.tile(np.arange(400), 2)
         of_jets, of_events = (
             metrics.bootstrap(metrics.auc, twice, np.tile(labels, 2), 600, 1, events=e)
             for e in (None, events)
@@ -309,7 +309,7 @@ class TestEvents:
         assert of_events.error / of_jets.error == pytest.approx(2**0.5, rel=0.08)
         alone = metrics.bootstrap(metrics.auc, scores, labels, 600, 1)
         assert of_events.error == pytest.approx(alone.error, rel=0.08)
-        other = twice + 0.3 * np.tile(rng.normal(size=800), 2)
+        other = twice + 0.3 * np.tile(rng.normal(size=400), 2)
         of_jets, of_events = (
             metrics.difference(metrics.auc, twice, other, np.tile(labels, 2), 400, 1, events=e)
             for e in (None, events)

@@ -245,7 +245,7 @@ def test_a_generator_validates_and_trains_on_weighted_jets(tmp_path):
         x = torch.stack(columns, 1)
         jets.append(Data(x=x, y=0, weight=weight, jet_id=torch.tensor([i])))
     data = JetDataModule(jets, Features(["x0", "x1", "x2"], columns=("x0", "x1", "x2")),
-                         batch_size=7, eval_batch_size=4)  # fmt: skip
+                         batch_size=20, eval_batch_size=6)  # fmt: skip
     task = Generator(GraphVAE(latent=2, channels=(4,), hidden=4, k=0), FirstPt())
     trainer = lightning.Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
