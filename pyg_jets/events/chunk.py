@@ -7,7 +7,7 @@ matched to the hard process, selected, and written as a ragged table with their 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
@@ -31,6 +31,7 @@ from pyg_jets.substructure import substructure
 __all__ = [
     "chunk_seed",
     "configure_pythia",
+    "event_record",
     "generate_chunk",
     "new_pythia",
     "particle_table",
@@ -287,32 +288,42 @@ def simulate_events(pythia: Any, process: str, options: PythiaOptions, chunk: in
     Raises:
         RuntimeError: If Pythia gives up more than half of the events.
     """
-    import awkward as ak
-
     pythia.rndm.init(chunk_seed(options.seed, process, 1 + chunk))
     began = perf_counter()
     if (hook := getattr(pythia, "hook", None)) is not None:
         hook.start_counting()
     batch = pythia.nextBatch(options.events_per_chunk)
-    events = batch.prt
     if _seconds is not None:
         _seconds.append(perf_counter() - began)
-    if 2 * len(events) < options.events_per_chunk:
+    if 2 * len(batch) < options.events_per_chunk:
         raise RuntimeError(
-            f"Pythia gave up {options.events_per_chunk - len(events)} of "
+            f"Pythia gave up {options.events_per_chunk - len(batch)} of "
             f"{options.events_per_chunk} events of process {process!r} (chunk {chunk}): "
             f"check the settings {list(options.settings)} and the pT window {options.pt}."
         )
+    return event_record(batch, options.shower_variations)
+
+
+def event_record(batch: Any, variations: Sequence[str] = ()) -> EventRecord:
+    """The event records and weights that ``Pythia.nextBatch`` hands out, as flat columns.
+
+    Args:
+        batch: What it handed out.
+        variations: Names of the shower variations, in the order in which Pythia was given them.
+    """
+    import awkward as ak
+
+    events = batch.prt
     flat = ak.flatten(events)
     names = ("id", "status", "daughter1", "daughter2", "m")
     columns = {name: ak.to_numpy(flat[name]) for name in names}
     columns |= {name: ak.to_numpy(flat["p", name]) for name in ("px", "py", "pz", "e")}
     offsets = np.concatenate(([0], np.cumsum(ak.to_numpy(ak.num(events)))))
     of_events = {"pthat": np.sqrt(ak.to_numpy(batch.info.pT2Hat))}
-    if options.shower_variations:
+    if variations:
         # The nominal weight comes first, then those of the variations in the order asked for.
         weights = ak.to_numpy(batch.info.weights)
-        for i, name in enumerate(options.shower_variations):
+        for i, name in enumerate(variations):
             of_events[f"weight_{name}"] = weights[:, 1 + i] / weights[:, 0]
     return EventRecord(offsets, columns, of_events)
 
