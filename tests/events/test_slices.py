@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pyg_jets import JetArray
+from pyg_jets.datasets import JetFiles, PythiaJets
 from pyg_jets.datasets.pythia import _with_mean_weight_1
 from pyg_jets.events import chunk as module
 from pyg_jets.events.chunk import configure_pythia, generate_chunk, new_pythia
@@ -14,6 +15,7 @@ from pyg_jets.events.processes import PROCESSES
 from pyg_jets.events.slices import slice_of
 from pyg_jets.events.truth_matching import EventRecord
 from pyg_jets.events.variations import HADRONIZATIONS, SHOWER_VARIATIONS, TUNES
+from pyg_jets.io import write_parquet
 
 SLICED = PythiaOptions(seed=7, events_per_chunk=40)
 EXPLICIT = ((0.5, 0.7, 2.5), (0.7, 0.9, 0.5), (0.9, 1.6))
@@ -181,6 +183,21 @@ def test_every_hadronization_generates(hadronization):
         pthat=(0.8, 1.6), hadronization=hadronization, tune="cp5", events_per_chunk=30
     )
     assert len(generate_chunk("w", options, 0)[0]) > 10
+
+
+def test_graphs_and_files_have_the_weight(sliced, tmp_path, monkeypatch):
+    jets = sliced[0]
+    path = tmp_path / "qcd.parquet"
+    write_parquet(jets, path)
+    monkeypatch.setattr("pyg_jets.datasets.pythia.generate_folder", lambda *_: {"qcd": path})
+    dataset = PythiaJets(tmp_path / "data", ("qcd",), n_jets=5, detector=None)
+    pt = jets.jets["gen_pt"]
+    expected = jets.jets["weight"][(pt >= 500) & (pt < 600)]
+    graphs = [float(data.weight) for data in dataset]
+    np.testing.assert_allclose(graphs, expected / expected.mean(), rtol=1e-6)
+    assert "weight" not in dataset.jet_columns
+    files = JetFiles(tmp_path / "files", path)
+    np.testing.assert_array_equal(files.weight, jets.jets["weight"])
 
 
 def test_weights_of_a_class_have_mean_1(sliced):
