@@ -46,6 +46,8 @@ _STRIDE = 715_827_883  # prime, so that no two chunks of a process share a seed
 # Particles further than this many radii outside eta_max are left out of the clustering: they alter
 # no jet inside it (2,500 QCD and top jets stayed the same to the bit at 2 radii already).
 _BEYOND = 3
+# × the window's lower edge: pT of the shower at which events without a hard jet are dropped.
+_DROP_SCALE = 0.05
 _PARTON_SHARE = 0.5  # of the radius, within which a jet contains its hard parton
 # Bits of a jet's id, from the highest: process, chunk, event in the chunk, jet in the event.
 _CHUNK_BITS, _EVENT_BITS, _JET_BITS = 28, 16, 8
@@ -239,7 +241,8 @@ def new_pythia(process: str, options: PythiaOptions, hard_process_only: bool = F
     slices = options.slices(process)
     if options.drop_pt is not None:
         eta_max = options.eta_max + 2 * options.radius
-        pythia.hook = selection_hook(slices, options.drop_pt, eta_max, options.radius)
+        scale = _DROP_SCALE * options.pt[0]
+        pythia.hook = selection_hook(slices, options.drop_pt, scale, eta_max, options.radius)
         pythia.setUserHooksPtr(pythia.hook)
     if not pythia.init():
         raise InputError(

@@ -3,7 +3,8 @@
 A jet in the window may stem from a hard process of far lower pT that radiated much. Such events are
 many and seldom give a jet in the window. So a slice at low pTHat is generated more thinly, and each
 of its jets has a larger weight; and Pythia drops an event whose partons, once the shower is down to
-25 GeV, form no jet near the window: that takes a twentieth of the time of a whole event.
+a twentieth of the window's pT, form no jet near the window: that takes a twentieth of the time of a
+whole event.
 """
 
 from __future__ import annotations
@@ -34,8 +35,6 @@ SLICED = "sliced"
 #: ``pthat=`` for Pythia's biased selection over the range of these slices.
 BIASED = "biased"
 
-# The scale (GeV) at which the shower is interrupted to drop events without a hard jet.
-_DROP_SCALE = 25.0
 # Pythia's numbers: the anti-kt algorithm, all particles of the final state, with their masses, and
 # a call in a decay.
 _ANTI_KT, _FINAL, _WITH_MASSES, _IN_DECAYS = -1, 1, 2, 5
@@ -141,7 +140,9 @@ def slice_of(pthat: np.ndarray, slices: Sequence[Slice]) -> np.ndarray:
     return np.searchsorted([s.low for s in slices[1:]], pthat, side="right")
 
 
-def selection_hook(slices: Sequence[Slice], jet_pt: float, eta_max: float, radius: float) -> Any:
+def selection_hook(
+    slices: Sequence[Slice], jet_pt: float, scale: float, eta_max: float, radius: float
+) -> Any:
     """A hook with which Pythia selects hard processes of a slice 1 / weight times as often.
 
     Pythia itself then mixes the slices by their cross sections, in each chunk alike, and the
@@ -151,10 +152,11 @@ def selection_hook(slices: Sequence[Slice], jet_pt: float, eta_max: float, radiu
     Args:
         slices: The slices.
         jet_pt: Events whose partons form no jet above this pT (GeV) are dropped.
+        scale: The pT of the shower (GeV) at which they do.
         eta_max: Largest \\|η\\| of these partons.
         radius: Radius of the anti-kt jets.
     """
-    return _hook_class()(slices, jet_pt, eta_max, radius)
+    return _hook_class()(slices, jet_pt, scale, eta_max, radius)
 
 
 @lru_cache
@@ -165,7 +167,12 @@ def _hook_class() -> type:
         """Pythia's selection, biased by a step function of pTHat, of events with a hard jet."""
 
         def __init__(
-            self, slices: Sequence[Slice], jet_pt: float, eta_max: float, radius: float
+            self,
+            slices: Sequence[Slice],
+            jet_pt: float,
+            scale: float,
+            eta_max: float,
+            radius: float,
         ) -> None:
             super().__init__()
             self._tops = [s.high for s in slices[:-1]]
@@ -173,7 +180,7 @@ def _hook_class() -> type:
             # The last two choose Pythia's own clustering: the other one prints a banner.
             shape = _ANTI_KT, radius, jet_pt, eta_max, _FINAL, _WITH_MASSES
             self._finder = pythia8mc.SlowJet(*shape, None, False)
-            self._slice = 0
+            self._scale, self._slice = scale, 0
             self.start_counting()
 
         def start_counting(self) -> None:
@@ -193,7 +200,7 @@ def _hook_class() -> type:
             return True
 
         def scaleVetoPT(self) -> float:
-            return _DROP_SCALE
+            return self._scale
 
         def doVetoPT(self, position: int, event: Any) -> bool:
             if position == _IN_DECAYS:  # called once more for each resonance that decays
