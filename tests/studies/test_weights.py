@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from pyg_jets.metrics.features import feature_distances, jet_features
+from pyg_jets.metrics.generation import JetSample, efp_features
 from pyg_jets.studies.generation.jets import Jets, leading
-from pyg_jets.studies.generation.measures import simple
+from pyg_jets.studies.generation.measures import EFPSample, simple
+from pyg_jets.substructure.energy_flow import prime_multigraphs
 
 N = 400
 
@@ -65,3 +67,14 @@ def test_weights_stay_with_their_jets():
     assert leading(jets, 2).weights is jets.weights
     assert jets.first(5).weights.tolist() == [0, 1, 2, 3, 4]
     assert jets.relative(np.ones(N)).weights is jets.weights
+
+
+def test_polynomials_that_are_kept_are_those_of_a_sample():
+    jets = sample(1).first(40)
+    once = EFPSample(jets)
+    want = efp_features(JetSample(*jets), JetSample(*jets))
+    primes = [graph for graph in prime_multigraphs(4) if len(graph) == 4]
+    four = once.efps(primes)
+    np.testing.assert_allclose(four, JetSample(*jets).efps(primes))
+    np.testing.assert_allclose(efp_features(once, once)[0], want[0])
+    assert once.efps(primes).tolist() == four.tolist()

@@ -43,7 +43,6 @@ from pyg_jets.studies.generation.jets import (
 )
 from pyg_jets.studies.study import StudyRun
 from pyg_jets.studies.trained import finished_runs
-from pyg_jets.substructure.energy_flow import prime_multigraphs
 from pyg_jets.training import load_generator
 from pyg_jets.transforms import Detect
 
@@ -207,7 +206,7 @@ def _of(make: Callable[[Jets], Any], jets: Callable[[], Jets]) -> Any:
 
 
 class EFPSample(JetSample):
-    """A sample whose prime energy-flow polynomials are computed once, for all metrics.
+    """A sample whose energy-flow polynomials are computed once, for all metrics.
 
     Args:
         jets: The jets, with relative pT.
@@ -215,15 +214,16 @@ class EFPSample(JetSample):
 
     def __init__(self, jets: Jets) -> None:
         super().__init__(*jets)
-        self._graphs = [graph for d in range(1, 5) for graph in prime_multigraphs(d)]
-        self._values: np.ndarray | None = None
+        self._values: dict[Any, np.ndarray] = {}
 
     def efps(self, graphs: Any) -> np.ndarray:
         """The energy-flow polynomials of each jet, ``[J, G]``."""
-        if self._values is None:
-            self._values = super().efps(self._graphs)
-        column = {id(graph): i for i, graph in enumerate(self._graphs)}
-        return self._values[:, [column[id(graph)] for graph in graphs]]
+        named = {(len(graph), tuple(sorted(graph.edges()))): graph for graph in graphs}
+        missing = {name: graph for name, graph in named.items() if name not in self._values}
+        if missing:
+            columns = super().efps(list(missing.values())).T
+            self._values |= zip(missing, columns, strict=True)
+        return np.stack([self._values[name] for name in named], 1)
 
 
 def simple(generated: Jets, real: Jets, truth: GenReco) -> dict[str, Any]:
