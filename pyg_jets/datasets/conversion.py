@@ -217,12 +217,13 @@ class Conversion:
         columns = self._derived(jets)
         jet_columns = self._jet_columns(jets, columns, self.level)
         selected = self.selection.jets(_JetCuts(jets, columns))
-        tensors, slices = self._particles(columns, selected, "")
+        ids = jets.ids + (raw_file.number << 32)
+        tensors, slices = self._particles(columns, selected, "", ids)
         levels = [(columns, self.level)]
         if chunk.target is not None:
             target = self._derived(chunk.target)
             jet_columns |= self._jet_columns(chunk.target, target, "reco")
-            target_tensors, target_slices = self._particles(target, selected, "_target")
+            target_tensors, target_slices = self._particles(target, selected, "_target", ids)
             tensors, slices = tensors | target_tensors, slices | target_slices
             levels.append((target, "reco"))
         computed: dict[str, np.ndarray] = {}
@@ -245,7 +246,7 @@ class Conversion:
         rows |= {n: v.astype(np.int64) for n, v in jet_columns.items() if n not in floats}
         if "weight" in jets.jets:
             rows |= take({"weight": jets.jets["weight"].astype(np.float32)})
-        ids, splits = jets.ids + (raw_file.number << 32), self._splits(jets, raw_file)
+        splits = self._splits(jets, raw_file)
         rows |= take({"jet_id": ids, "split": splits, **chunk.extra})
         tensors |= rows
         return tensors, slices | dict.fromkeys(rows)
@@ -258,10 +259,10 @@ class Conversion:
         return Derived(columns, jets.ptr, jet_columns, self.axis)
 
     def _particles(
-        self, columns: Derived, selected: np.ndarray | None, suffix: str
+        self, columns: Derived, selected: np.ndarray | None, suffix: str, ids: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray | None]]:
         """``x`` and ``pos`` of the selected jets and particles, and their slices."""
-        rows, ptr = self.selection.particles(columns, np.asarray(columns.ptr), selected)
+        rows, ptr = self.selection.particles(columns, np.asarray(columns.ptr), selected, ids)
         n = int(columns.ptr[-1]) if rows is None else len(rows)
         tensors = {}
         for attribute, names in (("x", self.features), ("pos", self.coordinates)):

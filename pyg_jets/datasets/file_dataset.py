@@ -85,6 +85,8 @@ class FileDataset(JetDataset):
     #: ``"gen"`` or ``"reco"``: whether particles are those before or after a detector. Names of jet
     #: columns begin with it, unless it is ``None``.
     level: str | None = "reco"
+    #: Which of equal pT are kept, see :class:`~pyg_jets.datasets.selection.Selection`.
+    ties: str = "row"
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class FileDataset(JetDataset):
             self.reader(),
             expand_features(self.default_features) if features is None else self.requested_features,
             expand_features(coordinates),
-            Selection(max_particles, min_pt, order, _window(pt), _window(mass)),
+            Selection(max_particles, min_pt, order, _window(pt), _window(mass), self.ties),
             self.level,
             self.axis,
             tuple(split_fractions) if self.by_hash else None,
@@ -135,7 +137,7 @@ class FileDataset(JetDataset):
         content = self.content_arguments() | {
             "features": list(self.conversion.features),
             "coordinates": list(self.conversion.coordinates),
-            "selection": vars(self.conversion.selection),
+            "selection": self.conversion.selection.content,
             "split": None if self.by_hash else split,
             "splits": "hash" if self.by_hash else "publisher",
             "bad_jets": bad_jets,

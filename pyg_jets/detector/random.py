@@ -21,14 +21,26 @@ from numba.extending import register_jitable
 from torch import Tensor
 
 from pyg_jets.errors import InputError
+from pyg_jets.ops.pointer import ptr_to_batch
 
-__all__ = ["ANGLES", "CELLS", "PARTICLES", "PILEUP", "Key", "mix", "philox", "uniforms"]
+__all__ = [
+    "ANGLES",
+    "CELLS",
+    "PARTICLES",
+    "PILEUP",
+    "TIES",
+    "Key",
+    "mix",
+    "particle_words",
+    "philox",
+    "uniforms",
+]
 
 #: The two 32-bit words of a key.
 Key = tuple[int, int]
 
 #: What a draw is for: the response to particles, to cells, the angle of a variant, pile-up.
-PARTICLES, CELLS, ANGLES, PILEUP = 0, 1, 2, 3
+PARTICLES, CELLS, ANGLES, PILEUP, TIES = 0, 1, 2, 3, 4
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -121,3 +133,28 @@ def uniforms(ids: Tensor, variants: int, seed: int = 0, epoch: int = 0) -> Tenso
     variant = torch.arange(variants, device=ids.device)[None, :]
     words = philox(torch.zeros_like(low), variant, low, high, *mix(seed, epoch, ANGLES))
     return words[0].expand(len(ids), variants).to(torch.float64) * 2.0**-32
+
+
+def particle_words(ids: Tensor, ptr: Tensor, draw: int, seed: int = 0, epoch: int = 0) -> Tensor:
+    """A random word of 32 bits for each particle of each jet.
+
+    Args:
+        ids: The jets' ids ``[J]`` int64.
+        ptr: Ragged pointer ``[J + 1]``.
+        draw: What the words are for, such as :data:`TIES`.
+        seed: The seed.
+        epoch: The epoch.
+
+    Shapes:
+        - output: ``[N]`` int64, from 0 to 2³² - 1
+
+    Examples:
+        >>> words = particle_words(torch.tensor([7, 8]), torch.tensor([0, 2, 4]), TIES)
+        >>> bool((words[2:] == particle_words(torch.tensor([8]), torch.tensor([0, 2]), TIES)).all())
+        True
+    """
+    jet = ptr_to_batch(ptr)
+    particle = torch.arange(len(jet), device=ptr.device) - ptr[jet]
+    low, high = (part.reshape(-1)[jet] for part in split_id(ids.to(torch.int64)))
+    words = philox(particle, torch.zeros_like(particle), low, high, *mix(seed, epoch, draw))
+    return words[0]

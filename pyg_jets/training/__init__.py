@@ -1,6 +1,7 @@
 """Lightning tasks, the data module, run folders and the models that are read from them."""
 
 from pyg_jets.training.checkpoint import read_checkpoint
+from pyg_jets.training.cosine_decay import CosineDecay
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
@@ -12,6 +13,7 @@ from pyg_jets.training.selection import SelectByEMD
 from pyg_jets.training.tagger import Tagger
 
 __all__ = [
+    "CosineDecay",
     "EpochCheckpoint",
     "Generator",
     "JetDataModule",

@@ -16,6 +16,7 @@ from torch_geometric.data import Batch
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.losses import Loss
+from pyg_jets.training.cosine_decay import CosineDecay
 
 __all__ = ["JetTask"]
 
@@ -101,7 +102,13 @@ class JetTask(lightning.LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        scheduler = {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval}
+        schedule = self.scheduler(optimizer)
+        if isinstance(schedule, CosineDecay):
+            by_step = self.scheduler_interval == "step"
+            epochs = self.trainer.max_epochs or -1
+            length = self.trainer.estimated_stepping_batches if by_step else epochs
+            schedule.set_length(length)
+        scheduler = {"scheduler": schedule, "interval": self.scheduler_interval}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
 

@@ -1,6 +1,7 @@
 """PyG transforms, and batch transforms, which act on the whole gathered ``Batch``."""
 
 from pyg_jets.transforms.base import BatchTransform, Compose
+from pyg_jets.transforms.brightest_pixels import BrightestPixels
 from pyg_jets.transforms.detect import Detect
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
 from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
@@ -12,6 +13,7 @@ __all__ = [
     "FEATURES",
     "TAGGER_FEATURES",
     "BatchTransform",
+    "BrightestPixels",
     "Compose",
     "Detect",
     "Features",

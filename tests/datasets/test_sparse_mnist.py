@@ -5,9 +5,12 @@ import gzip
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Batch, Data
 
 from pyg_jets.datasets.sparse_mnist import SparseMNIST
 from pyg_jets.io.cards import sample_path
+from pyg_jets.loader import JetLoader
+from pyg_jets.transforms import BrightestPixels
 from tests.datasets.layouts import sparse_mnist as layout
 
 
@@ -31,7 +34,7 @@ def full(tmp_path, layout_jets):
 @pytest.mark.parametrize("n_pixels", [25, 100])
 def test_the_sample_agrees_with_a_choice_by_hand(root, sample, n_pixels):
     images, labels = sample
-    dataset = SparseMNIST(root, n_pixels=n_pixels)
+    dataset = SparseMNIST(root, n_pixels=n_pixels, ties="row")
     assert len(dataset) == 10_000
     assert np.array_equal(dataset._data.y.numpy(), labels)
     counts = np.minimum((images > 0).sum((1, 2)), n_pixels)
@@ -41,6 +44,100 @@ def test_the_sample_agrees_with_a_choice_by_hand(root, sample, n_pixels):
         wanted = layout.points(images[i], n_pixels)
         np.testing.assert_allclose(dataset[i].x.numpy(), wanted, atol=1e-6)
     torch.testing.assert_close(dataset._data.pos, dataset._data.x[:, :2])
+
+
+@pytest.fixture(scope="module")
+def drawn(root):
+    return SparseMNIST(root, n_pixels=25)
+
+
+def kept_pixels(dataset, i, images):
+    """Which pixels of an image a graph has, ``[784]``, and whether they come in its order."""
+    x, y, pt = dataset[i].x.double().numpy().T
+    pixels = (np.rint((1 - y) * 13.5) * 28 + np.rint((1 + x) * 13.5)).astype(int)
+    assert (np.diff(pixels) > 0).all()
+    np.testing.assert_allclose(pt, images[i].ravel()[pixels] / 255, rtol=1e-6)
+    return pixels
+
+
+def test_ties_at_random_keep_what_is_brighter_and_draw_the_rest_evenly(drawn, sample):
+    images, _ = sample
+    bright = (images >= 253).sum((1, 2))
+    assert (bright > 25).mean() == pytest.approx(0.70, abs=0.005)
+    places, n_tied = [], 0
+    for i in range(0, 10_000, 20):
+        flat, kept = images[i].ravel().astype(int), kept_pixels(drawn, i, images)
+        assert len(kept) == min(25, (flat > 0).sum())
+        cut = np.sort(flat)[-25]
+        assert set(np.flatnonzero(flat > cut)) <= set(kept)
+        assert flat[kept].min() >= max(cut, 1)
+        tied = np.flatnonzero(flat == cut)
+        chosen = np.isin(tied, kept)
+        if 0 < chosen.sum() < len(tied):
+            # ranks of a draw without replacement have the mean of all ranks
+            places.append(np.flatnonzero(chosen).mean() / (len(tied) - 1) - 0.5)
+            n_tied += 1
+    assert n_tied > 300
+    assert abs(np.mean(places)) < 3 * np.std(places) / n_tied**0.5
+
+
+def test_an_eight_keeps_its_lower_half(drawn, root, sample):
+    images, labels = sample
+    by_row = SparseMNIST(root, n_pixels=25, ties="row")
+    shares = {}
+    for name, dataset in (("random", drawn), ("row", by_row)):
+        y = [dataset[i].x[:, 1] for i in np.flatnonzero(labels == 8)[:200]]
+        shares[name] = float(np.mean([(one < 0).float().mean() for one in y]))
+    ink = images[labels == 8] >= 253
+    whole = ink[:, 14:].sum() / ink.sum()
+    assert shares["random"] == pytest.approx(whole, abs=0.03)
+    assert shares["row"] < whole - 0.15
+
+
+def test_ties_depend_on_the_digit_alone(drawn, root):
+    threes = SparseMNIST(root, "test", n_pixels=25, digit=3)
+    places = {int(jet_id): i for i, jet_id in enumerate(drawn.jet_id)}
+    for graph in list(threes)[:20]:
+        assert torch.equal(graph.x, drawn[places[int(graph.jet_id)]].x)
+    sets = [drawn, *(SparseMNIST(root, n_pixels=25, **more) for more in ({"ties": "row"}, {}))]
+    folders = [dataset.processed_dir for dataset in sets]
+    assert folders[0] != folders[1]
+    assert folders[0] == folders[2]
+
+
+def test_ties_are_drawn_anew_in_each_epoch(drawn, root):
+    whole = SparseMNIST(root, n_pixels=None)
+    draw = BrightestPixels(25)
+    loader = JetLoader(whole[:300], 300, batch_transform=draw)
+    first, second = next(iter(loader)), next(iter(loader))
+    ours = Batch.from_data_list([drawn[i] for i in range(300)])
+    for name in ("x", "pos", "ptr", "jet_id"):
+        assert torch.equal(first[name], ours[name])  # those of the data set in epoch 0
+    assert first.ptr.equal(second.ptr)
+    assert 0.1 < (first.x != second.x).any(1).float().mean() < 0.95
+    loader.set_epoch(0)
+    assert next(iter(loader)).x.equal(first.x)
+    # whatever the order and the company
+    draw.set_epoch(1)
+    assert draw(whole[7]).x.equal(second[7].x)
+    fixed = draw.for_evaluation()
+    fixed.set_epoch(5)
+    assert fixed(whole[7]).x.equal(first[7].x)
+    assert not BrightestPixels(25, seed=1)(whole[7]).x.equal(first[7].x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BrightestPixels(0), "n_pixels of at least 1, but got 0"),
+        (lambda: BrightestPixels(columns=["eta", "phi"]), "column of pixels 'pt'"),
+        (lambda: BrightestPixels()(Data(x=torch.ones(3, 2))), "the columns eta, phi, pt of x"),
+        (lambda: BrightestPixels()(Data(x=torch.ones(3, 3))), "digits with jet_id"),
+    ],
+)
+def test_pixels_without_brightness_or_number(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_a_digit_stands_upright(root, sample):
@@ -82,7 +179,7 @@ def test_the_split_of_a_digit_depends_on_nothing_else(root):
 
 
 def test_brightest_first(root, sample):
-    data = SparseMNIST(root, n_pixels=25, order="pt")[4]
+    data = SparseMNIST(root, n_pixels=25, order="pt", ties="row")[4]
     flat = sample[0][4].ravel().astype(int)
     chosen = np.argsort(-flat, kind="stable")[:25]
     np.testing.assert_allclose(data.x[:, 2].numpy(), flat[chosen] / 255, rtol=1e-6)
@@ -148,6 +245,7 @@ def test_wrong_magic(full):
         ({"digit": True}, "got True"),
         ({"n_pixels": 0}, "n_pixels of at least 1"),
         ({"source": "web"}, "'web': choose from sample, full"),
+        ({"ties": "file"}, "ties of SparseMNIST 'file': choose from random, row"),
         ({"splits": "publisher"}, "'publisher': choose from hash"),
         ({"features": ["pdgid"]}, "'pdgid': choose from"),
     ],

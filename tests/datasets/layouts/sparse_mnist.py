@@ -100,7 +100,7 @@ LAYOUT = Layout(
     write,
     expected,
     labels,
-    options={"source": "full", "n_pixels": N_PIXELS},
+    options={"source": "full", "n_pixels": N_PIXELS, "ties": "row"},
     wrong={
         "columns": (
             change(images_path, lambda images: images[:, 0, 0]),
