@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+from pyg_jets.errors import InputError
+
 __all__ = ["CutFlow", "SliceFlow", "cut_flow_table", "slice_table"]
 
 
@@ -79,6 +81,12 @@ class CutFlow:
         counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
         if not self.slices or not other.slices:
             return CutFlow(**counts, slices=self.slices or other.slices)
+        edges = [[s[:2] for s in flow.slices] for flow in (self, other)]
+        if edges[0] != edges[1]:
+            raise InputError(
+                f"Expected events of the same slices of pTHat, but got {edges[0]} and {edges[1]} "
+                "(GeV): another version made the first ones, so give another folder."
+            )
         pairs = zip(self.slices, other.slices, strict=True)
         return CutFlow(**counts, slices=tuple(a.plus(b) for a, b in pairs))
 

@@ -100,6 +100,9 @@ def test_columns_and_cut_flow(sliced):
     assert double.slices[1].in_window == 2 * flows[1].in_window
     assert double.effective_share == pytest.approx(cut_flow.effective_share)
     assert slice_table({"w": CutFlow(events=3)}) == ""
+    other = CutFlow(slices=(flows[0]._replace(low=200.0), *flows[1:]))
+    with pytest.raises(ValueError, match=r"same slices .* another version made"):
+        cut_flow + other
 
 
 def test_a_chunk_does_not_depend_on_what_came_before(sliced):
