@@ -218,12 +218,13 @@ class EFPSample(JetSample):
 
     def efps(self, graphs: Any) -> np.ndarray:
         """The energy-flow polynomials of each jet, ``[J, G]``."""
-        named = {(len(graph), tuple(sorted(graph.edges()))): graph for graph in graphs}
-        missing = {name: graph for name, graph in named.items() if name not in self._values}
+        names = [(len(graph), tuple(sorted(graph.edges()))) for graph in graphs]
+        named = zip(names, graphs, strict=True)
+        missing = {name: graph for name, graph in named if name not in self._values}
         if missing:
             columns = super().efps(list(missing.values())).T
             self._values |= zip(missing, columns, strict=True)
-        return np.stack([self._values[name] for name in named], 1)
+        return np.stack([self._values[name] for name in names], 1)
 
 
 def simple(generated: Jets, real: Jets, truth: GenReco) -> dict[str, Any]:
