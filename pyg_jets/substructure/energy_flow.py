@@ -24,6 +24,7 @@ __all__ = ["energy_flow_polynomials", "multigraphs", "prime_multigraphs"]
 MEASURES = ("hadr", "hadrdot", "ee")
 #: Entries of a matrix of distances of the jets that are computed together: 2 MB.
 _MATRIX_ENTRIES = 1 << 18
+_TWO_PI = 2 * np.pi
 
 Edges = Iterable[tuple[int, int]]
 #: An expression in the energies and angles of a jet, see :class:`_Sums`.
@@ -182,7 +183,8 @@ def energy_flow_polynomials(
             if normed:
                 total = z.sum(1, keepdim=True)
                 z = torch.where(total > 0, z / total, torch.zeros_like(z))
-            theta = _squared_angles(angles[rows], measure).pow(beta / 2)
+            squares = _squared_angles(angles[rows], measure)
+            theta = squares.sqrt_() if beta == 1 else squares.pow_(beta / 2)
             sums = _Sums({("energy",): z**kappa, ("power", 1): theta})
             for column, keys in enumerate(parts):
                 value = torch.stack([sums[key] for key in keys]).prod(0)
@@ -198,7 +200,7 @@ def _measured(particles: Tensor, measure: str) -> tuple[Tensor, Tensor]:
     """The energy of each particle, ``[N]``, and what its angles are computed from, ``[N, K]``."""
     pt, rapidity, phi, *mass = particles.unbind(-1)
     if measure == "hadr":
-        return pt, particles[:, 1:3]
+        return pt, torch.stack([rapidity, phi.remainder(_TWO_PI)], -1)
     _, pz, energy = kinematics.longitudinal(pt, rapidity, mass[0] if mass else 0 * pt)
     momentum = torch.stack([energy, *kinematics.transverse(pt, phi), pz], -1)
     z = pt if measure == "hadrdot" else energy
@@ -208,9 +210,10 @@ def _measured(particles: Tensor, measure: str) -> tuple[Tensor, Tensor]:
 def _squared_angles(angles: Tensor, measure: str) -> Tensor:
     """θ² for β = 2 of every pair, ``[J, n, n]``."""
     if measure == "hadr":
-        (eta, phi) = angles.unbind(-1)
-        d_phi = kinematics.delta_phi(phi.unsqueeze(2), phi.unsqueeze(1))
-        return (eta.unsqueeze(2) - eta.unsqueeze(1)).square() + d_phi.square()
+        y, phi = (angle.contiguous() for angle in angles.unbind(-1))
+        delta_phi = (phi.unsqueeze(2) - phi.unsqueeze(1)).abs_()
+        delta_phi = torch.minimum(delta_phi, _TWO_PI - delta_phi)
+        return (y.unsqueeze(2) - y.unsqueeze(1)).square_().addcmul_(delta_phi, delta_phi)
     metric = torch.tensor([2.0, -2.0, -2.0, -2.0], dtype=angles.dtype)
     # Rounding may leave a product of collinear momenta just below 0; EnergyFlow takes |…| too.
     return ((angles * metric) @ angles.transpose(1, 2)).abs()

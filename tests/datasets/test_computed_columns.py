@@ -129,9 +129,9 @@ def test_both_levels_of_pairs(written):
 
 
 def test_of_toys(tmp_path):
-    dataset = ToyJets(tmp_path, n_jets=30, jet_columns=WANTED)
+    dataset = ToyJets(tmp_path, n_jets=4, jet_columns=WANTED)
     same(dataset, by_hand(dataset, dataset.columns), "")
-    assert "tau21" not in ToyJets(tmp_path, n_jets=30).jet_columns
+    assert "tau21" not in ToyJets(tmp_path, n_jets=4).jet_columns
 
 
 def test_of_pythia(tmp_path, monkeypatch):
