@@ -9,6 +9,7 @@ import numpy as np
 from pyg_jets import kinematics
 from pyg_jets.errors import InputError
 from pyg_jets.jets import JetArray
+from pyg_jets.jets.checks import as_array
 
 __all__ = ["check_exponent", "check_momenta", "four_momenta"]
 
@@ -53,7 +54,7 @@ def check_momenta(momenta: Any, ptr: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: For another shape, a pointer that does not fit, or momenta that are not finite.
     """
-    momenta = np.ascontiguousarray(momenta, np.float64)
+    momenta = as_array(momenta, np.float64, "momenta [N, 4]")
     if momenta.size == 0:
         momenta = momenta.reshape(0, 4)
     if momenta.ndim != 2 or momenta.shape[1] != 4:
@@ -81,7 +82,9 @@ def check_momenta(momenta: Any, ptr: Any) -> tuple[np.ndarray, np.ndarray]:
             f"Jet {jet}, particle {row - pointer[jet]}, has a momentum that is not finite "
             f"({', '.join(f'{value:g}' for value in momenta[row])}): drop or mend it beforehand."
         )
-    return momenta, pointer
+    # Kernels are compiled once more for arrays that are read-only.
+    momenta = momenta if momenta.flags.writeable else momenta.copy()
+    return momenta, pointer if pointer.flags.writeable else pointer.copy()
 
 
 def check_exponent(beta: float) -> float:

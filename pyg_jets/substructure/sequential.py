@@ -137,7 +137,7 @@ def direction(p):
     m2 = max(0.0, (p[3] + p[2]) * (p[3] - p[2]) - pt2)
     along = p[3] + abs(p[2])
     square = along * along
-    if pt2 + m2 > 0.0 and square > 0.0 and along > 0.0:
+    if pt2 + m2 > 0.0 and square > 0.0:
         rapidity = 0.5 * np.log((pt2 + m2) / square)
     else:
         rapidity = -(_MAX_RAPIDITY + abs(p[2]))

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from pyg_jets.substructure import cluster, exclusive_axes, four_momenta, subjets
+from pyg_jets.substructure.clustering import _cluster_jets
 from pyg_jets.substructure.sequential import (
     cluster_jet,
     exponent,
@@ -198,6 +200,17 @@ def test_subjets_are_jets_with_every_column():
         found.select(jets[1:])
 
 
+def test_read_only_arrays_and_tensors_need_no_other_kernel():
+    jets = random_jets(5)
+    momenta, ptr = four_momenta(jets)
+    expected, before = cluster(momenta, ptr).merged, len(_cluster_jets.signatures)
+    momenta.flags.writeable = False
+    for p, pointer in ((momenta, jets.ptr), (torch.from_numpy(momenta.copy()), torch.tensor(ptr))):
+        np.testing.assert_array_equal(cluster(p, pointer).merged, expected)
+    assert cluster(momenta.astype(np.float32), ptr.astype(np.int32)).merged.shape == expected.shape
+    assert len(_cluster_jets.signatures) == before
+
+
 def test_names_and_bad_input():
     momenta, ptr = np.ones((3, 4)), [0, 3]
     names = ("kt", "kt_algorithm", "CA", "cambridge", "Cambridge/Aachen", "anti-kt", "anti_kt", 2)
@@ -214,6 +227,8 @@ def test_names_and_bad_input():
         cluster(momenta, ptr, scheme="pt")
     with pytest.raises(ValueError, match=r"momenta \[N, 4\] = \(px, py, pz, E\), but got \[3, 3\]"):
         cluster(momenta[:, :3], ptr)
+    with pytest.raises(ValueError, match=r"Expected momenta \[N, 4\] as an array of numbers"):
+        cluster([[1.0, 2.0], [3.0]], ptr)
     with pytest.raises(ValueError, match=r"rise from 0 to the number of particles \(3\)"):
         cluster(momenta, [0, 2])
     with pytest.raises(ValueError, match=r"ptr \[J \+ 1\] of whole numbers"):
