@@ -33,7 +33,8 @@ class EpochCheckpoint(ModelCheckpoint):
     ``ModelCheckpoint`` writes ``last.ckpt`` only where the monitor improves, before the epoch is
     counted, and without the states of the random number generators. Here it is written after all
     other callbacks, for an epoch that is complete, unless ``save_last`` is false. To continue from
-    it, give it as ``ckpt_path``. The arguments are those of ``ModelCheckpoint``.
+    it, give it as ``ckpt_path``. The arguments are those of ``ModelCheckpoint``, but a checkpoint
+    of the same name is written over.
 
     A scheduler that follows a metric (``ReduceLROnPlateau``) is stepped by Lightning after that,
     and misses the step of the epoch before a kill.
@@ -46,6 +47,12 @@ class EpochCheckpoint(ModelCheckpoint):
     """
 
     _resumed: Mapping[str, Any] | None = None
+
+    def __init__(self, *args: Any, enable_version_counter: bool = False, **kwargs: Any) -> None:
+        # A run has one best.ckpt: what a training that began anew left aside would be read instead.
+        super().__init__(  # type: ignore[misc]  # ``args`` are those before it
+            *args, enable_version_counter=enable_version_counter, **kwargs
+        )
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
