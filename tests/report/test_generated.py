@@ -78,6 +78,7 @@ def test_a_page_holds_the_figures_and_the_distances(tmp_path, pairs, digits):
         assert "1 of the targets, 0 as made" in html
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_page(tmp_path):
     runs = [write_run(tmp_path / name) for name in ("one", "two")]
     first, second = (make_generated_report(runs, tmp_path / out) for out in "ab")

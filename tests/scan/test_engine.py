@@ -219,6 +219,7 @@ def test_two_scans_on_one_folder_never_run_a_point_twice(sweep, tmp_path):
     assert not (out / "aside").exists()  # a point that begins again moves the first one there
 
 
+@pytest.mark.slow
 def test_a_full_disk_fails_points_and_loses_nothing(sweep, tmp_path):
     out = tmp_path / "small"
     out.mkdir()

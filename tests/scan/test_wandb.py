@@ -18,7 +18,10 @@ from tests.scan.wandb_server import wandb_server
 SWEEPS = [name for name, path in config_names().items() if "method:" in path.read_text()]
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if "quick" in n else [pytest.mark.slow]) for n in SWEEPS],
+)
 def test_the_command_line_takes_the_shipped_sweep_files(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["scan", name, "--dry-run", "--count", "3"]) == 0
