@@ -79,7 +79,8 @@ class PythiaOptions:
         radius: Radius R of the anti-kt jets.
         pthat: Which pT of the hard process (pTHat) is generated, and with which weights.
             ``"sliced"``: each process's own slices, whose jets have a ``weight`` of 1 to 3 and
-            hold all but 2 % of the window. ``"biased"``: Pythia's biased selection over the same
+            hold all but 2 % of the window; of W and Z jets about half are left out, those of soft
+            pairs. ``"biased"``: Pythia's biased selection over the same
             range, by a power of pTHat (4, or ``PhaseSpace:bias2SelectionPow`` of ``settings``). A
             pair (× ``pt[0]``, × ``pt[1]``): one range without weights; faster, but jets that
             radiated much are lost. Slices (low, high, weight): edges in multiples of ``pt[0]``, the

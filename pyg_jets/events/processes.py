@@ -7,7 +7,7 @@ from dataclasses import dataclass
 __all__ = ["COMMON", "PROCESSES", "SHOWERS", "Process"]
 
 
-#: The slices of pTHat (low, high, weight) that hold all but 2 % of the jets in a window, in
+#: The slices of pTHat (low, high, weight) that hold all but 2 % of QCD jets in a window, in
 #: multiples of the window's lower edge, the last of its upper one. A weight grows as the root of
 #: the time that a jet of its slice takes, up to 3: that makes the most effective jets in a given
 #: time.
@@ -79,6 +79,8 @@ PROCESSES: dict[str, Process] = {
         6,
         True,
         "top pairs, both to b and two quarks",
+        # the shower of the pair is as hard as that of W pairs
+        ((0.2, 0.5, 3.0), *SLICES),
     ),
 }
 
