@@ -61,12 +61,13 @@ def data(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
+#: Examples that train on jets from Pythia.
+LONG = ("Add your own tagger", "Add your own loss")
+
+
 @pytest.mark.parametrize(
     "title",
-    [
-        pytest.param(title, marks=[pytest.mark.slow] * (title == "Add your own tagger"))
-        for title in sections()
-    ],
+    [pytest.param(title, marks=[pytest.mark.slow] * (title in LONG)) for title in sections()],
 )
 def test_the_example_runs(title, tmp_path, data):
     text = sections()[title]

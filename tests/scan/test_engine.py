@@ -206,6 +206,7 @@ def test_ctrl_c_keeps_what_is_finished(sweep, tmp_path):
     assert {n: r["status"] for n, r in records(out).items()} == {4: "finished", WAITING: "running"}
 
 
+@pytest.mark.slow
 def test_two_scans_on_one_folder_never_run_a_point_twice(sweep, tmp_path):
     numbers = (4, WAITING, WAITING + 2, WAITING + 4)
     path, out = sweep(**steps(*numbers, folder=tmp_path)), tmp_path / "scan"

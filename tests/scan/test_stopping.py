@@ -29,6 +29,7 @@ def early(sweep, tmp_path):  # noqa: F811
     return run
 
 
+@pytest.mark.slow
 def test_a_training_that_does_not_learn_is_stopped(early):
     code, points = early("val/loss", "minimize")
     assert code == 0
