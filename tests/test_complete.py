@@ -123,10 +123,13 @@ def missing_of_study(folder: Path) -> list[str]:
     return missing(
         *heads,
         ((folder / "__init__.py").is_file(), f"{place}/__init__.py: an empty file, for wheels"),
-        ((folder / "base.yaml").is_file(), f"{place}/base.yaml: the base configuration"),
-        (bool(study.sweeps), f"{place}/sweep.yaml: a sweep file"),
         (
-            bool(study.quick) or bool(study.module("measures")),
+            (folder / "base.yaml").is_file() or bool(study.sections),
+            f"{place}/base.yaml: the base configuration",
+        ),
+        (bool(study.sweeps) or bool(study.sections), f"{place}/sweep.yaml: a sweep file"),
+        (
+            bool(study.quick or study.sections) or bool(study.module("measures")),
             f"{place}/sweep_quick.yaml: the same with fewer jets",
         ),
         (

@@ -37,6 +37,11 @@ def add_study(verbs: argparse._SubParsersAction) -> None:
     run.add_argument("--workers", type=int, help="local processes (the number of cores)")
     run.add_argument("--out", type=Path, metavar="DIR",
                      help="folder of the run and its page (runs/studies/STUDY)")  # fmt: skip
+    run.add_argument("--only", nargs="+", metavar="SECTION",
+                     help="run only these of the sections that study show lists")  # fmt: skip
+    run.add_argument("--from", type=Path, nargs="+", metavar="FILE", dest="archives", default=(),
+                     help="go on from archives of another run's points and measurements "
+                     "(STUDY-points.tar.gz, STUDY-measures.tar.gz)")  # fmt: skip
     page.add_argument("--run", type=Path, metavar="DIR", help="folder of the run")
     page.add_argument("--points", type=Path, nargs="+", metavar="FILE",
                       help="archives of points and measurements (STUDY-points.tar.gz, "
@@ -48,7 +53,7 @@ def study(args: argparse.Namespace) -> None:
     """Do what ``pyg-jets study`` asks for."""
     from pyg_jets.scan.engine import interruptible
     from pyg_jets.studies import Study, StudyRun, list_studies, run_study, write_pages
-    from pyg_jets.studies.archive import unpacked
+    from pyg_jets.studies.archive import unpack, unpacked
 
     if args.action == "list":
         studies = [Study.load(name) for name in list_studies()]
@@ -64,10 +69,13 @@ def study(args: argparse.Namespace) -> None:
             print(f"source: {chosen.head['source']}")
         print(f"sweep files: {', '.join(chosen.sweeps) or 'none'}; "
               f"quick: {', '.join(chosen.quick) or 'none'}")  # fmt: skip
+        if sections := chosen.sections:
+            print(f"sections: {', '.join(section.name for section in sections)}")
         print(f"{_cost(chosen)}\n\n{chosen.text}")
     elif args.action == "run":
         with interruptible():
-            run = StudyRun(chosen, args.out, args.quick, args.workers)
+            run = StudyRun(chosen, args.out, args.quick, args.workers, only=args.only)
+            unpack(chosen, args.archives, run.folder)
             cost = chosen.head.get("quick_cost" if args.quick else "cost") or "not known"
             print(f"{chosen.title}, in {run.folder}; costs {cost}.", flush=True)
             for path in run_study(run, args.format):

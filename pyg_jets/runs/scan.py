@@ -234,6 +234,10 @@ class Points:
         """Whether a point was run to its end."""
         return self.record(name).get("status") == "finished"
 
+    def point(self, name: str) -> Point:
+        """A point as :func:`load_scan` reads it."""
+        return _point(self.folder(name))
+
     def names(self) -> list[str]:
         """Names of all points that were begun, in alphabetical order."""
         if not self.root.is_dir():

@@ -22,7 +22,7 @@ from pyg_jets.files import (
     require,
 )
 from pyg_jets.provenance import timestamp
-from pyg_jets.runs import SCAN, Points
+from pyg_jets.runs import SCAN, Point, Points
 from pyg_jets.scan.check import check_sweep
 from pyg_jets.scan.command import command_line
 from pyg_jets.scan.point import job_arguments, point_hash
@@ -48,6 +48,7 @@ def run_scan(
     dry_run: bool = False,
     seed: int = 0,
     command: str | None = None,
+    after: Callable[[Point], None] | None = None,
 ) -> dict[str, int]:
     """Run the points of a W&B sweep file that are not finished yet.
 
@@ -64,6 +65,7 @@ def run_scan(
         dry_run: Only print the command line of each point.
         seed: Seed of the proposals of ``random`` and ``bayes``.
         command: The command, for the record.
+        after: Called in this process with each point that was run, as soon as it is finished.
 
     Returns:
         How many points are ``finished`` and ``failed``.
@@ -84,7 +86,8 @@ def run_scan(
         return {"finished": 0, "failed": 0}
     require("distributed", "scan")
     folder = folder_of(file, out)
-    run = _Scan(sweep, Points(folder.resolve()), workers or os.cpu_count() or 1, seed, count)
+    points = Points(folder.resolve())
+    run = _Scan(sweep, points, workers or os.cpu_count() or 1, seed, count, after)
     _record(claim_folder(folder, SCAN, "a scan"), sweep, command)
     return run(lambda: dask_client(scheduler, run.workers, 0, _PRELOAD))
 
@@ -127,10 +130,19 @@ class _Scan:
         workers: Number of local workers.
         seed: Seed of the proposals.
         count: Number of points, at most.
+        after: Called with each point that was run to its end.
     """
 
-    def __init__(self, sweep: Sweep, points: Points, workers: int, seed: int, count: int | None):
-        self.sweep, self.points, self.workers = sweep, points, workers
+    def __init__(
+        self,
+        sweep: Sweep,
+        points: Points,
+        workers: int,
+        seed: int,
+        count: int | None,
+        after: Callable[[Point], None] | None = None,
+    ):
+        self.sweep, self.points, self.workers, self.after = sweep, points, workers, after
         self.metric = sweep.metric
         self.started = timestamp()
         self.asked: set[str] = set()
@@ -241,6 +253,8 @@ class _Scan:
         value = None if failed else self._value(job.name)
         self.proposals.tell(dict(job.parameters), value)
         progress.done(job, outcome, value)
+        if self.after is not None and not failed:
+            self.after(self.points.point(job.name))
 
 
 def _make_data(job: Job) -> None:

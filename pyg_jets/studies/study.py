@@ -1,9 +1,10 @@
 """A study as a folder, and a run of it: scans, cached measurements, and the pages they end in.
 
-A study is a folder with a ``README.md`` and sweep files. Three modules are optional:
+A study is a folder with a ``README.md`` and sweep files. Four modules are optional:
 ``claims.py`` (``CLAIMS``, what is tested on the cells of its scans), ``measures.py``
-(``measures(run)``, what is measured beyond the scans) and ``page.py`` (``page(run)``, which
-returns a :class:`~pyg_jets.studies.page.Page` or several).
+(``measures(run)``, what is measured beyond the scans), ``page.py`` (``page(run)``, which
+returns a :class:`~pyg_jets.studies.page.Page` or several) and ``sections.py`` (``SECTIONS``, see
+:class:`~pyg_jets.studies.section.Section`: parts that can be run one at a time).
 
 Examples:
     >>> study = Study.load("broken_symmetry")
@@ -27,9 +28,10 @@ from pyg_jets.errors import InputError, MissingFileError, did_you_mean
 from pyg_jets.files import load_yaml, read_json, require, write_json
 from pyg_jets.provenance import invocation, timestamp
 from pyg_jets.studies.page import Page
+from pyg_jets.studies.section import Section
 
 if TYPE_CHECKING:
-    from pyg_jets.runs import Scan
+    from pyg_jets.runs import Point, Scan
 
 __all__ = ["Study", "StudyRun", "list_studies", "run_study", "write_pages"]
 
@@ -81,13 +83,26 @@ class Study:
         return str(self.head.get("title") or next(headings, self.name.replace("_", " ")))
 
     @property
+    def sections(self) -> tuple[Section, ...]:
+        """The parts that can be run one at a time; none without a ``sections.py``."""
+        module = self.module("sections")
+        return () if module is None else tuple(module.SECTIONS)
+
+    @property
     def sweeps(self) -> tuple[str, ...]:
-        """Stems of the sweep files of a full run: all ``sweep*.yaml`` unless listed in the head."""
+        """Stems of the sweep files of a full run: those of its sections, or listed in the head.
+
+        A study without either runs all its ``sweep*.yaml``.
+        """
+        if sections := self.sections:
+            return tuple(stem for section in sections for stem in section.sweeps(quick=False))
         return self._listed("sweeps", lambda stem: "quick" not in stem)
 
     @property
     def quick(self) -> tuple[str, ...]:
-        """Stems of the sweep files of a quick run: all ``sweep*quick*.yaml`` unless listed."""
+        """Stems of the sweep files of a quick run, likewise, of ``sweep*quick*.yaml``."""
+        if sections := self.sections:
+            return tuple(stem for section in sections for stem in section.sweeps(quick=True))
         return self._listed("quick", lambda stem: "quick" in stem)
 
     def _listed(self, key: str, wanted: Callable[[str], bool]) -> tuple[str, ...]:
@@ -110,7 +125,7 @@ class Study:
         """One of its optional Python modules; ``None`` if the folder has none of this name.
 
         Args:
-            name: ``"claims"``, ``"measures"`` or ``"page"``.
+            name: ``"claims"``, ``"measures"``, ``"page"`` or ``"sections"``.
         """
         path = self.folder / f"{name}.py"
         if not path.is_file():
@@ -164,6 +179,10 @@ class StudyRun:
             in a checkout of it, else ``folder``.
         only_read: Whether nothing is trained or measured: what is missing is then an error.
         command: The command, for the record. Default: that of this process.
+        only: Names of the sections that are run. Default: all.
+
+    Raises:
+        InputError: If ``only`` names a section that the study has not.
     """
 
     def __init__(
@@ -175,6 +194,7 @@ class StudyRun:
         out: str | Path | None = None,
         only_read: bool = False,
         command: str | None = None,
+        only: Sequence[str] | None = None,
     ):
         if out is None:
             in_checkout = Path("docs/results").is_dir() and Path("pyg_jets/studies").is_dir()
@@ -184,6 +204,7 @@ class StudyRun:
         self.study, self.quick, self.workers, self.only_read = study, quick, workers, only_read
         self.folder, self.out = Path(folder or default), Path(out or default)
         self.command = command or invocation()
+        self.sections = _chosen(study, only)
 
     @property
     def sweeps(self) -> tuple[str, ...]:
@@ -198,12 +219,15 @@ class StudyRun:
         """
         return self.folder / "scans" / sweep
 
-    def scan(self, sweep: str, count: int | None = None) -> Scan:
+    def scan(
+        self, sweep: str, count: int | None = None, after: Callable[[Point], None] | None = None
+    ) -> Scan:
         """A scan of this study, run as far as it is not finished.
 
         Args:
             sweep: Stem of the sweep file.
             count: Number of points, at most.
+            after: Called with each point as soon as it is finished.
 
         Raises:
             InputError: If a point failed.
@@ -215,7 +239,9 @@ class StudyRun:
         folder = self.scan_folder(sweep)
         if not self.only_read:
             file = self.study.sweep_file(sweep)
-            ended = run_scan(file, folder, workers=self.workers, count=count, command=self.command)
+            ended = run_scan(
+                file, folder, self.workers, count=count, command=self.command, after=after
+            )
             if ended["failed"]:
                 raise InputError(
                     f"{ended['failed']} points of {file.name} failed: log.txt in their folders "
@@ -293,6 +319,17 @@ class StudyRun:
         return sorted(shown, key=lambda record: record["date"])
 
 
+def _chosen(study: Study, only: Sequence[str] | None) -> tuple[Section, ...]:
+    sections = {section.name: section for section in study.sections}
+    for name in only or ():
+        if name not in sections:
+            raise InputError(
+                f"The study {study.name} has no section {name}, but "
+                f"{', '.join(sections) or 'none at all'}.{did_you_mean(name, list(sections))}"
+            )
+    return tuple(each for name, each in sections.items() if only is None or name in only)
+
+
 def _plain(value: Any) -> Any:
     """Mappings with text keys, lists, numbers and texts, as JSON gives them back."""
     if isinstance(value, dict):
@@ -321,11 +358,24 @@ def run_study(run: StudyRun, formats: Sequence[str] = ("png",)) -> list[Path]:
     require_report()  # before hours are spent
     if run.sweeps:
         require("distributed", "scan")
-    for sweep in run.sweeps:
+    for section in run.sections:
+        _run_section(run, section)
+    for sweep in () if run.study.sections else run.sweeps:
         run.scan(sweep)
     if module := run.study.module("measures"):
         module.measures(run)
     return write_pages(run, formats)
+
+
+def _run_section(run: StudyRun, section: Section) -> None:
+    """Run the trainings and the measurements of a section, each training measured at its end."""
+    costs = () if run.quick else section.costs
+    print(f"{section.name}: {section.title}", *costs, sep="\n  ", flush=True)
+    for sweep in section.sweeps(run.quick):
+        run.scan(sweep, after=lambda point: section.measure_training(run, point))
+    for point in section.points(run):  # what an earlier version or a stopped run has not measured
+        section.measure_training(run, point)
+    section.measure(run)
 
 
 def write_pages(run: StudyRun, formats: Sequence[str] = ("png",)) -> list[Path]:

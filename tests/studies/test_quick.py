@@ -27,25 +27,6 @@ PAGES = {
         "figures": ["tagging-top-roc.png", "tagging-quark-roc.png"],
         "measures": {"kinematics-top", "costs-pfn", "showers-pfn-simple-16-on-vincia"},
     },
-    "generation": {
-        "headings": [
-            "How it was done", "What was asked", "Target: the leading 50 constituents",
-            "Target: all constituents", "Bin by bin", "What they cost", "Response of a jet",
-            "Out of noise",
-        ],
-        "numbers": {
-            ("leading", "GraphVAE 50", "emd_mass"), ("all", "truth floor", "w1m"),
-            ("all", "ConvVAE 30, zeros", "fpd"), ("all", "identity", "resolution_pt_deviation"),
-            ("leading_bins", "GraphVAE", "mass_share_within"), ("costs", "GraphVAE", "parameters"),
-            ("responses", "blind to kinds and η", "pt_correlation"),
-            ("noise_w", "GraphVAE", "emd_pt"),
-        },
-        "figures": [
-            "generation/bins.png", "generation/response.png",
-            "generation/digit-8-with-25-pixels.png",
-        ],
-        "measures": {"leading-floor-distances", "costs-graphvae", "response-blind-2", "noise-w"},
-    },
 }  # fmt: skip
 
 

@@ -1,97 +1,130 @@
-"""What was asked of the generators, and whether it is met."""
+"""What is asked of the numbers of the page: a goal for each row of the table of verdicts."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from pyg_jets.studies.goals import Goal, Limit
 
-from pyg_jets.metrics.features import JET_FEATURES
-from pyg_jets.report.numbers import count
-from pyg_jets.studies.generation.tables import feature_name, largest_deviation, share_within
+__all__ = ["GOALS"]
 
-__all__ = ["Claim", "claims"]
-
-Line = dict[str, Any]
+_NETWORK = "GraphVAE"
+_TRIVIAL = ("identity", "mean ratio")
+_AGAIN, _RANDOM = "detector again", "random response"
 
 
-class Claim(NamedTuple):
-    """A statement, whether it is met, and the numbers."""
+def _digits() -> list[Goal]:
+    def of(metric: str, at_least: Limit, goal: Limit | None = None, table: str = "digits-100",
+           note: str = "") -> Goal:  # fmt: skip
+        return Goal(table, _NETWORK, metric, at_least, goal, (("real digits", metric),), note)
 
-    statement: str
-    met: bool
-    numbers: str
-
-
-def claims(table: str, lines: list[Line]) -> list[Claim]:
-    """The claims about the rows of a table.
-
-    Args:
-        table: ``"leading"`` or ``"all"``.
-        lines: Its rows.
-    """
-    tested = [_beats_identity(lines), *_beats_lists(lines), _bins(lines), _near_floor(lines)]
-    return [*tested, _is_small(lines)] if table == "leading" else tested
-
-
-def _line(lines: list[Line], title: str) -> Line:
-    return next(line for line in lines if line["title"] == title)
-
-
-def _behind(line: Line, other: Line) -> str:
-    """Names of the features of jets in which a row is not nearer to the target than another."""
-    features = (f for f in JET_FEATURES if f in line["emd"])
-    return ", ".join(feature_name(f) for f in features if line["emd"][f] >= other["emd"][f])
-
-
-def _beats_identity(lines: list[Line]) -> Claim:
-    identity = _line(lines, "identity")
-    networks = [line for line in lines if line["kind"] in ("graph", "list")]
-    behind = {line["title"]: _behind(line, identity) for line in networks}
-    text = "; ".join(f"{title} not in {names}" for title, names in behind.items() if names)
-    statement = "every network is nearer than identity in each feature of jets"
-    return Claim(statement, not text, text or "all of them in all")
-
-
-def _beats_lists(lines: list[Line]) -> list[Claim]:
-    made, lists = [], [line for line in lines if line["kind"] == "list"]
-    for graph in (line for line in lines if line["kind"] == "graph"):
-        behind = {line["title"]: _behind(graph, line) for line in lists}
-        text = "; ".join(f"behind {title} in {names}" for title, names in behind.items() if names)
-        statement = f"{graph['title']} is nearer than every ConvVAE in each feature of jets"
-        made.append(Claim(statement, not text, text or f"than all {len(lists)} in all"))
-    return made
-
-
-def _is_small(lines: list[Line]) -> Claim:
-    graph = _line(lines, "GraphVAE")["cost"]["parameters"]
-    conv = _line(lines, "ConvVAE 30, zeros")["cost"]["parameters"]
-    statement = "GraphVAE has at most a tenth of ConvVAE 30's parameters"
-    return Claim(statement, 10 * graph <= conv, f"{count(graph)} of {count(conv)}")
-
-
-def _bins(lines: list[Line]) -> Claim:
-    bins = _line(lines, "GraphVAE")["bins"]
-    worst = {text: largest_deviation(bins[key]) for text, key in (("mass", "mass"), ("pT", "pt"))}
-    text = ", ".join(
-        f"{name} {100 * value:+.0f} ± {100 * error:.0f} %".replace("-", "−")
-        for name, (value, error) in worst.items()
-    )
-    shares = [
-        ", ".join(
-            f"{100 * share_within(_line(lines, title)['bins'][name]):.0f} %"
-            for name in ("mass", "pt")
-        )
-        for title in ("GraphVAE", "truth floor")
+    return [
+        of("reconstruction_accuracy", Limit(low=0.92), Limit(low=0.95)),
+        of("sample_class_accuracy", Limit(low=0.94), Limit(low=0.97)),
+        of("sample_max_probability", Limit(low=0.95), Limit(low=0.97)),
+        of("sample_fd", Limit(high=60), Limit(high=40)),
+        of("pair_distance_ratio", Limit(0.9, 1.1)),
+        of("nearest_training_ratio", Limit(low=0.9)),
+        of("reconstruction_accuracy", Limit(low=0.90), table="digits-8"),
+        of("reconstruction_accuracy", Limit(low=0.77), table="digits-25"),
+        of("training_minutes", Limit(high=15), Limit(high=6)),
     ]
-    return Claim(
-        "mass and pT of GraphVAE are within 10 % in every bin",
-        all(abs(deviation.value) <= 0.1 for deviation in worst.values()),
-        f"largest deviation: {text}; bins within: {shares[0]}, of the truth floor {shares[1]}",
-    )
 
 
-def _near_floor(lines: list[Line]) -> Claim:
-    ours, floor = (_line(lines, title)["w1m"][0] for title in ("GraphVAE", "truth floor"))
-    n = count(_line(lines, "GraphVAE")["batch"])
-    numbers = f"{1e3 * ours:.2f} of {1e3 * floor:.2f} (× 10⁻³), {ours / floor:.1f} times"
-    statement = f"W1M of GraphVAE is within three times the floor at {n} jets"
-    return Claim(statement, ours <= 3 * floor, numbers)
+def _gen_reco() -> list[Goal]:
+    table = "gen-reco"
+
+    def of(metric: str, at_least: Limit, goal: Limit | None = None,
+           rows: tuple[str, ...] = (_AGAIN, _RANDOM), note: str = "") -> Goal:  # fmt: skip
+        return Goal(table, _NETWORK, metric, at_least, goal, tuple((r, metric) for r in rows), note)
+
+    goals = [of("skill", Limit(low=0.93), Limit(low=0.97), (_RANDOM, "detector, grid hidden"))]
+    for name, least in (("pt", 0.93), ("mass", 0.90)):
+        metric = f"response_correlation_{name}"
+        beside = ((_NETWORK, metric), (_AGAIN, metric), ("detector, grid hidden", metric))
+        goals.append(
+            Goal(
+                table,
+                _NETWORK,
+                f"{metric}_share",
+                Limit(low=least),
+                Limit(low=0.97),
+                beside,
+                "a share of the ceiling",
+            )
+        )
+    widths = {"pt": Limit(0.95, 1.05), "mass": Limit(0.95, 1.07)}
+    goals += [of(f"response_width_{n}", w, Limit(0.98, 1.02)) for n, w in widths.items()]
+    goals.append(of("emd_n", Limit(below=(_RANDOM,)), Limit(below=(_AGAIN,), errors=2)))
+    for name in ("pt", "mass", "eta", "phi"):
+        emds = tuple((row, f"emd_{name}") for row in (_NETWORK, _RANDOM, _AGAIN))
+        goals.append(
+            Goal(
+                table,
+                _NETWORK,
+                f"emd_{name}_minus_random_response",
+                Limit(high=0, errors=2),
+                None,
+                emds,
+                "paired error",
+            )
+        )
+        goals.append(
+            Goal(table, _NETWORK, f"emd_{name}", Limit(), Limit(below=(_AGAIN,), errors=2))
+        )
+    for name in ("pt", "mass"):
+        goals.append(of(f"bins_within_tenth_{name}", Limit(low=0.9), Limit(above=(_AGAIN,))))
+    for metric in ("fpd", "kpd", "w1p"):
+        floor = Limit(below=(_AGAIN,), factor=2)
+        goals.append(of(metric, Limit(below=_TRIVIAL), floor, (_AGAIN, *_TRIVIAL, _RANDOM)))
+    goals.append(of("two_sample_auc_tree", Limit(high=0.55), Limit(high=0.52)))
+    goals.append(of("two_sample_auc_pfn", Limit(high=0.70), Limit(high=0.60)))
+    latent = {"full inputs": "kl_nats", "source's inputs": "r2_abs_eta", "common scale": "r2_scale"}
+    return goals + [Goal("gen-reco-latent", row, metric) for row, metric in latent.items()]
+
+
+def _noise() -> list[Goal]:
+    goals = []
+    for kind in ("w", "g", "top"):
+        limits = {
+            "w1m_over_floor": (Limit(high=3), Limit(high=2)),
+            "w1p_over_floor": (Limit(high=6 if kind == "top" else 5), Limit(high=3)),
+            "w1efp_over_floor": (Limit(high=15), Limit(high=5)),
+            "w1_tau21": (Limit(high=0.10), Limit(high=0.05)),
+            "w1_tau32": (Limit(high=0.30), Limit(high=0.15)),
+            "w1_soft_drop_ratio": (Limit(high=0.08), Limit(high=0.03)),
+            "two_sample_auc_tree": (Limit(high=0.68), Limit(high=0.60)),
+            "two_sample_auc_pfn": (Limit(), Limit(high=0.80)),
+        }
+        for metric, (least, goal) in limits.items():
+            beside = tuple((row, metric) for row in ("truth floor", "AutoregressiveJets"))
+            goals.append(Goal(f"noise-{kind}", _NETWORK, metric, least, goal, beside))
+    return goals
+
+
+def _costs() -> list[Goal]:
+    return [
+        Goal("sampling", "out of noise", "us_per_jet", Limit(high=6), Limit(high=4)),
+        Goal("sampling", "GEN → RECO", "us_per_jet", Limit(high=20), Limit(high=12)),
+    ]
+
+
+def _conv() -> list[Goal]:
+    rows = ("ConvVAE 30, mask",)
+    return [
+        Goal(
+            "conv-wide",
+            row,
+            f"bins_within_tenth_{name}",
+            Limit(low=0.5),
+            None,
+            ((_AGAIN, f"bins_within_tenth_{name}"), (row, "steps_since_best")),
+        )
+        for row in rows
+        for name in ("mass", "pt")
+    ]
+
+
+#: By section of the page.
+GOALS: dict[str, list[Goal]] = {
+    "digits": _digits(), "gen_reco": _gen_reco(), "noise": _noise(), "conv": _conv(),
+    "sampling": _costs(),
+}  # fmt: skip
