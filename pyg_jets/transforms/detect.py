@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from pyg_jets.columns import CANONICAL, check_names
+from pyg_jets.columns import CANONICAL, KINDS, check_names
 from pyg_jets.detector import Detector, Pileup
 from pyg_jets.errors import InputError
 from pyg_jets.ops import ptr_to_batch, segment_topk
@@ -20,7 +20,7 @@ __all__ = ["Detect"]
 
 #: The columns that a network may read of both particle sets.
 _COLUMNS = ("pt", "eta", "phi", "mass", "px", "py", "pz", "e", "ptrel", "etarel", "phirel",
-            "logpt", "logptrel", "erel", "deltar", "charge")  # fmt: skip
+            "logpt", "loge", "logptrel", "erel", "deltar", "charge", *KINDS)  # fmt: skip
 
 
 class Detect(BatchTransform):
