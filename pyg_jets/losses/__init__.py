@@ -5,6 +5,12 @@ The modules follow the protocol :class:`~pyg_jets.losses.Loss`.
 
 from pyg_jets.losses.chamfer import ChamferLoss, chamfer, masked_chamfer
 from pyg_jets.losses.classification import ClassificationLoss, classification_loss
+from pyg_jets.losses.energy_distance import (
+    EnergyDistanceLoss,
+    SamplesOfJets,
+    TwoStageLoss,
+    energy_distance,
+)
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
 from pyg_jets.losses.protocol import Loss, TermLoss
@@ -13,12 +19,16 @@ from pyg_jets.losses.vae import VAELoss, gaussian_kl
 __all__ = [
     "ChamferLoss",
     "ClassificationLoss",
+    "EnergyDistanceLoss",
     "InvarianceLoss",
     "Loss",
+    "SamplesOfJets",
     "TermLoss",
+    "TwoStageLoss",
     "VAELoss",
     "chamfer",
     "classification_loss",
+    "energy_distance",
     "gaussian_kl",
     "invariance_loss",
     "jet_pt_mass",

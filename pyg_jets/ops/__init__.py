@@ -15,6 +15,7 @@ from pyg_jets.ops.pointer import (
 from pyg_jets.ops.radius import radius
 from pyg_jets.ops.segment import segment_expand, segment_max, segment_mean, segment_sum
 from pyg_jets.ops.segment_relu import segment_sum_relu
+from pyg_jets.ops.segment_sort import segment_sort
 from pyg_jets.ops.topk import segment_argsort, segment_topk
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "segment_expand",
     "segment_max",
     "segment_mean",
+    "segment_sort",
     "segment_sum",
     "segment_sum_relu",
     "segment_topk",
