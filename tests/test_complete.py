@@ -56,7 +56,9 @@ def missing(*checks: tuple[bool, str]) -> list[str]:
 def missing_of_model(name: str) -> list[str]:
     kinds = {cls.__name__ for cls in (*MODELS, *AUTOENCODERS)}
     taggers = {cls.__name__ for cls in MODELS}
-    tested = text_of("tests/nn/test_models.py", "tests/nn/test_autoencoders.py")
+    tested = text_of(
+        "tests/nn/test_models.py", "tests/nn/test_autoencoders.py", "tests/nn/test_*_vae.py"
+    )
     return missing(
         (name in kinds, f"pyg_jets/nn/__init__.py: add {name} to MODELS or AUTOENCODERS"),
         (name in jets_nn.__all__, f"pyg_jets/nn/__init__.py: export {name}"),

@@ -3,6 +3,7 @@
 from pyg_jets.training.checkpoint import read_checkpoint
 from pyg_jets.training.cosine_decay import CosineDecay
 from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.fit_multiplicity import FitMultiplicity
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
 from pyg_jets.training.resume import EpochCheckpoint
@@ -15,6 +16,7 @@ from pyg_jets.training.tagger import Tagger
 __all__ = [
     "CosineDecay",
     "EpochCheckpoint",
+    "FitMultiplicity",
     "Generator",
     "JetDataModule",
     "RunFolder",

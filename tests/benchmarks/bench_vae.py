@@ -22,7 +22,7 @@ BATCH, LENGTH = 128, 50
 #: Microseconds a jet that sampling may take, and that it should.
 AT_MOST, GOAL = 18, 5
 SIZES = (256, 512, 1024, 2048, 4096)
-CONV = ("generation/networks/conv", "generation/networks/conv-50")
+CONV = ("generation/conv", "generation/conv-50")
 
 
 @cache
@@ -40,6 +40,8 @@ def section(*names: str) -> dict[str, Any]:
     for name in names:
         text = config_path(name).read_text()
         for part, said in yaml.safe_load(text)["model"].items():
+            if not isinstance(said, dict):  # such as the norm at which gradients are clipped
+                continue
             before = model.get(part, {"init_args": {}})["init_args"]
             model[part] = {**said, "init_args": {**before, **said["init_args"]}}
     return model

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import logistic
 
 from pyg_jets.losses import VAELoss, chamfer
-from pyg_jets.nn import AUTOENCODERS, ConditionalGraphVAE, ConvVAE, GraphVAE
+from pyg_jets.nn import AUTOENCODERS, ConditionalGraphVAE, GraphVAE
 from pyg_jets.nn.layers.energy import energy_distance, energy_score
 from pyg_jets.nn.layers.matching import match_particles, merge_particles
 from pyg_jets.nn.layers.multiplicity import MultiplicityDistribution
@@ -73,22 +73,6 @@ def test_bad_input_is_named(kind, what):
     else:
         with pytest.raises(ValueError, match="the input has 4 and the target 3"):
             model(x, ptr, x[:15], ptr[:4])
-
-
-def test_sizes_are_those_of_the_source():
-    assert sum(p.numel() for p in ConvVAE(30).parameters()) == 11_193_661
-    with pytest.raises(ValueError, match="at least 13"):
-        ConvVAE(12)
-
-
-@pytest.mark.parametrize("padding", ["zero", "away", "mask"])
-def test_padding_is_told_from_particles(padding):
-    x, ptr = jets((3, 12, 40))
-    model = learned(ConvVAE, max_particles=30, padding=padding)
-    cut, cut_ptr = model._cut(x, ptr)
-    again, again_ptr = model._unpadded(model._padded(cut, cut_ptr))
-    assert again_ptr.tolist() == cut_ptr.tolist() == [0, 3, 15, 45]
-    torch.testing.assert_close(again, cut, rtol=1e-3, atol=1e-3)
 
 
 def test_a_multiplicity_that_was_never_seen_is_refused():
@@ -161,16 +145,6 @@ def test_targets_may_be_empty(kind, counts):
     loss.backward()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     assert all(bool(g.isfinite().all()) for g in (loss.detach(), *gradients))
-
-
-@pytest.mark.parametrize("coordinates", ["pxpypz", "ptetaphi", "logptetaphi"])
-def test_padding_with_zeros_is_a_particle_of_zeros(coordinates):
-    x, ptr = jets((3, 12))
-    model = learned(ConvVAE, coordinates=coordinates)
-    padded = model._padded(x, ptr)
-    nothing = model.scale(torch.zeros(1, 3))
-    torch.testing.assert_close(padded[0, 3:], nothing.expand(27, 3))
-    torch.testing.assert_close(padded[1, :12], model.scale(x[3:]), rtol=1e-4, atol=1e-5)
 
 
 def test_terms_of_the_loss_are_those_of_their_functions():

@@ -2,57 +2,73 @@ r"""The convolutional variational autoencoder on a list of fixed length, for com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.utils import to_dense_batch
 
+from pyg_jets import kinematics
 from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
-from pyg_jets.nn.layers.particle_scale import ParticleScale
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr, gather, ptr_to_batch, segment_topk
+from pyg_jets.ops.weighted import weighted_mean
 
 __all__ = ["ConvVAE"]
 
 PADDINGS = ("zero", "away", "mask")
-#: Where padding lies that is put away from the jet, in the numbers that the network works on.
+#: Where padding lies that is put away from the jet, in deviations of each coordinate.
 _AWAY = 10.0
-_CHANNELS, _HIDDEN, _KERNEL = (50, 100, 200), 1500, 5
+#: The least pT (GeV) of a particle that is made.
+_LEAST_PT = 1e-3
+_COLUMNS, _CHANNELS, _HIDDEN, _KERNEL = 3, (50, 100, 200), 1500, 5
 
 
 class ConvVAE(VariationalAutoencoder):
     r"""The convolutional autoencoder of arXiv 2109.15197, on the hardest particles of each jet.
 
-    A jet is an image of 3 rows, one for each coordinate, and as many columns as particles: it is
-    cut, and padded, to that number. Kernels are (rows, 5), (1, 5), (1, 5), with 50, 100 and 200
-    channels; then 1500 and twice the latent; the decoder is the mirror image. With 30 particles and
-    a latent of 30 it has 11.19 million parameters, as the source's has.
+    A jet is an image of 3 rows, the momenta (px, py, pz) of its particles, and as many columns as
+    particles: it is cut, and padded, to that number. Kernels are (rows, 5), (1, 5), (1, 5), with
+    50, 100 and 200 channels; then 1500 and twice the latent; the decoder is the mirror image. With
+    30 particles and a latent of 30 it has 11.19 million parameters, as the source's has.
 
-    Padding is made in one of three ways:
+    Each coordinate is read with mean 0 and variance 1 over the training particles. What the
+    network makes is scaled back, so that the Chamfer distance is one of momenta in GeV², padding
+    and all, as in the source. :class:`~pyg_jets.losses.VAELoss` with ``pt=1, mass=10, kl=5000``
+    is the source's loss but for a factor.
 
-    - ``zero``: particles of zeros. What is made with a pT below the least of all training jets
-      counts as padding.
-    - ``away``: particles far from the jet. What is made beyond half the way to there is padding.
-    - ``mask``: particles of zeros, and a fourth row that says which are real, which the network
-      learns (after arXiv 1906.06565). What is made with a mask below one half is padding.
+    Padding is made in one of three ways, and a slot of the list is a particle if its score is
+    above a threshold:
+
+    ========  ==========================================  ==================  =========
+    padding   a slot that is padded                       score               threshold
+    ========  ==========================================  ==================  =========
+    ``zero``  a particle at rest                          pT (GeV)            0.1 GeV
+    ``away``  10 deviations above the mean, in each row   nearness to the jet 0.5
+    ``mask``  at rest, and 0 in a fourth row              the fourth row      0.5
+    ========  ==========================================  ==================  =========
+
+    :meth:`fit_multiplicity` sets the threshold so that the numbers of particles of jets that were
+    not trained on come out. The mask (after arXiv 1906.06565) is a coordinate of the Chamfer
+    distance, ``mask_scale`` GeV wide, and has a term of its own, ``multiplicity``: the squared
+    difference between its sum and the number of particles, averaged over jets.
+
+    Under autocast the last layers of encoder and decoder stay in float32, so that what is made is
+    not rounded.
 
     Args:
         max_particles: Length of the list: 30, 50, 100, 150, and 13 at least.
-        columns: Columns of a particle; 3, (pT, η, φ) relative to the jet's axis, unless
-            ``coordinates`` is ``plain``.
         latent: Numbers of the latent.
         padding: ``zero``, ``away`` or ``mask``.
-        coordinates: See :class:`~pyg_jets.nn.layers.particle_scale.ParticleScale`.
-        scale: See there.
+        mask_scale: How far padding is from particles at rest by its mask (GeV).
 
     Shapes:
-        - **x:** ``[N, columns]``, **ptr:** ``[J + 1]``, **target:** ``[M, columns]``,
-          **target_ptr:** ``[J + 1]``
-        - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction`, whose points have their
-          padding
+        - **x:** ``[N, 3]`` (pT in GeV, η, φ), **ptr:** ``[J + 1]``, **target:** ``[M, 3]``,
+          **target_ptr:** ``[J + 1]``; η, φ relative to an axis, or η absolute
+        - **output:** a :class:`~pyg_jets.nn.models.vae.Reconstruction`, whose points (GeV) have
+          their padding
 
     Examples:
         >>> x, ptr = torch.rand(7, 3), torch.tensor([0, 3, 7])
@@ -63,16 +79,16 @@ class ConvVAE(VariationalAutoencoder):
         torch.Size([60, 3])
     """
 
-    least_pt: Tensor
+    shift: Tensor
+    width: Tensor
+    threshold: Tensor
 
     def __init__(
         self,
         max_particles: int = 30,
-        columns: int = 3,
         latent: int = 30,
         padding: str = "zero",
-        coordinates: str = "pxpypz",
-        scale: Sequence[float] | None = None,
+        mask_scale: float = 10.0,
     ) -> None:
         super().__init__(latent)
         left = max_particles - 3 * (_KERNEL - 1)
@@ -81,10 +97,11 @@ class ConvVAE(VariationalAutoencoder):
                 f"Expected max_particles of at least {3 * (_KERNEL - 1) + 1}, so that the kernels "
                 f"fit, but got {max_particles}."
             )
+        if not 0 < mask_scale < float("inf"):
+            raise InputError(f"Expected mask_scale above 0 GeV, but got {mask_scale}.")
         (self.padding,) = check_names((padding,), PADDINGS, "padding")
-        self.max_particles, self.columns = max_particles, columns
-        self.scale = ParticleScale(coordinates, scale, columns)
-        rows = columns + (padding == "mask")
+        self.max_particles, self.mask_scale = max_particles, mask_scale
+        rows = _COLUMNS + (padding == "mask")
         first, second, third = _CHANNELS
         flat = third * left
         self.encoder = nn.Sequential(
@@ -98,47 +115,101 @@ class ConvVAE(VariationalAutoencoder):
             nn.Unflatten(1, (third, 1, left)),
             nn.ConvTranspose2d(third, second, (1, _KERNEL)), nn.ReLU(),
             nn.ConvTranspose2d(second, first, (1, _KERNEL)), nn.ReLU(),
-            nn.ConvTranspose2d(first, 1, (rows, _KERNEL)), nn.Flatten(1, 2),
+            nn.ConvTranspose2d(first, 1, (rows, _KERNEL)),
         )  # fmt: skip
-        self.register_buffer("least_pt", torch.tensor(0.0))
+        self.register_buffer("shift", torch.zeros(_COLUMNS))
+        self.register_buffer("width", torch.ones(_COLUMNS))
+        self.register_buffer("threshold", torch.tensor(0.1 if padding == "zero" else 0.5))
 
     def fit_statistics(self, batches: Iterable[Any]) -> None:
-        """Learn the scale of particles from PyG batches of training jets."""
-        targets = [batch.get("x_target", batch.x) for batch in batches]
-        self.scale.fit_statistics(targets)
-        if self.scale.coordinates != "plain":
-            self.least_pt.fill_(min(float(x[:, 0].min()) for x in targets if len(x)))
+        """Learn mean and deviation of each coordinate from PyG batches of training jets."""
+        count, total, square = 0, torch.zeros(_COLUMNS).double(), torch.zeros(_COLUMNS).double()
+        for batch in batches:
+            sets = batch.get("x_target", batch.x), batch.get("x_target_ptr", batch.ptr)
+            momenta = _momenta(self._hardest(*sets)[0]).double().cpu()
+            count, total = count + len(momenta), total + momenta.sum(0)
+            square = square + momenta.square().sum(0)
+        if count == 0:
+            raise InputError("The jets have no particles: nothing to learn a scale from.")
+        mean = total / count
+        deviation = (square / count - mean.square()).clamp(min=0).sqrt()
+        for name, m, s in zip(("px", "py", "pz"), mean.tolist(), deviation.tolist(), strict=True):
+            if not s > 1e-7 * max(abs(m), 1):
+                raise InputError(
+                    f"{name} is {m:g} GeV for all particles of the training jets, expected a "
+                    "spread: give jets of more than one particle."
+                )
+        self.shift.copy_(mean)
+        self.width.copy_(deviation)
 
-    def _cut(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-        """The hardest particles, as many as fit, in descending order; of no jets, the first."""
-        key = x[:, 0] if self.scale.coordinates != "plain" else x[:, -1]
-        rows, ptr = segment_topk(key, ptr, self.max_particles)
+    @torch.no_grad()
+    def fit_multiplicity(
+        self, batches: Iterable[Any], generator: torch.Generator | None = None
+    ) -> float:
+        r"""Set the threshold so that the numbers of particles of jets come out.
+
+        It is the one of 1,000 quantiles of the scores with the least :math:`W_1` between the
+        numbers of particles that are made and those of the targets, each cut to the list.
+
+        Args:
+            batches: PyG batches of jets that were not trained on, as those of training.
+            generator: Of the draws of the latent.
+
+        Returns:
+            That distance, in particles.
+
+        Raises:
+            ValueError: If there are no jets.
+        """
+        scores, counts = [], []
+        for batch in batches:
+            ptr = batch.get("x_target_ptr", batch.ptr)
+            z = self.draw(*self.encode(batch.x, batch.ptr), generator)
+            scores.append(self._score(self.decode(z)).float())
+            counts.append(ptr.diff().clamp(max=self.max_particles))
+        if not scores or not sum(map(len, scores)):
+            raise InputError("There are no jets to fit the number of particles of.")
+        score, wanted = torch.cat(scores), torch.cat(counts).sort().values
+        levels = torch.linspace(0, 1, 1001, device=score.device, dtype=torch.float64)
+        ordered = score.flatten().sort().values
+        below = ordered[((len(ordered) - 1) * levels).long()]
+        candidates = torch.cat((ordered[:1] - 1, below))
+        made = torch.stack([(score > t).sum(1).sort().values for t in candidates])
+        distance = (made - wanted).abs().double().mean(1)
+        self.threshold.copy_(candidates[distance.argmin()])
+        return float(distance.min())
+
+    def _hardest(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+        """The hardest particles, as many as fit, in descending order."""
+        if x.dim() != 2 or x.size(1) != _COLUMNS:
+            raise InputError(f"Expected x [N, 3] with (pt, eta, phi), but got {list(x.shape)}.")
+        rows, ptr = segment_topk(x[:, 0], ptr, self.max_particles)
         return x[rows], ptr
 
     def _padded(self, x: Tensor, ptr: Tensor) -> Tensor:
-        """Numbers of the particles and of the padding, ``[J, max_particles, rows]``."""
-        u, nothing = self.scale(x), self.scale(x.new_zeros(1, self.columns))
+        """What the network reads of particles and padding, ``[J, max_particles, rows]``."""
+        u, padding = (_momenta(x) - self.shift) / self.width, -self.shift / self.width
         if self.padding == "away":
-            nothing = torch.full_like(nothing, _AWAY)
+            padding = torch.full_like(padding, _AWAY)
         if self.padding == "mask":
             u = torch.cat((u, u.new_ones(len(u), 1)), 1)
-            nothing = torch.cat((nothing, nothing.new_zeros(1, 1)), 1)
+            padding = torch.cat((padding, padding.new_zeros(1)))
         jet, length = ptr_to_batch(ptr), self.max_particles
-        dense, _ = to_dense_batch(u - nothing, jet, max_num_nodes=length, batch_size=len(ptr) - 1)
-        return dense + nothing
+        dense, real = to_dense_batch(u, jet, max_num_nodes=length, batch_size=len(ptr) - 1)
+        return torch.where(real.unsqueeze(-1), dense, padding)
 
     def encode(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of each jet's latent, ``[J, latent]`` each."""
         check_finite_jets(x, ptr, "input")
-        return self._encode(self._padded(*self._cut(x, ptr)))
-
-    def _encode(self, padded: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_var = self.encoder(padded.transpose(1, 2).unsqueeze(1)).chunk(2, 1)
+        padded = self._padded(*self._hardest(x, ptr))
+        hidden = self.encoder[:-1](padded.transpose(1, 2).unsqueeze(1))
+        mean, log_var = _in_float32(self.encoder[-1], hidden).chunk(2, 1)
         return mean, log_var.clamp(-12, 6)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Numbers of particles and padding, ``[J, max_particles, rows]``."""
-        return self.decoder(z).transpose(1, 2)
+        """Particles and padding as the network reads them, ``[J, max_particles, rows]``."""
+        made: Tensor = _in_float32(self.decoder[-1], self.decoder[:-1](z))
+        return made.squeeze(1).transpose(1, 2)
 
     def forward(
         self,
@@ -149,32 +220,45 @@ class ConvVAE(VariationalAutoencoder):
         y: Tensor | None = None,
         weight: Tensor | None = None,
     ) -> Reconstruction:
-        """The lists again, of the same length, padding and all."""
+        """The lists again, of the same length, padding and all, from a draw of the latent."""
         target, target_ptr = self.targets(x, ptr, target, target_ptr)
         mean, log_var = self.encode(x, ptr)
-        made = self.decode(self.draw(mean, log_var) if self.training else mean)
-        target, target_ptr = self._cut(target, target_ptr)
+        made = self.decode(self.draw(mean, log_var))
+        target, target_ptr = self._hardest(target, target_ptr)
         wanted = self._padded(target, target_ptr)
         whole = torch.arange(len(ptr), device=x.device) * self.max_particles
         particles, made_ptr = self._unpadded(made)
+        terms = {}
+        if self.padding == "mask":
+            difference = made[..., -1].sum(1) - target_ptr.diff()
+            terms["multiplicity"] = weighted_mean(difference.square(), weight)
         return Reconstruction(
-            made.flatten(0, 1), whole, wanted.flatten(0, 1), whole, particles, made_ptr,
-            target, target_ptr, mean, log_var, {},
+            self._points(made), whole, self._points(wanted), whole, particles, made_ptr,
+            target, target_ptr, mean, log_var, terms,
         )  # fmt: skip
 
-    def _unpadded(self, made: Tensor) -> tuple[Tensor, Tensor]:
-        """The physical particles among what was made, and their pointer."""
-        u = made[..., : self.columns]
+    def _points(self, u: Tensor) -> Tensor:
+        """Momenta (GeV) of particles and padding, and the mask on the same scale."""
+        momenta = u[..., :_COLUMNS] * self.width + self.shift
+        mask = u[..., _COLUMNS:] * self.mask_scale
+        return torch.cat((momenta, mask), -1).flatten(0, 1)
+
+    def _score(self, u: Tensor) -> Tensor:
+        """How much each slot is a particle, ``[J, max_particles]``."""
         if self.padding == "mask":
-            real = made[..., -1] > 0.5
-        elif self.padding == "away":
-            real = u.mean(-1) < 0.5 * _AWAY
-        elif self.scale.coordinates == "plain":
-            real = (u - self.scale(u.new_zeros(1, self.columns))).norm(dim=-1) > 0.1
-        else:
-            pt = self.scale.particles(u.flatten(0, 1))[:, 0].view(u.shape[:2])
-            real = pt >= self.least_pt
-        return self.scale.particles(u[real]), counts_to_ptr(real.sum(1))
+            return u[..., -1]
+        if self.padding == "away":
+            return 1 - u.mean(-1) / _AWAY
+        px, py, _ = (u * self.width + self.shift).unbind(-1)
+        return (px.square() + py.square()).sqrt()
+
+    def _unpadded(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The particles (pT, η, φ) among what was made, and their pointer."""
+        real = self._score(u.detach()) > self.threshold
+        px, py, pz = (u[real][:, :_COLUMNS] * self.width + self.shift).unbind(1)
+        pt = (px.square() + py.square() + _LEAST_PT**2).sqrt()
+        x = torch.stack((pt, (pz / pt).asinh(), torch.atan2(py, px + 1e-12)), 1)
+        return x, counts_to_ptr(real.sum(1))
 
     @torch.no_grad()
     def sample(
@@ -188,12 +272,12 @@ class ConvVAE(VariationalAutoencoder):
 
         Args:
             n_jets: How many; if there are fewer GEN jets, these are used again in turn.
-            condition: GEN jets. Default: none.
+            condition: GEN jets. Default: none, as for classes, which the network does not read.
             n: Not to be chosen with a fixed length.
             generator: Of all draws.
 
         Returns:
-            Particles ``[N, columns]`` without padding, and pointer ``[n_jets + 1]``.
+            Particles ``[N, 3]`` without padding, and pointer ``[n_jets + 1]``.
 
         Raises:
             ValueError: If ``n`` is given.
@@ -201,9 +285,28 @@ class ConvVAE(VariationalAutoencoder):
         if n is not None:
             raise InputError("A ConvVAE cannot choose n: it makes lists of one length.")
         z = self.prior(n_jets, generator)
-        if condition is not None:
+        if condition is not None and not isinstance(condition, Tensor):
             x, ptr = condition
             if n_jets != len(ptr) - 1:
                 x, ptr = gather(x, ptr, torch.arange(n_jets) % (len(ptr) - 1))
             z = self.draw(*self.encode(x, ptr), generator)
         return self._unpadded(self.decode(z))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.max_particles}, latent={self.latent}, "
+            f"padding={self.padding!r}, mask_scale={self.mask_scale:g})"
+        )
+
+
+def _momenta(x: Tensor) -> Tensor:
+    """(pT, η, φ) → (px, py, pz) in GeV."""
+    pt, eta, phi = x.unbind(1)
+    return torch.stack(kinematics.to_cartesian(pt, eta, phi, torch.zeros_like(pt))[:3], 1)
+
+
+def _in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a layer without autocast: the result is not rounded to half precision."""
+    with torch.autocast(x.device.type, enabled=False):
+        out: Tensor = layer(x.float())
+    return out
