@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["GeneratorModel", "ObservablesModel", "TaggerModel"]
+__all__ = ["GeneratorModel", "ObservablesModel", "PriorModel", "TaggerModel"]
 
 
 @runtime_checkable
@@ -120,4 +120,23 @@ class GeneratorModel(Protocol):
             condition: Jets ``(x, ptr)`` for a network with ``from_gen``, else classes ``[J]``.
             n: Number of particles of each jet. Default: drawn.
             generator: Source of random numbers. Default: torch's own.
+        """
+
+
+@runtime_checkable
+class PriorModel(Protocol):
+    """A generator whose prior is fitted after a training, as :class:`~pyg_jets.nn.GraphVAE`'s."""
+
+    def fit_prior(self, batches: Iterable[Any]) -> None:
+        """Fit the prior to the latents of training jets, from PyG batches of them."""
+
+    def log_prior(
+        self, z: Tensor, y: Tensor | None = None, jet_globals: Tensor | None = None
+    ) -> Tensor:
+        """ln p of latents under the fitted prior, ``[J]``.
+
+        Args:
+            z: Latents ``[J, L]``.
+            y: Classes ``[J]``, if the network has classes.
+            jet_globals: Numbers of the jets as a whole, if the network has any.
         """

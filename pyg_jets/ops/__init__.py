@@ -16,6 +16,7 @@ from pyg_jets.ops.radius import radius
 from pyg_jets.ops.segment import segment_expand, segment_max, segment_mean, segment_sum
 from pyg_jets.ops.segment_relu import segment_sum_relu
 from pyg_jets.ops.segment_sort import segment_sort
+from pyg_jets.ops.table_product import table_product
 from pyg_jets.ops.topk import segment_argsort, segment_topk
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "segment_sum",
     "segment_sum_relu",
     "segment_topk",
+    "table_product",
 ]

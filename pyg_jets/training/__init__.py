@@ -6,6 +6,7 @@ from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.fit_multiplicity import FitMultiplicity
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
+from pyg_jets.training.refit_prior import RefitPrior
 from pyg_jets.training.resume import EpochCheckpoint
 from pyg_jets.training.run_folder import RunFolder
 from pyg_jets.training.sample import TrainingSample
@@ -19,6 +20,7 @@ __all__ = [
     "FitMultiplicity",
     "Generator",
     "JetDataModule",
+    "RefitPrior",
     "RunFolder",
     "SelectByEMD",
     "Tagger",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import lightning
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn.protocol import GeneratorModel
 from pyg_jets.ops import counts_to_ptr
 from pyg_jets.training.data import JetDataModule
+from pyg_jets.training.refit_prior import RefitPrior
 from pyg_jets.training.task import JetTask, check_state, sum_of_weights
 
 __all__ = ["Generator"]
@@ -28,9 +30,11 @@ class Generator(JetTask):
     Batches with a second particle set ``x_target``, such as those of
     :class:`~pyg_jets.transforms.Detect`, are pairs of input and target; in all others each jet is
     its own target. Before the first step the scales of the network are set from the training jets.
-    The jets made in validation and test are kept and compared with the targets, feature by feature:
-    :class:`~pyg_jets.training.SelectByEMD` logs ``val/emd_…``, the test ``test/emd_…``. If jets
-    have weights, losses and distances count them; scales are those of all jets alike.
+    A prior that is fitted to latents is fitted by :class:`~pyg_jets.training.RefitPrior`, which
+    comes along. The jets made in validation and test are kept and compared with the targets,
+    feature by feature: :class:`~pyg_jets.training.SelectByEMD` logs ``val/emd_…``, the test
+    ``test/emd_…``. If jets have weights, losses and distances count them; scales are those of all
+    jets alike.
 
     Args:
         network: A :class:`~pyg_jets.nn.protocol.GeneratorModel`.
@@ -73,6 +77,12 @@ class Generator(JetTask):
     def forward(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
         """Jets ``(x, ptr)`` that are made out of jets."""
         return self.network.sample(len(ptr) - 1, (x, ptr))
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """The callback that fits the prior, unless the trainer has one."""
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]  # by a connector
+        has_own = any(isinstance(callback, RefitPrior) for callback in callbacks)
+        return [] if has_own else [RefitPrior()]
 
     def setup(self, stage: str) -> None:
         """Before a fit, set the scales and multiplicities of the network."""

@@ -16,7 +16,7 @@ from pyg_jets.losses import (
     invariance_loss,
     jet_terms,
 )
-from pyg_jets.nn import AUTOENCODERS, GraphVAE, Reconstruction
+from pyg_jets.nn import AUTOENCODERS, Reconstruction
 from pyg_jets.nn.layers.energy import energy_distance, energy_score
 from pyg_jets.nn.layers.multiplicity import MultiplicityDistribution
 from pyg_jets.ops import gather
@@ -159,21 +159,3 @@ def test_a_target_of_weight_zero_moves_no_term(kind):
         torch.testing.assert_close(same[name], none[name], rtol=1e-4, atol=1e-6)
         if name not in ("kl", "matching", "multiplicity", "marginal"):  # of other numbers
             assert not torch.isclose(moved[name], some[name])
-
-
-def test_jets_out_of_the_prior_count_as_the_jet_that_gave_their_class():
-    torch.manual_seed(0)
-    x, ptr, y = torch.rand(40, 3) + 0.1, torch.arange(0, 41, 4), torch.arange(10) % 2
-    model = GraphVAE(n_classes=2)
-    model.fit_statistics([Data(x=x, ptr=ptr)])
-    model.eval()
-
-    def marginal(weight, rows):
-        z = torch.zeros(10, model.latent)
-        model.prior = lambda n: z[:n]  # the same for all
-        chosen, chosen_ptr = gather(x, ptr, rows)
-        return model(chosen, chosen_ptr, y=y[rows], weight=weight).terms["marginal"]
-
-    rows = torch.arange(10)
-    weight = (y == 0).float()
-    torch.testing.assert_close(marginal(weight, rows), marginal(None, rows[y == 0]))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from pyg_jets.losses import ChamferLoss, ClassificationLoss, InvarianceLoss, VAELoss
 from pyg_jets.nn import (
@@ -11,6 +11,7 @@ from pyg_jets.nn import (
     ConvVAE,
     DynamicEdgeConv,
     EdgeConvBlock,
+    GraphVAE,
 )
 from pyg_jets.ops import knn, ptr_to_batch
 from tests.nn.test_models import COUNTS, every_case, jets
@@ -49,7 +50,8 @@ def test_taggers(case, dtype, training):
 @pytest.mark.parametrize("cls", AUTOENCODERS, ids=lambda cls: cls.__name__)
 def test_autoencoders(cls, dtype):
     torch.manual_seed(0)
-    model = cls(**({} if cls is ConvVAE else {"k": 2}))
+    options = {GraphVAE: {"latent": 4, "components": 1}, ConvVAE: {}}
+    model = cls(**options.get(cls, {"k": 2}))
     x, ptr = torch.rand(sum(COUNTS), 3) + 0.1, torch.tensor([0, 3, 3, 4, 11])
     with torch.autocast("cpu", dtype):
         made = model(x, ptr, x, ptr, torch.tensor([0, 1, 0, 1]))
@@ -58,6 +60,8 @@ def test_autoencoders(cls, dtype):
     value.backward()
     check_gradients(model)
     with torch.autocast("cpu", dtype), torch.no_grad():
+        if cls is GraphVAE:
+            model.fit_prior([Data(x=x, ptr=ptr)])
         particles, _ = model.sample(4, (x, ptr) if model.from_gen else None)
     assert particles.dtype == torch.float32
 

@@ -6,7 +6,7 @@ import torch
 
 from pyg_jets.nn.layers import jet_momentum
 from pyg_jets.nn.layers.jet_momentum import jet_momenta, match_jet_momentum
-from pyg_jets.nn.layers.set_decoder import ResponseDecoder, SetDecoder
+from pyg_jets.nn.layers.set_decoder import ResponseDecoder
 from pyg_jets.ops import counts_to_ptr, segment_relu
 
 CASES = [[3, 0, 1, 40], [0], [], [9000, 1, 9000, 0]]
@@ -24,15 +24,14 @@ def jets(counts):
 @pytest.mark.parametrize("counts", CASES)
 def test_kernels_against_torch(counts, monkeypatch):
     x, ptr, jet = jets(counts)
-    decoder, response = SetDecoder(3, 4), ResponseDecoder(3, 3, 4)
-    seeds, drawn = decoder.seeds(ptr), torch.Generator()
+    response, drawn = ResponseDecoder(3, 3, 4), torch.Generator()
     made = {}
     for kernels in ("1", "0"):
         monkeypatch.setenv("PYG_JETS_KERNELS", kernels)
         with torch.no_grad():
             made[kernels] = (
                 match_jet_momentum(x, ptr, jet), jet_momenta(x, ptr)[:, [0, 2, 3]],
-                decoder(jet, ptr, seeds), response(x, x, jet, ptr, drawn.manual_seed(1)),
+                response(x, x, jet, ptr, drawn.manual_seed(1)),
             )  # fmt: skip
     for one, other in zip(*made.values(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
@@ -42,7 +41,6 @@ def test_a_gradient_is_there_when_it_is_asked_for():
     x, ptr, jet = jets([3, 2])
     assert match_jet_momentum(x.requires_grad_(), ptr, jet).requires_grad
     assert jet_momenta(x, ptr).requires_grad
-    assert SetDecoder(3, 4)(jet, ptr).requires_grad
     with torch.inference_mode():
         assert not match_jet_momentum(x, ptr, jet).requires_grad
 
@@ -67,10 +65,5 @@ def test_unjitted_and_nan(monkeypatch):
 
 def test_a_pointer_that_does_not_fit_is_named():
     x, ptr, jet = jets([3, 2])
-    with torch.no_grad():
-        for run in (
-            lambda: match_jet_momentum(x, ptr + 1, jet),
-            lambda: SetDecoder(3, 4)(jet, ptr, torch.zeros(4, 8)),
-        ):
-            with pytest.raises(ValueError, match="ptr to rise"):
-                run()
+    with torch.no_grad(), pytest.raises(ValueError, match="ptr to rise"):
+        match_jet_momentum(x, ptr + 1, jet)

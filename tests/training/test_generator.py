@@ -85,13 +85,14 @@ def test_a_checkpoint_of_another_configuration_is_named(run, tmp_path, capsys):
 def test_intensities_are_never_below_zero(tmp_path):
     from pyg_jets.nn import GraphVAE
 
-    task = Generator(GraphVAE(coordinates="plain"))
+    task = Generator(GraphVAE(latent=2, coordinates="plain", components=1, max_particles=600))
     task.columns = ("eta", "phi", "pt")
     batch = next(iter(JetLoader(ToyJets(str(tmp_path), n_jets=60).get_split("train"), 20)))
     batch.x = batch.x[:, [1, 2, 0]]
     task.network.fit_statistics([batch])
+    task.network.fit_prior([batch])
     with torch.no_grad():
-        task.network.decoder.mlp.out.bias.fill_(-9.0)
+        task.network.decoder.shift.bias.fill_(-90.0)
         made = task.eval().make(batch)
     for stage in ("made", "reconstructed"):
         assert (made[stage][0][:, 2] == 0).all()

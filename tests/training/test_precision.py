@@ -17,7 +17,7 @@ TASKS = {
     "PFN": lambda: Tagger(PFN(phi=(8, 8), f=(8,), norm=True)),
     "EFN": lambda: Tagger(EFN(weight=2, phi=(8, 8), f=(8,))),
     "ParticleNet": lambda: Tagger(ParticleNet(channels=((8,), (8,)), k=3, fc=(8,))),
-    "GraphVAE": lambda: Generator(GraphVAE(latent=2, k=2)),
+    "GraphVAE": lambda: Generator(GraphVAE(latent=2, components=2, max_particles=600)),
 }
 
 

@@ -103,7 +103,7 @@ def generating(folder):
     jets = JetFiles(folder, files=str(folder / "jets.parquet"), features=names, classes=["a", "b"])
     data = JetDataModule(jets, Features(["pt", "etarel", "phirel"]), batch_size=32)
     return Generator(
-        GraphVAE(latent=4, channels=(8,), k=2, blocks=1, hidden=16),
+        GraphVAE(latent=4, hidden=(16,), encoder_hidden=8, components=2),
         optimizer=lambda p: torch.optim.Adam(p, 0.01),
         scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.9),
     ), data

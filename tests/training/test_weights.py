@@ -246,7 +246,7 @@ def test_a_generator_validates_and_trains_on_weighted_jets(tmp_path):
         jets.append(Data(x=x, y=0, weight=weight, jet_id=torch.tensor([i])))
     data = JetDataModule(jets, Features(["x0", "x1", "x2"], columns=("x0", "x1", "x2")),
                          batch_size=20, eval_batch_size=6)  # fmt: skip
-    task = Generator(GraphVAE(latent=2, channels=(4,), hidden=4, k=0), FirstPt())
+    task = Generator(GraphVAE(latent=2, hidden=(4,), components=2), FirstPt())
     trainer = lightning.Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,

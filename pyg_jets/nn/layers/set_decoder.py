@@ -1,4 +1,4 @@
-r"""Decoders of a latent into particles: from noise, or from the GEN particles of the jet."""
+r"""The decoder of a response: particles after a detector from those before it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pyg_jets.ops import check_pointer, ptr_to_batch, segment_expand, segment_topk
+from pyg_jets.ops import check_pointer, segment_expand, segment_topk
 from pyg_jets.ops.kernel import in_threads, split_jets, use_inference_kernels
 from pyg_jets.ops.segment_relu import expand_relu_
 
-__all__ = ["ResponseDecoder", "SetDecoder", "sample_particles"]
+__all__ = ["ResponseDecoder", "sample_particles"]
 
 #: Particles of a chunk without a gradient, so that their activations stay in a core's cache; with
 #: fewer, the calls take longer than the work.
@@ -70,59 +70,6 @@ class ConditionalMLP(nn.Module):
 
         in_threads(run, split_jets(ptr, _PARTICLES))
         return out
-
-
-class SetDecoder(nn.Module):
-    r"""Decode the features of each jet into n particles, each from its own noise vector.
-
-    .. math::
-        u_i = f(s_i, c_j), \quad s_i = (v_i, \varepsilon_i)
-
-    The first number v of a noise vector is uniform, and those of a jet are spread evenly over its
-    range, as ranks are; the others are Gaussian. The same function decodes each particle, so that
-    permuting the noise vectors permutes the particles.
-
-    Args:
-        out_channels: Number of coordinates of a particle.
-        jet_channels: Number of features of a jet.
-        hidden: Width of the layers.
-        layers: Number of layers before the last.
-        noise: Number of Gaussian numbers of a noise vector.
-
-    Shapes:
-        - **jet:** ``[J, jet_channels]``, **ptr:** ``[J + 1]`` → ``[N, out_channels]``
-
-    Examples:
-        >>> SetDecoder(3, 4)(torch.zeros(2, 4), torch.tensor([0, 2, 5])).shape
-        torch.Size([5, 3])
-    """
-
-    def __init__(
-        self,
-        out_channels: int,
-        jet_channels: int,
-        hidden: int = 64,
-        layers: int = 2,
-        noise: int = 7,
-    ) -> None:
-        super().__init__()
-        self.noise = noise
-        self.mlp = ConditionalMLP(1 + noise, jet_channels, hidden, layers, out_channels)
-
-    def seeds(self, ptr: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Seeds of particles, ``[N, 1 + noise]``."""
-        n, device = int(ptr[-1]), self.mlp.out.weight.device
-        jet = ptr_to_batch(ptr)
-        drawn = torch.randn(n, 1 + self.noise, generator=generator, device=device)
-        place = torch.arange(n, device=device) - ptr[jet]
-        shift = torch.rand(len(ptr) - 1, generator=generator, device=device)
-        drawn[:, 0] = (place + shift[jet]) * (3.46 / ptr.diff().clamp(min=1)[jet]) - 1.73
-        return drawn
-
-    def forward(self, jet: Tensor, ptr: Tensor, seeds: Tensor | None = None) -> Tensor:
-        """Particles of each jet."""
-        seeds = self.seeds(ptr) if seeds is None else seeds
-        return self.mlp(seeds, jet, ptr)
 
 
 class ResponseDecoder(nn.Module):
