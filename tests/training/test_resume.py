@@ -104,7 +104,7 @@ def generating(folder):
     data = JetDataModule(jets, Features(["pt", "etarel", "phirel"]), batch_size=32)
     return Generator(
         GraphVAE(latent=4, hidden=(16,), encoder_hidden=8, components=2),
-        optimizer=lambda p: torch.optim.Adam(p, 0.01),
+        optimizer=lambda p: torch.optim.Adam(p, 0.1),
         scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.9),
     ), data
 
