@@ -1,19 +1,297 @@
-"""RECO jets out of GEN jets, beside everything that needs no network."""
+"""RECO jets out of GEN jets, beside everything that needs no network of sets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.runs import Point, load_run
+from pyg_jets.studies.generation import figures
+from pyg_jets.studies.generation.baselines import (
+    conditional_mean,
+    identity,
+    mean_ratio,
+    random_response,
+)
+from pyg_jets.studies.generation.gen_reco_jets import (
+    FEATURES,
+    GenReco,
+    Response,
+    detector,
+    grid_hidden,
+    hides_kinds_and_eta,
+    leading,
+    network_response,
+)
+from pyg_jets.studies.generation.gen_reco_measures import Bench, Sizes, measure_response
+from pyg_jets.studies.generation.tables import Column, add_table
 from pyg_jets.studies.page import Page
-from pyg_jets.studies.section import Section
+from pyg_jets.studies.section import Cost, Section
 from pyg_jets.studies.study import StudyRun
+from pyg_jets.studies.trained import data_module
 
 __all__ = ["GenToReco"]
 
+QUICK = Sizes(
+    test=300, train=200, drawn=40, draws=8, floors=2, resamples=4, pfn=100, steps=20,
+    polynomials=120, timed=128, bin_error=0.3,
+)  # fmt: skip
+#: Rows that need no network of sets: in names of measurements, and as the page names them.
+BASELINES: dict[str, str] = {
+    "detector-again": "detector again",
+    "grid-hidden": "detector, grid hidden",
+    "inputs-hidden": "detector, kinds and η hidden",
+    "identity": "identity",
+    "mean-ratio": "mean ratio",
+    "random-response": "random response",
+    "conditional-mean": "conditional mean",
+    "truth-30": "truth, leading 30",
+    "truth-50": "truth, leading 50",
+}
+#: What knows as much as a network, by its inputs: the ceiling of its correlations.
+CEILING_OF = {"full": "detector", "no cells": "grid hidden", "source": "inputs hidden"}
+_TABLE = "gen-reco"
+TEXT = """The detector `cms-like` responds to each GEN jet; all rows are compared with one response,
+the truth, of the same {n} test jets, {train} others being there to train on. *Detector again* is
+another response of the detector: the floor of each distance, and the ceiling of each correlation.
+*Grid hidden* moves each jet by less than a cell before the detector, and back: the ceiling of what
+reads no absolute positions. *Kinds and η hidden* gives particles the kinds of others, and jets the
+η of others: the ceiling of the source's inputs (pT, η and φ relative to the axis). *Mean ratio*
+multiplies pT, mass and multiplicity of GEN by the mean of the training jets, *random response* by
+those of a training jet drawn at random, *conditional mean* by what gradient-boosted trees expect
+of eight features of the jet. *Truth, leading n* is the best that a list of n particles can be."""
+DISTANCES: dict[str, Column] = {f"emd_{name}": (name, 1.0) for name in FEATURES}
+SINGLE: dict[str, Column] = {
+    "skill": ("skill", 1.0),
+    "skill_no_kinds": ("without kinds", 1.0),
+    "response_correlation_pt": ("corr. pT", 1.0),
+    "response_correlation_mass": ("corr. mass", 1.0),
+    "response_correlation_pt_share": ("of ceiling, pT", 1.0),
+    "response_correlation_mass_share": ("of ceiling, mass", 1.0),
+    "response_width_pt": ("width pT", 1.0),
+    "response_width_mass": ("width mass", 1.0),
+}
+SAMPLES: dict[str, Column] = {
+    "w1p": ("W1P × 10³", 1e3),
+    "fpd": ("FPD × 10³", 1e3),
+    "kpd": ("KPD × 10³", 1e3),
+    "two_sample_auc_tree": ("AUC tree", 1.0),
+    "two_sample_auc_pfn": ("AUC PFN", 1.0),
+    "two_sample_auc_pfn_exact": ("AUC PFN, exact", 1.0),
+    "bins_within_tenth_pt": ("bins pT", 1.0),
+    "bins_within_tenth_mass": ("bins mass", 1.0),
+    "w1_tau21": ("τ21", 1.0),
+    "w1_tau32": ("τ32", 1.0),
+    "w1_softdrop_ratio": ("soft drop", 1.0),
+}
+
 
 class GenToReco(Section):
-    """RECO jets out of GEN jets, beside everything that needs no network."""
+    """RECO jets out of GEN jets."""
 
     name = "gen_reco"
     title = "GEN → RECO"
+    full = ("sweep_gen_reco",)
+    quick = ("sweep_gen_reco_quick",)
+    costs = (Cost("GEN → RECO of W jets", 0.06, 12_000, 5),)
+
+    def __init__(self) -> None:
+        self._benches: dict[str, Bench] = {}
+
+    def sizes(self, study_run: StudyRun) -> Sizes:
+        """How much is measured."""
+        return QUICK if study_run.quick else Sizes()
+
+    def bench(self, study_run: StudyRun, point: Point) -> Bench:
+        """The jets of a training, read once for all rows.
+
+        Args:
+            study_run: The run of the study.
+            point: A training of the main setting.
+        """
+        run = load_run(point.run.folder)
+        key = str(run.config["data"]["dataset"])
+        if key not in self._benches:
+            sizes = self.sizes(study_run)
+            name = run.config["data"]["train_transform"]["init_args"].get("detector", "cms-like")
+            jets = GenReco(data_module(run).dataset, sizes.test, sizes.train, name)
+            self._benches = {key: Bench(jets, sizes)}
+        return self._benches[key]
+
+    def measure_training(self, study_run: StudyRun, point: Point) -> None:
+        """Measure the responses of a network."""
+        key, trained = self.key(point), str(point.run.provenance["date"])
+        if point.labels.get("inputs") != "common scale":
+            ceiling = CEILING_OF.get(point.labels.get("inputs", "full"), "detector")
+            make = partial(self._row, study_run, point, lambda _: network(point), True, ceiling)
+            inputs = {"trained": trained, "sizes": asdict(self.sizes(study_run))}
+            study_run.measure(f"{key}-response", lambda **_: make(), **inputs)
+
+    def _row(
+        self,
+        study_run: StudyRun,
+        point: Point,
+        make: Callable[[Bench], Response],
+        is_network: bool = False,
+        ceiling: str = "detector",
+    ) -> dict[str, Any]:
+        bench = self.bench(study_run, point)
+        return measure_response(make(bench), bench, is_network, ceiling)
+
+    def measure(self, study_run: StudyRun) -> None:
+        """Measure what is compared with the networks."""
+        points = main_points(self.points(study_run))
+        if not points:
+            return
+        inputs = {"sizes": asdict(self.sizes(study_run))}
+        for key in BASELINES:
+            make = partial(self._row, study_run, points[0], partial(baseline, key))
+            study_run.measure(f"gen_reco-{key}", lambda make=make, **_: make(), **inputs)
 
     def write(self, page: Page, study_run: StudyRun) -> None:
         """Write the chapter."""
+        rows = self.rows(study_run)
+        again = rows.get("detector again")
+        n = None if again is None else int(again["n"])
+        sizes = self.sizes(study_run)
+        page.text(TEXT.format(n=n or "–", train=sizes.train))
+        page.text("W₁ of each feature of jets over the deviation of the truth.")
+        shown = ("n", "histograms", "examples")
+        numbers = {
+            title: {k: v for k, v in row.items() if k not in shown} for title, row in rows.items()
+        }
+        for i, columns in enumerate((DISTANCES, SINGLE, SAMPLES)):
+            if i == 1:
+                page.text(single_text(sizes))
+            if i == 2:
+                page.text(samples_text(sizes))
+            kept = (
+                set(columns)
+                if i
+                else {k for row in numbers.values() for k in row} - (set(SINGLE) | set(SAMPLES))
+            )
+            part = {t: {k: v for k, v in row.items() if k in kept} for t, row in numbers.items()}
+            add_table(page, _TABLE, columns, part, n)
+        drawn = [t for t in ("GraphVAE", "random response", "conditional mean") if t in rows]
+        if again is not None and "GraphVAE" in drawn:
+            page.figure(
+                f"{page.name}/gen-reco-bins",
+                figures.bins({title: rows[title]["histograms"] for title in drawn}),
+                f"Mass and pT of {', '.join(drawn)}, with their ratio to the truth",
+                "The band is 10 %; errors are those of both samples.",
+            )
+            page.figure(
+                f"{page.name}/gen-reco-response",
+                figures.response({t: rows[t]["examples"] for t in ("detector again", *drawn)}),
+                f"Response of each jet, against that of the detector: {', '.join(drawn)}",
+                "Each point is a jet: mean and width of RECO / GEN over its draws.",
+            )
+        for title in drawn[:1]:
+            if (us := rows[title].get("us_per_jet")) is not None:
+                page.number("sampling", "GEN → RECO", "us_per_jet", us[0], us[1], n)
+
+    def rows(self, study_run: StudyRun) -> dict[str, dict[str, Any]]:
+        """The numbers of each row of the tables: networks, with their seeds taken together."""
+        rows = {}
+        by_title: dict[str, list[dict[str, Any]]] = {}
+        for point in self.points(study_run):
+            measured = study_run.measured(f"{self.key(point)}-response")
+            if measured is not None:
+                by_title.setdefault(title_of(point.labels), []).append(measured)
+        for title, of_seeds in by_title.items():
+            rows[title] = over_seeds(of_seeds)
+        for key, title in BASELINES.items():
+            if (measured := study_run.measured(f"gen_reco-{key}")) is not None:
+                rows[title] = dict(measured)
+        return rows
+
+
+def network(point: Point) -> Response:
+    """The network of a training."""
+    return network_response(load_run(point.run.folder))
+
+
+def main_points(points: Iterable[Point]) -> list[Point]:
+    """The trainings of the main setting, with all inputs."""
+    return [p for p in points if p.labels.get("inputs", "full") == "full"]
+
+
+def title_of(labels: Mapping[str, str]) -> str:
+    """How the page names a network: that with all inputs by its name alone.
+
+    Examples:
+        >>> title_of({"network": "GraphVAE", "inputs": "source"})
+        'GraphVAE, source inputs'
+    """
+    inputs, name = labels.get("inputs", "full"), labels.get("network", "GraphVAE")
+    return name if inputs == "full" else f"{name}, {inputs}" + " inputs" * (inputs == "source")
+
+
+def baseline(key: str, bench: Bench) -> Response:
+    """A response that needs no network of sets.
+
+    Args:
+        key: One of :data:`BASELINES`.
+        bench: The jets.
+    """
+    jets = bench.jets
+    if key.startswith("truth-"):
+        most = int(key.removeprefix("truth-"))
+        return lambda batch, seed: leading(detector(jets.detector)(batch, seed), most)
+    if key in ("detector-again", "grid-hidden", "inputs-hidden"):
+        make = {"detector-again": detector, "grid-hidden": grid_hidden}
+        return make.get(key, hides_kinds_and_eta)(jets.detector)
+    if key == "identity":
+        return identity(jets)
+    made: dict[str, Callable[..., Response]] = {
+        "mean-ratio": mean_ratio,
+        "random-response": random_response,
+        "conditional-mean": conditional_mean,
+    }
+    return made[key](jets, bench.ratios)
+
+
+def over_seeds(of_seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over trainings; its error holds their spread, and that of the jets that they share.
+
+    Examples:
+        >>> row = over_seeds([{"skill": (0.94, 0.003)}, {"skill": (0.96, 0.003)}])
+        >>> [round(number, 4) for number in row["skill"]]
+        [0.95, 0.0145]
+    """
+    row: dict[str, Any] = dict(of_seeds[0])
+    for name, first in of_seeds[0].items():
+        if name in ("n", "histograms", "examples"):
+            continue
+        pairs = [each[name] if isinstance(each[name], tuple | list) else (each[name], 0.0)
+                 for each in of_seeds]  # fmt: skip
+        values, errors = (np.array(column, float) for column in zip(*pairs, strict=True))
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        row[name] = float(values.mean()), float(np.hypot(spread, errors.mean()))
+        if not isinstance(first, tuple | list) and len(values) == 1:
+            row[name] = float(values[0])
+    return row
+
+
+def single_text(sizes: Sizes) -> str:
+    """What the table of single jets shows."""
+    return f"""Skill is (identity − row) / (identity − detector again) of an energy score of two
+draws against the truth, by a linear embedding of sets that no row was trained on; without kinds, no
+row is told which particles are charged or photons. {sizes.drawn} jets were drawn {sizes.draws}
+times: the correlation over jets of their mean RECO / GEN with that of the detector, the same as a
+share of the ceiling (what the detector itself reaches with what the row knows), and the ratio of
+the mean widths."""
+
+
+def samples_text(sizes: Sizes) -> str:
+    """What the table of samples shows."""
+    return f"""W1P, FPD and KPD with pT relative to that of GEN (FPD and KPD of the first
+{sizes.polynomials} jets at most). AUC of a tree on observables of GEN and RECO, and of a particle
+flow network on the particles of both ({sizes.pfn} jets of a class), which cannot see what the
+detector keeps exactly: positions are blurred by a cell, those of tracks by 0.01; “exact” lets it
+see. Bins: the share of bins of pT and mass, merged until their own error is at most 3 %, that are
+within 10 % of the truth. Then W₁/σ of features that nothing is trained on."""
