@@ -12,7 +12,7 @@ of weight 2 is there twice, and one of weight 0 is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from pyg_jets import kinematics
 from pyg_jets.errors import InputError
 from pyg_jets.metrics.inputs import as_numpy, jet_weights, probabilities
 from pyg_jets.metrics.resampling import Estimate
+from pyg_jets.metrics.wasserstein import SortedFeatures
 from pyg_jets.substructure.energy_flow import (
     energy_flow_polynomials,
     multigraphs,
@@ -74,6 +75,7 @@ class JetSample:
             )
         self.weights = None if weights is None else jet_weights(weights, len(self))
         self._probability = probabilities(weights, len(self))
+        self._efps: dict[Any, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -99,8 +101,15 @@ class JetSample:
         return self.x[first + np.arange(counts.sum())]
 
     def efps(self, graphs: Any) -> np.ndarray:
-        """The energy-flow polynomials of each jet, ``[J, G]``."""
-        return energy_flow_polynomials(self.x, self.ptr, graphs)
+        """The energy-flow polynomials of each jet, ``[J, G]``; each is computed once."""
+        keys = [(len(graph), tuple(sorted(graph.edges()))) for graph in graphs]
+        missing = {
+            key: graph for key, graph in zip(keys, graphs, strict=True) if key not in self._efps
+        }
+        if missing:
+            columns = energy_flow_polynomials(self.x, self.ptr, missing.values()).T
+            self._efps |= zip(missing, columns, strict=True)
+        return np.stack([self._efps[key] for key in keys], 1)
 
 
 def feature_distance(
@@ -161,23 +170,36 @@ def weighted_deviation(values: np.ndarray, weights: Any = None) -> float:
     return float(np.sqrt(np.average(np.square(values - mean), weights=weights)))
 
 
+def w1_features(metric: str, samples: Sequence[JetSample]) -> SortedFeatures:
+    """The features whose mean :math:`W_1` a metric is, of all jets of several samples.
+
+    Args:
+        metric: ``"w1m"``, ``"w1p"`` or ``"w1efp"``.
+        samples: The samples, one after the other.
+    """
+    if metric == "w1p":
+        counts = np.concatenate([np.diff(jets.ptr) for jets in samples])
+        return SortedFeatures(list(np.concatenate([jets.x for jets in samples]).T), counts)
+    if metric == "w1m":
+        return SortedFeatures([np.concatenate([jets.mass for jets in samples])])
+    graphs = [graph for graph in prime_multigraphs(4) if len(graph) == 4]
+    return SortedFeatures(list(np.concatenate([jets.efps(graphs) for jets in samples]).T))
+
+
 def _resampled(
-    distance: Callable[[np.ndarray, np.ndarray], float],
-    generated: JetSample,
-    real: JetSample,
-    batch: int,
-    batches: int,
-    seed: int,
+    metric: str, generated: JetSample, real: JetSample, batch: int, batches: int, seed: int
 ) -> Estimate:
     """Mean and standard deviation of a distance over batches drawn from both; see the module."""
     if batch < 1 or batches < 2:
         raise InputError(
             f"Expected batch of at least 1 and batches of at least 2, but got {batch}, {batches}."
         )
-    rng = np.random.default_rng(seed)
-    distances = [
-        distance(*(jets.draw(batch, rng) for jets in (generated, real))) for _ in range(batches)
-    ]
+    features, rng = w1_features(metric, (generated, real)), np.random.default_rng(seed)
+    n_jets, distances = len(generated) + len(real), []
+    for _ in range(batches):
+        first = np.bincount(generated.draw(batch, rng), minlength=n_jets)
+        second = np.bincount(len(generated) + real.draw(batch, rng), minlength=n_jets)
+        distances.append(features.distance(first, second))
     return Estimate(float(np.mean(distances)), float(np.std(distances)))
 
 
@@ -207,11 +229,7 @@ def w1m(
         >>> w1m(jets, jets, batch=100).value < 0.01
         True
     """
-    masses = generated.mass, real.mass
-    return _resampled(
-        lambda a, b: float(wasserstein_distance(masses[0][a], masses[1][b])),
-        generated, real, batch, batches, seed,
-    )  # fmt: skip
+    return _resampled("w1m", generated, real, batch, batches, seed)
 
 
 def w1p(
@@ -230,12 +248,7 @@ def w1p(
         batches: Number of batches. Default: 5.
         seed: Seed of the draws.
     """
-
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        pairs = zip(generated.particles(a).T, real.particles(b).T, strict=True)
-        return float(np.mean([wasserstein_distance(*columns) for columns in pairs]))
-
-    return _resampled(distance, generated, real, batch, batches, seed)
+    return _resampled("w1p", generated, real, batch, batches, seed)
 
 
 def w1efp(
@@ -254,14 +267,7 @@ def w1efp(
         batches: Number of batches. Default: 5.
         seed: Seed of the draws.
     """
-    graphs = [graph for graph in prime_multigraphs(4) if len(graph) == 4]
-    values = generated.efps(graphs), real.efps(graphs)
-
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        pairs = zip(values[0][a].T, values[1][b].T, strict=True)
-        return float(np.mean([wasserstein_distance(*columns) for columns in pairs]))
-
-    return _resampled(distance, generated, real, batch, batches, seed)
+    return _resampled("w1efp", generated, real, batch, batches, seed)
 
 
 def efp_features(
@@ -433,7 +439,10 @@ def _squared_mmd(
     k = generated[0].shape[1]
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.square(np.square(a @ b.T / k + 1))
+        powers = a @ (b.T / k)
+        powers += 1
+        np.square(powers, out=powers)
+        return np.square(powers, out=powers)
 
     within = 0.0
     for values, weight in (generated, real):
