@@ -13,7 +13,7 @@ from pyg_jets.losses.energy_distance import (
 )
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
-from pyg_jets.losses.protocol import Loss, TermLoss
+from pyg_jets.losses.protocol import Loss, ScheduledLoss, TermLoss
 from pyg_jets.losses.vae import VAELoss, gaussian_kl
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "InvarianceLoss",
     "Loss",
     "SamplesOfJets",
+    "ScheduledLoss",
     "TermLoss",
     "TwoStageLoss",
     "VAELoss",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
-from pyg_jets.losses.protocol import Loss, TermLoss
+from pyg_jets.losses.protocol import Loss, ScheduledLoss, TermLoss
 from pyg_jets.ops.weighted import check_weight
 
 __all__ = ["EnergyDistanceLoss", "SamplesOfJets", "TwoStageLoss", "energy_distance"]
@@ -190,6 +190,16 @@ class TwoStageLoss(TermLoss):
         }.items():
             if not isinstance(loss, Loss):
                 raise InputError(f"Expected {name} as a loss, but got {type(loss).__name__}.")
+
+    def set_length(self, epochs: float) -> None:
+        """Set the length of the training for both.
+
+        Args:
+            epochs: The number of its epochs.
+        """
+        for loss in (self.reconstruction, self.generation):
+            if isinstance(loss, ScheduledLoss):
+                loss.set_length(epochs)
 
     def terms(self, output: Any, batch: Any = None, epoch: int | None = None) -> dict[str, Tensor]:
         """The terms of the loss of the stage that the output belongs to."""

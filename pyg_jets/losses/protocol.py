@@ -24,7 +24,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Loss", "TermLoss"]
+__all__ = ["Loss", "ScheduledLoss", "TermLoss"]
 
 
 @runtime_checkable
@@ -53,6 +53,18 @@ class Loss(Protocol):
 
     def total(self, terms: Mapping[str, Tensor], epoch: int | None = None) -> Tensor:
         """The sum of the terms, each times its coefficient in an epoch."""
+
+
+@runtime_checkable
+class ScheduledLoss(Protocol):
+    """A loss that changes over a share of the training, whose length the task sets."""
+
+    def set_length(self, epochs: float) -> None:
+        """Set the length of the training.
+
+        Args:
+            epochs: The number of its epochs.
+        """
 
 
 class TermLoss(nn.Module):

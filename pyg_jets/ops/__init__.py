@@ -1,5 +1,6 @@
 """Ragged operations on a batch of jets ``(x, ptr)``, one operation a file."""
 
+from pyg_jets.ops.assignment import assignment
 from pyg_jets.ops.edge_conv import edge_conv, edge_sum
 from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
@@ -20,6 +21,7 @@ from pyg_jets.ops.table_product import table_product
 from pyg_jets.ops.topk import segment_argsort, segment_topk
 
 __all__ = [
+    "assignment",
     "batch_to_ptr",
     "check_pointer",
     "check_ragged",

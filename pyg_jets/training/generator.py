@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 
 from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.files import write_aside
-from pyg_jets.losses import VAELoss
+from pyg_jets.losses import ScheduledLoss, VAELoss
 from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn.protocol import GeneratorModel
 from pyg_jets.ops import counts_to_ptr
@@ -106,6 +106,15 @@ class Generator(JetTask):
                     "x_target: give pyg_jets.transforms.Detect as train_transform."
                 )
             self.network.fit_statistics(loader)
+
+    def on_fit_start(self) -> None:
+        """Tell the loss how long the training is."""
+        if isinstance(self.loss, ScheduledLoss):
+            epochs = float(self.trainer.max_epochs or -1)
+            if epochs < 0:  # it ends after a number of steps
+                steps = self.trainer.estimated_stepping_batches
+                epochs = steps / max(self.trainer.num_training_batches, 1)
+            self.loss.set_length(epochs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch."""

@@ -9,12 +9,19 @@ import yaml
 
 from pyg_jets.cli import main
 from pyg_jets.datasets import ToyJets
+from pyg_jets.files import config_path
 from pyg_jets.io import read_parquet
 from pyg_jets.loader import JetLoader
 from pyg_jets.losses import VAELoss
 from pyg_jets.metrics.features import feature_distances, jet_features
-from pyg_jets.nn import ConditionalGraphVAE
-from pyg_jets.training import Generator, JetDataModule, SelectByEMD
+from pyg_jets.nn import ConditionalGraphVAE, GraphVAE
+from pyg_jets.training import (
+    Generator,
+    JetDataModule,
+    RefitPrior,
+    SelectByEMD,
+    load_generator,
+)
 from pyg_jets.transforms import Detect
 
 
@@ -83,8 +90,6 @@ def test_a_checkpoint_of_another_configuration_is_named(run, tmp_path, capsys):
 
 
 def test_intensities_are_never_below_zero(tmp_path):
-    from pyg_jets.nn import GraphVAE
-
     task = Generator(GraphVAE(latent=2, coordinates="plain", components=1, max_particles=600))
     task.columns = ("eta", "phi", "pt")
     batch = next(iter(JetLoader(ToyJets(str(tmp_path), n_jets=60).get_split("train"), 20)))
@@ -97,6 +102,70 @@ def test_intensities_are_never_below_zero(tmp_path):
     for stage in ("made", "reconstructed"):
         assert (made[stage][0][:, 2] == 0).all()
         assert (made[stage][0][:, :2] < 0).any()
+
+
+class Watch(RefitPrior):
+    """Counts fits, and at which steps they were."""
+
+    def __init__(self):
+        super().__init__(max_jets=30)
+        self.steps = []
+
+    def refit(self, trainer, task):
+        made = super().refit(trainer, task)
+        self.steps += [trainer.global_step] * made
+        return made
+
+
+def digits(folder, network="GraphVAE"):
+    """A configuration of digits, few and small."""
+    tree = yaml.safe_load(config_path("digits_vae").read_text())
+    small = {"latent": 3, "hidden": [8], "rank": 4, "encoder_hidden": 4, "components": 1}
+    tree["model"]["network"]["init_args"] |= small
+    tree["data"] |= {"sample": {"jets": 96}}
+    tree["data"]["dataset"]["init_args"] |= {"root": str(folder / "data")}
+    tree["trainer"] = {"max_epochs": 2, "logger": False, "enable_progress_bar": False,
+                       "accelerator": "cpu", "check_val_every_n_epoch": 2}  # fmt: skip
+    path = folder / "digits.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_digits_are_sampled_from_the_checkpoint_of_a_run_that_went_on(tmp_path, capsys):
+    path, run = digits(tmp_path), tmp_path / "run"
+    words = ["fit", f"--config={path}", f"--run={run}"]
+    assert main([*words, "--trainer.max_epochs=1", "--test_after_fit=false"]) == 0
+    last = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert bool(last["network.mixture.fitted_classes"].all())  # no validation, and yet
+    assert (
+        main(["fit", f"--run={run}", "--resume", "--trainer.max_epochs=4", "--test_after_fit=true"])
+        == 0
+    )
+    assert len(json.loads((run / "metrics.json").read_text())) > 3
+    network = load_generator(run).network
+    x, ptr = network.sample(20, torch.arange(20) % 10)
+    assert x.shape == (int(ptr[-1]), 3)
+    z, of_jet = network.mixture.sample(3, torch.arange(3))
+    assert bool(network.log_prior(z, torch.arange(3), of_jet).isfinite().all())
+
+
+def test_the_prior_is_fitted_once_for_each_state_of_the_weights(tmp_path):
+    import lightning
+
+    jets = ToyJets(str(tmp_path / "data"), n_jets=60)
+    data = JetDataModule(jets, features=["pt", "eta", "phi"], batch_size=16)
+    task, watch = Generator(GraphVAE(latent=2, components=2, max_particles=600)), Watch()
+    trainer = lightning.Trainer(
+        max_epochs=4, check_val_every_n_epoch=2, logger=False, enable_progress_bar=False,
+        accelerator="cpu", default_root_dir=tmp_path, enable_checkpointing=False,
+        callbacks=[watch],
+    )  # fmt: skip
+    trainer.fit(task, datamodule=data)
+    a_fit = trainer.num_training_batches
+    assert watch.steps == [0, 2 * a_fit, 4 * a_fit]  # before training, and at each validation
+    assert sum(isinstance(c, RefitPrior) for c in trainer.callbacks) == 1
+    with pytest.raises(ValueError, match="max_jets of at least 1"):
+        RefitPrior(0)
 
 
 def test_the_task_is_checked(tmp_path, capsys):
