@@ -13,10 +13,14 @@ from pyg_jets.errors import InputError
 from pyg_jets.losses.chamfer import chamfer
 from pyg_jets.losses.jet_terms import jet_terms
 from pyg_jets.losses.protocol import TermLoss
+from pyg_jets.losses.sliced_wasserstein import sliced_wasserstein
 from pyg_jets.ops import assignment, matched_distance, segment_mean, segment_sum
 from pyg_jets.ops.weighted import check_weight, weighted_mean
 
 __all__ = ["VAELoss", "gaussian_kl"]
+
+#: Random directions of the sliced Wasserstein distance.
+_DIRECTIONS = 16
 
 
 def gaussian_kl(
@@ -65,13 +69,14 @@ class VAELoss(TermLoss):
     r"""Reconstruction, divergence of the latent, and the network's own terms, with coefficients.
 
     .. math::
-        L = \frac{\alpha\, \text{Chamfer} + \mu\, M}{2 \sigma^2}
+        L = \frac{\alpha\, \text{Chamfer} + \mu\, M + \nu\, n\, SW_2^2}{2 \sigma^2}
         + \gamma_{p_T} \Delta p_T^2 + \gamma_m \Delta m^2
         + \beta(t)\, D_\text{KL} + \sum_k c_k T_k
 
     The Chamfer distance finds the nearest particle for each, so that a clump costs nothing where
     one particle would do; the matching M pairs particles one to one, by the assignment of least
-    cost, and so compares densities too. With both over :math:`2 \sigma^2` the loss is the negative
+    cost, and so compares densities too, as the sliced Wasserstein distance does along random
+    lines, in less time. With these over :math:`2 \sigma^2` the loss is the negative
     logarithm of a likelihood: σ is the error that particles may have, in units of the coordinates.
 
     ==============  =====================================  ==============================
@@ -80,6 +85,7 @@ class VAELoss(TermLoss):
     ``chamfer``     the network's own coordinates,         sum over the particles of both
                     squared                                directions, mean over jets
     ``matching``    the same                               sum over pairs, mean over jets
+    ``sliced``      the same                               times particles, mean over jets
     ``pt``          GeV²                                   mean over jets
     ``mass``        GeV²                                   mean over jets
     ``kl``          nats                                   sum over latents, mean over jets
@@ -94,6 +100,9 @@ class VAELoss(TermLoss):
         chamfer: Coefficient α of the Chamfer distance.
         matching: Coefficient μ of the squared distances of matched pairs. Where numbers differ,
             the particles left over cost nothing.
+        sliced: Coefficient ν of the squared sliced Wasserstein distance times the number of
+            particles of the target, on 16 random directions of the coordinates that ``match``
+            names.
         sigma: σ. Default: no factor.
         pt: Coefficient of the squared difference of the jets' pT, for particles with momenta.
         mass: Coefficient of the squared difference of the jets' masses, likewise.
@@ -122,6 +131,7 @@ class VAELoss(TermLoss):
         self,
         chamfer: float = 1.0,
         matching: float = 0.0,
+        sliced: float = 0.0,
         sigma: float | None = None,
         pt: float = 0.0,
         mass: float = 0.0,
@@ -133,7 +143,7 @@ class VAELoss(TermLoss):
         terms: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        sets = {"chamfer": chamfer, "matching": matching}
+        sets = {"chamfer": chamfer, "matching": matching, "sliced": sliced}
         self.coefficients = {**sets, "pt": pt, "mass": mass, "kl": kl}
         self.of_network = dict(terms or {})
         for name, value in (self.coefficients | self.of_network).items():
@@ -165,6 +175,8 @@ class VAELoss(TermLoss):
             terms["chamfer"] = chamfer(*sets, **options)
         if self.coefficients["matching"]:
             terms["matching"] = self._matching(*sets, weight)
+        if self.coefficients["sliced"]:
+            terms["sliced"] = self._sliced(*sets, weight)
         if self.coefficients["pt"] or self.coefficients["mass"]:
             jets = output.x, output.ptr, output.target, output.target_ptr
             terms["pt"], terms["mass"] = jet_terms(*jets, "ptetaphi", weight)
@@ -186,6 +198,16 @@ class VAELoss(TermLoss):
         reduce = segment_sum if self.particles == "sum" else segment_mean
         return weighted_mean(reduce(apart, x_ptr).squeeze(1), weight)
 
+    def _sliced(
+        self, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        """Squared sliced Wasserstein distances as sums over particles, averaged over jets."""
+        apart = sliced_wasserstein(
+            x[:, : self.match], x_ptr, y[:, : self.match], y_ptr, _DIRECTIONS, reduction="none"
+        )
+        share = y_ptr.diff() if self.particles == "sum" else 1
+        return weighted_mean(apart * share, weight)
+
     def total(self, terms: Mapping[str, Tensor], epoch: int | None = None) -> Tensor:
         """The terms times their coefficients; without an epoch β has its full value."""
         rise = 1.0
@@ -196,7 +218,7 @@ class VAELoss(TermLoss):
                     "set_length(epochs) first, as Generator does, or set warmup=0."
                 )
             rise = min(1.0, epoch / (self.warmup * self.epochs))
-        factors = dict.fromkeys(("chamfer", "matching"), self._factor) | {"kl": rise}
+        factors = dict.fromkeys(("chamfer", "matching", "sliced"), self._factor) | {"kl": rise}
         total: Any = 0.0
         for name, value in terms.items():
             coefficient = self.coefficients.get(name, self.of_network.get(name, 1.0))

@@ -55,6 +55,21 @@ def test_both_equations_of_the_paper(match):
     assert bool((made.points.grad != 0).all())
 
 
+@pytest.mark.parametrize("match", [1, None])
+def test_the_sliced_distance_is_that_of_sorted_projections(match, monkeypatch):
+    ot = pytest.importorskip("ot")
+    made, directions = reconstruction(), torch.eye(3)[:1] if match else torch.eye(3)
+    monkeypatch.setattr("pyg_jets.losses.vae._DIRECTIONS", directions[:, :match])
+    value = VAELoss(0, 0, 1, match=match).terms(made)["sliced"]
+    want = sum(
+        len(x) * float(ot.wasserstein_1d(x @ line, y @ line, p=2))
+        for x, y in pairs(made)
+        if len(x)
+        for line in directions.double()
+    )
+    assert float(value.detach()) == pytest.approx(want / len(directions) / 3, rel=1e-5)
+
+
 def test_the_equations_differ_in_intensities_alone():
     made = reconstruction()
     keep = torch.tensor([1.0, 1.0, 0.0])
@@ -109,13 +124,13 @@ def test_bad_options_are_named(options, said):
 
 def test_terms_of_the_network_are_named():
     made = reconstruction()._replace(terms={"multiplicity": torch.tensor(2.0)})
-    loss = VAELoss(0, 0, kl=0, terms={"multiplicity": 0.5})
+    loss = VAELoss(0, kl=0, terms={"multiplicity": 0.5})
     assert float(loss(made)) == 1
     with pytest.raises(ValueError, match="no term response: it has multiplicity"):
         VAELoss(terms={"response": 1.0}).terms(made)
 
 
 def test_what_a_loss_is_is_printed():
-    assert repr(VAELoss(0.25, 0.5, 0.6, match=2, warmup=0.1)) == (
+    assert repr(VAELoss(0.25, 0.5, sigma=0.6, match=2, warmup=0.1)) == (
         "VAELoss(chamfer=0.25, matching=0.5, kl=1.0, sigma=0.6, warmup=0.1, match=2)"
     )
