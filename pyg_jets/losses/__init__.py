@@ -14,6 +14,11 @@ from pyg_jets.losses.energy_distance import (
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
 from pyg_jets.losses.protocol import Loss, ScheduledLoss, TermLoss
+from pyg_jets.losses.sliced_wasserstein import (
+    SlicedWassersteinLoss,
+    masked_sliced_wasserstein,
+    sliced_wasserstein,
+)
 from pyg_jets.losses.vae import VAELoss, gaussian_kl
 
 __all__ = [
@@ -24,6 +29,7 @@ __all__ = [
     "Loss",
     "SamplesOfJets",
     "ScheduledLoss",
+    "SlicedWassersteinLoss",
     "TermLoss",
     "TwoStageLoss",
     "VAELoss",
@@ -35,5 +41,7 @@ __all__ = [
     "jet_pt_mass",
     "jet_terms",
     "masked_chamfer",
+    "masked_sliced_wasserstein",
+    "sliced_wasserstein",
     "variant_variance",
 ]

@@ -8,19 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
+from pyg_jets.losses.masks import ragged_of_mask
 from pyg_jets.ops import (
-    counts_to_ptr,
     matched_distance,
     nearest,
     nearest_distance,
     segment_mean,
     segment_sum,
 )
-from pyg_jets.ops.weighted import check_weight, weighted_mean
+from pyg_jets.ops.weighted import REDUCTIONS, reduce_jets
 
 __all__ = ["ChamferLoss", "chamfer", "masked_chamfer"]
 
-_REDUCTIONS = ("mean", "sum", "none")
 _PARTICLES = ("sum", "mean")
 
 
@@ -77,25 +76,17 @@ def chamfer(
         (_weighted_distance(of_x, to_y, x_weight, squared, unmatched), x_ptr),
         (_weighted_distance(of_y, to_x, y_weight, squared, unmatched), y_ptr),
     )
-    if weight is not None and reduction == "none":
-        raise InputError("Expected weights of jets with reduction 'mean' or 'sum', not 'none'.")
     if particles == "sum" and reduction != "none" and weight is None:  # no sum of each jet
         total = sets[0][0].sum() + sets[1][0].sum()
-    else:
-        reduce = segment_sum if particles == "sum" else segment_mean
-        x_to_y, y_to_x = (reduce(distance.unsqueeze(1), ptr).squeeze(1) for distance, ptr in sets)
-        total = x_to_y + y_to_x
-        if reduction == "mean" and weight is not None:
-            return weighted_mean(total, weight)
-        if weight is not None:
-            total = total * check_weight(weight, len(total)).to(total.dtype)
-        total = total if reduction == "none" else total.sum()
-    return total / max(len(x_ptr) - 1, 1) if reduction == "mean" else total
+        return total / max(len(x_ptr) - 1, 1) if reduction == "mean" else total
+    reduce = segment_sum if particles == "sum" else segment_mean
+    x_to_y, y_to_x = (reduce(distance.unsqueeze(1), ptr).squeeze(1) for distance, ptr in sets)
+    return reduce_jets(x_to_y + y_to_x, reduction, weight)
 
 
 def _check(reduction: str, particles: str, match: int | None, width: int, unmatched: float) -> None:
     for name, value, known in (
-        ("reduction", reduction, _REDUCTIONS),
+        ("reduction", reduction, REDUCTIONS),
         ("particles", particles, _PARTICLES),
     ):
         if value not in known:
@@ -139,18 +130,12 @@ def masked_chamfer(
         >>> masked_chamfer(x, y, torch.ones(1, 2), torch.tensor([[1, 0]]))
         tensor(0.7500)
     """
-    sets = []
+    sets: list[Tensor] = []
     for name, points, mask in (("x", x, x_mask), ("y", y, y_mask)):
-        if points.dim() != 3 or mask.shape != points.shape[:2]:
-            raise InputError(
-                f"Expected {name} [J, P, D] and its mask [J, P], but got {list(points.shape)} and "
-                f"{list(mask.shape)}."
-            )
-        real = mask.bool()
-        sets += [points[real], counts_to_ptr(real.sum(1))]
+        sets += ragged_of_mask(name, points, mask)
         weight = options.get(f"{name}_weight")
         if isinstance(weight, Tensor):
-            options[f"{name}_weight"] = weight[real]
+            options[f"{name}_weight"] = weight[mask.bool()]
     return chamfer(*sets, **options)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Means over jets with a weight each."""
+"""Means and sums over jets with a weight each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from torch import Tensor
 
 from pyg_jets.errors import InputError
 
-__all__ = ["check_weight", "weighted_mean"]
+__all__ = ["REDUCTIONS", "check_weight", "reduce_jets", "weighted_mean"]
+
+#: What a loss may do with the values of the jets.
+REDUCTIONS = ("mean", "sum", "none")
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -52,3 +55,31 @@ def check_weight(weight: Tensor, n_jets: int) -> Tensor:
                 "of negative weight out, or give the absolute values."
             )
     return weight
+
+
+def reduce_jets(values: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+    """The mean or the sum of a value for each jet, or the values themselves.
+
+    Args:
+        values: ``[J]``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        weight: A weight for each jet, ``[J]``, in a mean or a sum. Default: 1.
+
+    Raises:
+        InputError: For another reduction, for weights without one, and see :func:`weighted_mean`.
+
+    Examples:
+        >>> reduce_jets(torch.tensor([1.0, 4.0]), "sum", torch.tensor([2.0, 1.0]))
+        tensor(6.)
+    """
+    if reduction not in REDUCTIONS:
+        raise InputError(f"Unknown reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}.")
+    if reduction == "none":
+        if weight is not None:
+            raise InputError("Expected weights of jets with reduction 'mean' or 'sum', not 'none'.")
+        return values
+    if reduction == "mean":
+        return weighted_mean(values, weight)
+    if weight is not None:
+        values = values * check_weight(weight, len(values)).to(values.dtype)
+    return values.sum()
