@@ -1,12 +1,82 @@
-"""The convolutional autoencoder of lists, trained as its source does."""
+"""The convolutional autoencoder of lists, trained as its source does until it learns no more."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from pyg_jets.metrics.bins import bin_ratios
+from pyg_jets.report.figures.style import Drawing, network_colour
+from pyg_jets.runs import Point, Run, load_run
+from pyg_jets.studies.generation import figures
+from pyg_jets.studies.generation.gen_reco import BASELINES, QUICK, baseline, over_seeds
+from pyg_jets.studies.generation.gen_reco_jets import (
+    FEATURES,
+    GenReco,
+    Response,
+    Sets,
+    leading,
+    network_response,
+)
+from pyg_jets.studies.generation.gen_reco_measures import ROW, Bench, Sizes
+from pyg_jets.studies.generation.tables import Column, add_table
 from pyg_jets.studies.page import Page
-from pyg_jets.studies.section import Section
+from pyg_jets.studies.section import Cost, Section
 from pyg_jets.studies.study import StudyRun
+from pyg_jets.studies.trained import data_module
 
 __all__ = ["ConvBaseline"]
+
+#: Settings that were tried on validation jets, and what came of each.
+_RECORD = "conv_tried.csv"
+#: A training is over when the loss of the validation has not fallen for this number of steps.
+_FLAT = 5_000
+#: Targets of a list, by the end of the table's name: its own n hardest particles, and all.
+_TARGETS = ("own", "all")
+COLUMNS: dict[str, Column] = {
+    **{f"emd_{name}": (name, 1.0) for name in FEATURES},
+    "correlation_pt": ("corr. pT", 1.0),
+    "correlation_mass": ("corr. mass", 1.0),
+    "bins_within_tenth_pt": ("bins pT", 1.0),
+    "bins_within_tenth_mass": ("bins mass", 1.0),
+}
+TRAINED: dict[str, Column] = {
+    "parameters": ("parameters", 1.0),
+    "steps": ("steps", 1.0),
+    "steps_since_best": ("steps since the best", 1.0),
+    "step_s": ("s a step", 1.0),
+    "training_minutes": ("minutes", 1.0),
+    "loss": ("least loss", 1.0),
+    "multiplicity_w1": ("W₁ of n, validation", 1.0),
+}
+TEXT = """`ConvVAE` is the network of arXiv:2109.15197, with its loss in its units: a Chamfer
+distance of momenta in GeV², padding and all, with (px, py, pz) about the axis of GEN, then
+ΔpT² + 10 Δm² of the jet, and the divergence of the latent. Each momentum is read with mean 0 and
+variance 1; gradients are not clipped; the optimiser is Adam in batches of 100, at the rate chosen
+below. Departures from the source: the divergence has a hundredth of its weight (50 nats⁻¹ GeV²
+instead of 5,000), since with the source's the latent knew nothing of GEN; and a list of which a
+fourth row says what is padding has a term for its sum. How many slots are particles is decided by a
+threshold, fitted on validation jets before each validation so that their n comes out as well as it
+can. Convolutions and dense layers multiply in bfloat16, all else is float32, which cost nothing in
+the loss (table)."""
+TRIED = {
+    "conv-tried": """What was tried, each with one seed: 10,770 training jets of 500–600 GeV, judged
+by 1,136 validation jets. Chamfer, pT and mass are the terms of the loss without their coefficients
+(GeV²), kl is in nats; correlations are those of RECO with GEN (the detector's are .91 and .97).""",
+    "conv-paddings": """The three paddings with 50 particles (the n of RECO has a deviation of 8.7),
+by the W₁ of n that is left when the threshold is fitted; Chamfer distances of different paddings do
+not compare.""",
+    "conv-precision": """The same training in both precisions: the same seed, the same jets.""",
+}
+TARGET_TEXT = """W₁ of each feature of jets over the deviation of the target, with bootstrap errors;
+the correlation of pT and mass with those of the same jet in the target; the share of bins of pT and
+mass, merged until their own error is at most 3 %, that are within 10 % of the target."""
 
 
 class ConvBaseline(Section):
@@ -14,6 +84,265 @@ class ConvBaseline(Section):
 
     name = "conv"
     title = "The convolutional baseline"
+    full = ("sweep_conv", "sweep_conv_more")
+    quick = ("sweep_conv_quick",)
+    costs = (
+        Cost("ConvVAE 30, mask", 0.075, 25_000, 3),
+        Cost("ConvVAE 50", 0.15, 20_000),
+        Cost("ConvVAE 30, 800–1,200 GeV", 0.075, 20_000),
+    )
+
+    def __init__(self) -> None:
+        self._benches: dict[str, Bench] = {}
+
+    def sizes(self, study_run: StudyRun) -> Sizes:
+        """How much is measured."""
+        return QUICK if study_run.quick else Sizes()
+
+    def bench(self, study_run: StudyRun, run: Run) -> Bench:
+        """The jets of a training; those of the last data set are kept."""
+        key = str(run.config["data"]["dataset"])
+        if key not in self._benches:
+            sizes = self.sizes(study_run)
+            jets = GenReco(data_module(run).dataset, sizes.test, sizes.train)
+            self._benches = {key: Bench(jets, sizes)}
+        return self._benches[key]
+
+    def measure_training(self, study_run: StudyRun, point: Point) -> None:
+        """Measure what a network makes of the test jets, and how its training ended."""
+        run, key = load_run(point.run.folder), self.key(point)
+        inputs = {"trained": str(run.provenance["date"]), "sizes": asdict(self.sizes(study_run))}
+        length = run.config["model"]["network"]["init_args"]["max_particles"]
+
+        def make(**_: Any) -> dict[str, Any]:
+            bench = self.bench(study_run, run)
+            return measure_targets(network_response(run), bench, [length])
+
+        study_run.measure(f"{key}-jets", make, **inputs)
+        study_run.measure(f"{key}-training", lambda **_: training(run), **inputs)
+
+    def measure(self, study_run: StudyRun) -> None:
+        """Measure what needs no network, on the jets of each window."""
+        points: dict[str, list[Point]] = {}
+        for point in self.points(study_run):
+            points.setdefault(_window(point.labels), []).append(point)
+        for window, of_window in points.items():
+            runs = [load_run(point.run.folder) for point in of_window]
+            lengths = sorted({r.config["model"]["network"]["init_args"]["max_particles"]
+                              for r in runs})  # fmt: skip
+            inputs = {"sizes": asdict(self.sizes(study_run)), "lengths": lengths}
+            for key in BASELINES:
+                make = partial(self._baseline, study_run, runs[0], key, lengths)
+                name = f"{self.name}-baseline{window and '-wide'}-{key}"
+                study_run.measure(name, lambda make=make, **_: make(), **inputs)
+
+    def _baseline(
+        self, study_run: StudyRun, run: Run, key: str, lengths: Sequence[int]
+    ) -> dict[str, Any]:
+        bench = self.bench(study_run, run)
+        return measure_targets(baseline(key, bench), bench, lengths)
 
     def write(self, page: Page, study_run: StudyRun) -> None:
         """Write the chapter."""
+        page.text(TEXT)
+        self._add_tried(page)
+        points = self.points(study_run)
+        trained = {
+            (_window(p.labels), title_of(p.labels), self.key(p)): study_run.measured(
+                f"{self.key(p)}-training"
+            )
+            for p in points
+        }
+        trained = {key: value for key, value in trained.items() if value is not None}
+        self._add_training(page, trained)
+        for window in dict.fromkeys(window for window, _, _ in trained):
+            self._add_window(page, study_run, window, points)
+
+    def _add_tried(self, page: Page) -> None:
+        """The settings that were tried, from the record in the study's folder."""
+        text = (files(__package__) / _RECORD).read_text(encoding="utf-8")
+        tables: dict[str, dict[str, dict[str, float]]] = {}
+        for row in csv.DictReader(text.splitlines()):
+            of_table = tables.setdefault(row["table"], {})
+            of_table.setdefault(row["row"], {})[row["metric"]] = float(row["value"])
+        for table, rows in tables.items():
+            page.text(TRIED[table])
+            metrics = dict.fromkeys(metric for row in rows.values() for metric in row)
+            columns = {metric: (metric.replace("_", " "), 1.0) for metric in metrics}
+            add_table(page, table, columns, rows)
+
+    def _add_training(self, page: Page, trained: Mapping[tuple[str, str, str], Any]) -> None:
+        """How each training ended, and the curves of the validation."""
+        lines = {
+            f"{title}{window and ', ' + window}, seed {key.rpartition('-')[2]}": value
+            for (window, title, key), value in trained.items()
+        }
+        if not lines:
+            return
+        shown = {
+            title: {k: v for k, v in value.items() if k not in ("curve_steps", "curve_loss")}
+            for title, value in lines.items()
+        }
+        page.text(f"""A training ends when the loss of the validation has not fallen for
+{_FLAT:,} steps; the best network is kept.""")
+        add_table(page, "conv-training", TRAINED, shown)
+        page.figure(
+            f"{page.name}/conv-curves",
+            curves(lines),
+            "Loss of the validation against the number of steps, of each training",
+            "The cross is the network that is kept.",
+        )
+
+    def _add_window(
+        self, page: Page, study_run: StudyRun, window: str, points: Sequence[Point]
+    ) -> None:
+        """The tables of a window: each list on its own target, and all on all constituents."""
+        of_window = [p for p in points if _window(p.labels) == window]
+        page.heading(f"Jets of {window}" if window else "Jets of 500–600 GeV", 3)
+        page.text(TARGET_TEXT)
+        tables: dict[str, dict[str, list[Any]]] = {}
+        for point in of_window:
+            key, by_target = self.key(point), study_run.measured(f"{self.key(point)}-jets") or {}
+            ended = study_run.measured(f"{key}-training") or {}
+            for target, numbers in by_target.items():
+                row = numbers | {"steps_since_best": ended.get("steps_since_best", 0)}
+                by_title = tables.setdefault(target, {})
+                by_title.setdefault(title_of(point.labels), []).append(row)
+        for target in sorted(tables, key=lambda t: (t == "all", len(t), t)):
+            rows = {title: over_seeds(of_seeds) for title, of_seeds in tables[target].items()}
+            for key, title in BASELINES.items():
+                name = f"{self.name}-baseline{window and '-wide'}-{key}"
+                measured = study_run.measured(name) or {}
+                if target in measured:
+                    rows[title] = dict(measured[target])
+            self._add_target(page, window, target, rows)
+
+    def _add_target(
+        self, page: Page, window: str, target: str, rows: Mapping[str, dict[str, Any]]
+    ) -> None:
+        is_all = target == "all"
+        page.text("Target: all constituents." if is_all else f"Target: the {target} hardest.")
+        table = f"conv-{target}"
+        if window:
+            table = "conv-wide-all" if is_all else "conv-wide"
+        numbers = {
+            title: {k: v for k, v in row.items() if k not in ("n", "histograms")}
+            for title, row in rows.items()
+        }
+        add_table(page, table, COLUMNS, numbers, int(next(iter(rows.values()))["n"]))
+        drawn = [title for title in rows if title.startswith("ConvVAE")]
+        if not is_all and drawn:
+            page.figure(
+                f"{page.name}/{table}-bins",
+                figures.bins({title: rows[title]["histograms"] for title in drawn}),
+                f"Mass and pT of {' and '.join(drawn)}, with their ratio to the truth",
+                "The band is 10 %; errors are those of both samples.",
+            )
+
+
+def _window(labels: Mapping[str, str]) -> str:
+    """The window of the pT of jets, empty for that of the rest of the page."""
+    return labels.get("window", "")
+
+
+def title_of(labels: Mapping[str, str]) -> str:
+    """How the page names a training.
+
+    Examples:
+        >>> title_of({"list": "30, mask", "window": "800–1,200 GeV"})
+        'ConvVAE 30, mask'
+    """
+    return f"ConvVAE {labels.get('list', '')}".strip()
+
+
+def measure_targets(response: Response, bench: Bench, lengths: Sequence[int]) -> dict[str, Any]:
+    """What a row makes of the test jets, beside each target.
+
+    Args:
+        response: The row.
+        bench: The jets.
+        lengths: Targets besides all constituents: the numbers of their hardest particles.
+
+    Returns:
+        Numbers of :func:`jet_numbers` by target, ``"30"``, …, ``"all"``. Of a target of the n
+        hardest particles, a row counts with its own n hardest.
+    """
+    made, real = bench.jets.respond(response, ROW), bench.jets.reco
+    measured = {str(n): jet_numbers(leading(made, n), leading(real, n), bench) for n in lengths}
+    return {**measured, "all": jet_numbers(made, real, bench)}
+
+
+def jet_numbers(made: Sets, real: Sets, bench: Bench) -> dict[str, Any]:
+    """Distances of features of jets, correlations jet by jet, and bins of pT and mass.
+
+    Args:
+        made: The jets of a row.
+        real: Those of the target, of the same GEN jets.
+        bench: How often errors are resampled.
+    """
+    ours, truth = made.features(), real.features()
+    n, rng = len(ours["pt"]), np.random.default_rng(0)
+    samples = [np.arange(n), *(rng.integers(0, n, n) for _ in range(bench.sizes.resamples))]
+    numbers: dict[str, Any] = {"n": n}
+    for name in FEATURES:
+        sigma = truth[name].std() or 1.0  # lists of one length have no spread in n
+        distances = [
+            float(np.abs(np.sort(ours[name][jets]) - np.sort(truth[name][jets])).mean() / sigma)
+            for jets in samples
+        ]
+        numbers[f"emd_{name}"] = distances[0], float(np.std(distances[1:]))
+    histograms = {}
+    for name in ("pt", "mass"):
+        spread = ours[name].std() > 0
+        correlation = float(np.corrcoef(ours[name], truth[name])[0, 1]) if spread else 0.0
+        ratios = bin_ratios(ours[name], truth[name], largest_error=bench.sizes.bin_error)
+        numbers[f"correlation_{name}"] = correlation
+        numbers[f"bins_within_tenth_{name}"] = ratios.share_within()
+        histograms[name] = {key: value.tolist() for key, value in vars(ratios).items()}
+    return {**numbers, "histograms": histograms}
+
+
+def training(run: Run) -> dict[str, Any]:
+    """How a training went: steps, seconds, and the loss of each validation.
+
+    Args:
+        run: The run, with its history.
+    """
+    steps, loss = (np.array(run.history[name], float) for name in ("step", "val/loss"))
+    validated = np.isfinite(loss)
+    left = np.array(run.history.get("val/multiplicity_w1", np.full(len(loss), np.nan)), float)
+    steps, loss, left = steps[validated], loss[validated], left[validated]
+    best = int(loss.argmin())
+    return {
+        "parameters": int(run.provenance["parameters"]),
+        "steps": int(steps[-1]),
+        "steps_since_best": int(steps[-1] - steps[best]),
+        "step_s": float(run.provenance["wall_time_s"]) / max(int(steps[-1]), 1),
+        "training_minutes": float(run.provenance["wall_time_s"]) / 60,
+        "loss": float(loss[best]),
+        "multiplicity_w1": float(left[best]) if np.isfinite(left[best]) else None,
+        "curve_steps": steps.tolist(),
+        "curve_loss": loss.tolist(),
+    }
+
+
+def curves(trained: Mapping[str, Mapping[str, Any]]) -> Drawing:
+    """The loss of the validation against the number of steps.
+
+    Args:
+        trained: What :func:`training` gives, by title.
+    """
+
+    def draw(figure: Any) -> None:
+        axis = figure.subplots()
+        for number, (title, each) in enumerate(trained.items()):
+            steps, loss = np.array(each["curve_steps"]), np.array(each["curve_loss"])
+            colour, best = network_colour(number), loss.argmin()
+            axis.plot(steps, loss, color=colour, label=title, linewidth=1)
+            axis.plot(steps[best], loss[best], "x", color=colour)
+        axis.set_yscale("log")
+        axis.set_xlabel("steps")
+        axis.set_ylabel("validation loss (GeV²)")
+        axis.legend(frameon=False, fontsize=7)
+
+    return Drawing(draw, (7, 4))
