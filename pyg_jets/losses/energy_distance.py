@@ -92,44 +92,54 @@ class SamplesOfJets(Protocol):
         made: Features of generated jets by the name of a block, each ``[A, D]``.
         real: The same blocks of real jets, each ``[B, D]``.
         weight: A weight for each real jet, ``[B]``; ``None`` if all count the same.
+        terms: Further terms, each a scalar.
     """
 
     made: Mapping[str, Tensor]
     real: Mapping[str, Tensor]
     weight: Tensor | None
+    terms: Mapping[str, Tensor]
 
 
 class EnergyDistanceLoss(TermLoss):
     r"""The energy distance of generated from real jets, by blocks of features.
 
     .. math::
-        L = D\Big(\bigoplus_k u_k\Big) + \lambda \sum_k D(u_k), \quad u_k = w_k f_k / s_k
+        L = D\Big(\bigoplus_k u_k\Big) + \lambda \sum_k D(u_k) + \sum_l c_l T_l,
+        \quad u_k = w_k f_k / s_k
 
     where D is :func:`energy_distance` and :math:`s_k` the typical distance of two real jets in a
     block, :math:`\sqrt{2 \operatorname{tr} \operatorname{Cov} f_k}`. The first term compares all
-    blocks together, with their correlations; those of single blocks have less noise.
+    blocks together, with their correlations; those of single blocks have less noise. T are the
+    network's own terms.
 
     Args:
         blocks: The weight :math:`w_k` of each block; one that is not named has weight 1.
         alone: The coefficient λ.
+        terms: The coefficients :math:`c_l` of the network's own terms. Default: 1 each.
 
     Examples:
         >>> from collections import namedtuple
-        >>> samples = namedtuple("Samples", "made real weight")
+        >>> samples = namedtuple("Samples", "made real weight terms")
         >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
         >>> loss = EnergyDistanceLoss()
-        >>> abs(float(loss(samples({"mass": x[:200]}, {"mass": x[200:]}, None)))) < 0.02
+        >>> abs(float(loss(samples({"mass": x[:200]}, {"mass": x[200:]}, None, {})))) < 0.02
         True
-        >>> float(loss(samples({"mass": x[:200] + 1}, {"mass": x[200:]}, None))) > 0.1
+        >>> float(loss(samples({"mass": x[:200] + 1}, {"mass": x[200:]}, None, {}))) > 0.1
         True
     """
 
-    def __init__(self, blocks: Mapping[str, float] | None = None, alone: float = 0.0) -> None:
+    def __init__(
+        self,
+        blocks: Mapping[str, float] | None = None,
+        alone: float = 0.0,
+        terms: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
-        for name, value in {**(blocks or {}), "alone": alone}.items():
+        for name, value in {**(blocks or {}), **(terms or {}), "alone": alone}.items():
             if not 0 <= value < float("inf"):
                 raise InputError(f"Expected {name} of at least 0, but got {value}.")
-        self.blocks, self.alone = dict(blocks or {}), alone
+        self.blocks, self.alone, self.of_network = dict(blocks or {}), alone, dict(terms or {})
 
     def terms(self, output: Any, batch: Any = None, epoch: int | None = None) -> dict[str, Tensor]:
         """``energy_distance`` of all blocks, and with λ > 0 that of each block by its name."""
@@ -151,13 +161,20 @@ class EnergyDistanceLoss(TermLoss):
             for name in made:
                 distance = energy_distance(made[name], real[name], b_weight=output.weight)
                 terms[f"energy_distance_{name}"] = distance
-        return terms
+        return terms | dict(output.terms)
 
     def total(self, terms: Mapping[str, Tensor], epoch: int | None = None) -> Tensor:
-        """The joint term, and λ times the sum of the others."""
-        total = terms["energy_distance"]
-        others = [value for name, value in terms.items() if name != "energy_distance"]
-        return total + self.alone * torch.stack(others).sum() if others else total
+        """The sum of the terms, each times its coefficient."""
+        total: Any = 0.0
+        for name, value in terms.items():
+            if name == "energy_distance":
+                coefficient = 1.0
+            elif name.startswith("energy_distance_"):
+                coefficient = self.alone
+            else:
+                coefficient = self.of_network.get(name, 1.0)
+            total = total + coefficient * value
+        return total
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(blocks={self.blocks}, alone={self.alone})"

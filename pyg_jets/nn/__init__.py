@@ -5,7 +5,7 @@
 in training, and ``model.sample(n_jets, condition)``.
 """
 
-from pyg_jets.nn.layers import MLP, DeepSum, DynamicEdgeConv, EdgeConvBlock
+from pyg_jets.nn.layers import MLP, ComparisonFeatures, DeepSum, DynamicEdgeConv, EdgeConvBlock
 from pyg_jets.nn.models import (
     EFN,
     FCN,
@@ -13,6 +13,7 @@ from pyg_jets.nn.models import (
     ConditionalGraphVAE,
     ConvVAE,
     GraphVAE,
+    JetVAE,
     ParticleNet,
     ParticleNetLite,
     Reconstruction,
@@ -20,12 +21,13 @@ from pyg_jets.nn.models import (
 )
 
 MODELS: tuple[type, ...] = (FCN, PFN, EFN, ParticleNetLite, ParticleNet)
-AUTOENCODERS: tuple[type, ...] = (ConvVAE, GraphVAE, ConditionalGraphVAE)
+AUTOENCODERS: tuple[type, ...] = (ConvVAE, GraphVAE, JetVAE, ConditionalGraphVAE)
 
 __all__ = [
     "AUTOENCODERS",
     "MLP",
     "MODELS",
+    "ComparisonFeatures",
     "DeepSum",
     "DynamicEdgeConv",
     "EdgeConvBlock",

@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["GeneratorModel", "ObservablesModel", "PriorModel", "TaggerModel"]
+__all__ = ["GeneratorModel", "ObservablesModel", "PriorModel", "StagedModel", "TaggerModel"]
 
 
 @runtime_checkable
@@ -140,3 +140,17 @@ class PriorModel(Protocol):
             y: Classes ``[J]``, if the network has classes.
             jet_globals: Numbers of the jets as a whole, if the network has any.
         """
+
+
+@runtime_checkable
+class StagedModel(Protocol):
+    """A generator that is trained by reconstructions, then by samples out of its prior.
+
+    Attributes:
+        generating: Whether the second stage has begun.
+    """
+
+    generating: bool
+
+    def begin_generation(self) -> None:
+        """Begin the second stage; calling it again changes nothing but what was seen so far."""

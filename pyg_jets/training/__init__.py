@@ -4,6 +4,7 @@ from pyg_jets.training.checkpoint import read_checkpoint
 from pyg_jets.training.cosine_decay import CosineDecay
 from pyg_jets.training.data import JetDataModule
 from pyg_jets.training.fit_multiplicity import FitMultiplicity
+from pyg_jets.training.generation_stage import GenerationStage
 from pyg_jets.training.generator import Generator
 from pyg_jets.training.load import load_generator, load_tagger
 from pyg_jets.training.refit_prior import RefitPrior
@@ -18,6 +19,7 @@ __all__ = [
     "CosineDecay",
     "EpochCheckpoint",
     "FitMultiplicity",
+    "GenerationStage",
     "Generator",
     "JetDataModule",
     "RefitPrior",

@@ -6,6 +6,7 @@ from pyg_jets.transforms.detect import Detect
 from pyg_jets.transforms.features import FEATURES, TAGGER_FEATURES, Features
 from pyg_jets.transforms.graph import KNNGraph, RadiusGraph
 from pyg_jets.transforms.jet_features import JetFeatures
+from pyg_jets.transforms.leading_particles import LeadingParticles
 from pyg_jets.transforms.resimulate import Resimulate
 from pyg_jets.transforms.weights import FlatWeights
 
@@ -20,6 +21,7 @@ __all__ = [
     "FlatWeights",
     "JetFeatures",
     "KNNGraph",
+    "LeadingParticles",
     "RadiusGraph",
     "Resimulate",
 ]

@@ -15,6 +15,7 @@ class Samples(NamedTuple):
     made: dict
     real: dict
     weight: torch.Tensor | None = None
+    terms: dict = {}  # noqa: RUF012
 
 
 def normal(n, width=3, seed=0):

@@ -13,9 +13,11 @@ from pyg_jets.errors import InputError
 __all__ = ["COORDINATES", "ParticleScale"]
 
 #: Of particles given as pT (GeV), η and φ relative to an axis; ``plain`` takes any columns.
-COORDINATES = ("pxpypz", "ptetaphi", "logptetaphi", "plain")
+COORDINATES = ("pxpypz", "ptetaphi", "logptetaphi", "logptasinh", "plain")
 #: The least pT (GeV) of a particle that is made.
 _LEAST_PT = 1e-3
+#: Angles (rad) up to about this are linear in ``logptasinh``, and logarithmic beyond.
+_CORE = 0.04
 
 
 class ParticleScale(nn.Module):
@@ -30,8 +32,9 @@ class ParticleScale(nn.Module):
     100]``. What comes back is physical: pT > 0, and finite.
 
     Args:
-        coordinates: ``pxpypz``, ``ptetaphi`` or ``logptetaphi`` of columns (pT, η, φ), or
-            ``plain``: the columns as they are, whatever they are.
+        coordinates: ``pxpypz``, ``ptetaphi``, ``logptetaphi`` or ``logptasinh`` of columns
+            (pT, η, φ), or ``plain``: the columns as they are, whatever they are. ``logptasinh`` is
+            ln pT and arsinh of angles in units of 0.04, so that the core of a jet is resolved.
         scale: A factor for each column. Default: learned.
         columns: Number of columns, if ``plain``.
 
@@ -91,6 +94,9 @@ class ParticleScale(nn.Module):
         pt, eta, phi = x.unbind(1)
         if self.coordinates == "logptetaphi":
             return torch.stack((pt.clamp(min=_LEAST_PT).log(), eta, phi), 1)
+        if self.coordinates == "logptasinh":
+            angles = (x[:, 1:] / _CORE).asinh()
+            return torch.cat((pt.clamp(min=_LEAST_PT).log().unsqueeze(1), angles), 1)
         return torch.stack(kinematics.to_cartesian(pt, eta, phi, torch.zeros_like(pt))[:3], 1)
 
     def particles(self, u: Tensor) -> Tensor:
@@ -103,8 +109,10 @@ class ParticleScale(nn.Module):
             pt = (px.square() + py.square() + _LEAST_PT**2).sqrt()
             return torch.stack((pt, (pz / pt).asinh(), torch.atan2(py, px + 1e-12)), 1)
         pt, eta, phi = raw.unbind(1)
-        if self.coordinates == "logptetaphi":
+        if self.coordinates in ("logptetaphi", "logptasinh"):
             pt = pt.clamp(-7, 14).exp()
+        if self.coordinates == "logptasinh":
+            eta, phi = (_CORE * angle.clamp(-6, 6).sinh() for angle in (eta, phi))
         return torch.stack((pt.clamp(min=_LEAST_PT), eta.clamp(-10, 10), phi), 1)
 
     @torch.no_grad()

@@ -5,6 +5,7 @@ from pyg_jets.nn.models.conv_vae import ConvVAE
 from pyg_jets.nn.models.efn import EFN
 from pyg_jets.nn.models.fcn import FCN
 from pyg_jets.nn.models.graph_vae import GraphVAE
+from pyg_jets.nn.models.jet_vae import JetVAE
 from pyg_jets.nn.models.particle_net import ParticleNet, ParticleNetLite
 from pyg_jets.nn.models.pfn import PFN
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder
@@ -16,6 +17,7 @@ __all__ = [
     "ConditionalGraphVAE",
     "ConvVAE",
     "GraphVAE",
+    "JetVAE",
     "ParticleNet",
     "ParticleNetLite",
     "Reconstruction",
