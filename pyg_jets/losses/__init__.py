@@ -14,6 +14,14 @@ from pyg_jets.losses.energy_distance import (
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
 from pyg_jets.losses.protocol import Loss, ScheduledLoss, TermLoss
+from pyg_jets.losses.set_embedding import SetEmbedding
+from pyg_jets.losses.set_energy import (
+    SetEnergyLoss,
+    chamfer_energy_score,
+    set_energy_score,
+    survival_change,
+    survival_term,
+)
 from pyg_jets.losses.sliced_wasserstein import (
     SlicedWassersteinLoss,
     masked_sliced_wasserstein,
@@ -29,11 +37,14 @@ __all__ = [
     "Loss",
     "SamplesOfJets",
     "ScheduledLoss",
+    "SetEmbedding",
+    "SetEnergyLoss",
     "SlicedWassersteinLoss",
     "TermLoss",
     "TwoStageLoss",
     "VAELoss",
     "chamfer",
+    "chamfer_energy_score",
     "classification_loss",
     "energy_distance",
     "gaussian_kl",
@@ -42,6 +53,9 @@ __all__ = [
     "jet_terms",
     "masked_chamfer",
     "masked_sliced_wasserstein",
+    "set_energy_score",
     "sliced_wasserstein",
+    "survival_change",
+    "survival_term",
     "variant_variance",
 ]
