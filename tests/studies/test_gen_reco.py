@@ -11,7 +11,6 @@ from pyg_jets.studies.generation.gen_reco import (
     BASELINES,
     GenToReco,
     baseline,
-    over_seeds,
     title_of,
 )
 from pyg_jets.studies.generation.gen_reco_jets import GenReco, detector
@@ -24,6 +23,7 @@ from pyg_jets.studies.generation.gen_reco_measures import (
     moments,
     single_jets,
 )
+from pyg_jets.studies.generation.tables import over_seeds
 from pyg_jets.studies.goals import Numbers
 from tests.studies.toy_pairs import ToyDataset
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from pyg_jets.runs import Point, load_run
 from pyg_jets.studies.generation import figures
@@ -28,7 +26,7 @@ from pyg_jets.studies.generation.gen_reco_jets import (
     network_response,
 )
 from pyg_jets.studies.generation.gen_reco_measures import Bench, Sizes, measure_response
-from pyg_jets.studies.generation.tables import Column, add_table
+from pyg_jets.studies.generation.tables import Column, add_table, over_seeds
 from pyg_jets.studies.page import Page
 from pyg_jets.studies.section import Cost, Section
 from pyg_jets.studies.study import StudyRun
@@ -253,28 +251,6 @@ def baseline(key: str, bench: Bench) -> Response:
         "conditional-mean": conditional_mean,
     }
     return made[key](jets, bench.ratios)
-
-
-def over_seeds(of_seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean over trainings; its error holds their spread, and that of the jets that they share.
-
-    Examples:
-        >>> row = over_seeds([{"skill": (0.94, 0.003)}, {"skill": (0.96, 0.003)}])
-        >>> [round(number, 4) for number in row["skill"]]
-        [0.95, 0.0145]
-    """
-    row: dict[str, Any] = dict(of_seeds[0])
-    for name, first in of_seeds[0].items():
-        if name in ("n", "histograms", "examples"):
-            continue
-        pairs = [each[name] if isinstance(each[name], tuple | list) else (each[name], 0.0)
-                 for each in of_seeds]  # fmt: skip
-        values, errors = (np.array(column, float) for column in zip(*pairs, strict=True))
-        spread = values.std(ddof=1) if len(values) > 1 else 0.0
-        row[name] = float(values.mean()), float(np.hypot(spread, errors.mean()))
-        if not isinstance(first, tuple | list) and len(values) == 1:
-            row[name] = float(values[0])
-    return row
 
 
 def single_text(sizes: Sizes) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from pyg_jets.studies.page import Page
 
-__all__ = ["Column", "add_table", "told"]
+__all__ = ["Column", "add_table", "over_seeds", "told"]
 
 #: Heading of a column, and the factor by which its numbers are printed.
 Column = tuple[str, float]
@@ -56,3 +58,25 @@ def add_table(
                 cells[metric] = told(value, error, columns[metric][1])
         lines.append((title, *cells.values()))
     page.table(("", *(heading for heading, _ in columns.values())), lines)
+
+
+def over_seeds(of_seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over trainings; its error holds their spread, and that of the jets that they share.
+
+    Examples:
+        >>> row = over_seeds([{"skill": (0.94, 0.003)}, {"skill": (0.96, 0.003)}])
+        >>> [round(number, 4) for number in row["skill"]]
+        [0.95, 0.0145]
+    """
+    row: dict[str, Any] = dict(of_seeds[0])
+    for name, first in of_seeds[0].items():
+        if name in ("n", "histograms", "examples"):
+            continue
+        pairs = [each[name] if isinstance(each[name], tuple | list) else (each[name], 0.0)
+                 for each in of_seeds]  # fmt: skip
+        values, errors = (np.array(column, float) for column in zip(*pairs, strict=True))
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        row[name] = float(values.mean()), float(np.hypot(spread, errors.mean()))
+        if not isinstance(first, tuple | list) and len(values) == 1:
+            row[name] = float(values[0])
+    return row
