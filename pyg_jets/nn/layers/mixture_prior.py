@@ -168,6 +168,8 @@ class MixturePrior(nn.Module):
         log_vars = self._checked(log_var, "log_var", self.latent, len(mean))
         of_jet = self._globals(jet_globals, len(mean)).numpy()
         share = None if weight is None else self._checked(weight, "weight", 1, len(mean))[:, 0]
+        if share is not None and not share.any():
+            raise InputError("Expected some weight above 0, but those of all jets are 0.")
         self.active.copy_(torch.from_numpy(_variance(means, share) > self.threshold))
         self.fitted_classes.fill_(False)
         for number in range(len(self.fitted_classes)):
@@ -358,6 +360,9 @@ class MixturePrior(nn.Module):
         """
         if z.dim() != 2 or z.size(1) != self.latent:
             raise InputError(f"Expected z [n, {self.latent}], but got {list(z.shape)}.")
+        if bool((wrong := ~z.isfinite().all(1)).any()):
+            jet = int(wrong.nonzero()[0])
+            raise InputError(f"Jet {jet} has a z that is not finite: {z[jet].tolist()[:5]}.")
         label = self._labels(y, len(z)).to(z.device)
         self._check_fitted(label)
         of_jet = self._globals(jet_globals, len(z), z.device)
@@ -387,8 +392,13 @@ class MixturePrior(nn.Module):
 
     def _labels(self, y: Tensor | None, n: int) -> Tensor:
         device = self.weight.device
+        if n < 0:
+            raise InputError(f"Expected a number of jets of 0 or more, but got {n}.")
         if not self.n_classes:
             return torch.zeros(n, dtype=torch.long, device=device)
+        if y is not None and (not isinstance(y, Tensor) or bool((y != y.long()).any())):
+            given = y.tolist()[:5] if isinstance(y, Tensor) else type(y).__name__
+            raise InputError(f"Expected classes [{n}] as a tensor of whole numbers: got {given}.")
         if y is None or y.numel() != n:
             got = "none" if y is None else f"{y.numel()}"
             raise InputError(f"Expected a class of each of {n} jets, but got {got}.")

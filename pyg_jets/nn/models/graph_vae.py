@@ -130,17 +130,20 @@ class GraphVAE(VariationalAutoencoder):
         """Learn scales and the range of multiplicities from PyG batches of training jets.
 
         Raises:
-            ValueError: If there are no particles, or a jet has more than ``max_particles``.
+            ValueError: If there are no particles, one is not finite, or a jet has more than
+                ``max_particles``.
         """
         seen = [(batch.x, batch.ptr) for batch in batches]
-        self.scale.fit_statistics(x for x, _ in seen)
-        counts = torch.cat([ptr.diff() for _, ptr in seen])
+        for x, ptr in seen:
+            check_finite_jets(x, ptr, "training batch")
+        counts = torch.cat([ptr.diff() for _, ptr in seen] or [torch.zeros(0)])
         most = self.decoder.max_particles
-        if int(counts.max()) > most:
+        if len(counts) and int(counts.max()) > most:
             raise InputError(
                 f"A training jet has {int(counts.max())} particles, expected at most "
                 f"max_particles={most}: raise that, or cut the jets."
             )
+        self.scale.fit_statistics(x for x, _ in seen)
         self.encoder.fit_statistics(counts)
         self.ends.copy_(torch.stack((counts.min(), counts.max())))
         u = torch.cat([self.scale(x) for x, _ in seen]).double()
@@ -215,9 +218,28 @@ class GraphVAE(VariationalAutoencoder):
                 says.
 
         Raises:
-            ValueError: If a jet has more than ``max_particles``.
+            ValueError: If a jet has more than ``max_particles``, or latents are not finite or not
+                those of the jets.
         """
+        self._check_latents(z, ptr, jet_globals)
         return self.scale.particles(self._points(z, ptr, jet_globals))
+
+    def _check_latents(self, z: Tensor, ptr: Tensor, jet_globals: Tensor | None) -> None:
+        shapes = {"z": (z, self.latent), "jet_globals": (jet_globals, self.n_globals)}
+        for name, (values, width) in shapes.items():
+            if values is None:
+                continue
+            if values.shape != (len(ptr) - 1, width):
+                raise InputError(
+                    f"Expected {name} [{len(ptr) - 1}, {width}] of the jets that ptr has, but got "
+                    f"{list(values.shape)}."
+                )
+            wrong = ~values.isfinite().all(1)
+            if bool(wrong.any()):
+                jet = int(wrong.nonzero()[0])
+                raise InputError(
+                    f"Jet {jet} has {name} that are not finite: {values[jet].tolist()[:5]}."
+                )
 
     def _points(self, z: Tensor, ptr: Tensor, jet_globals: Tensor | None = None) -> Tensor:
         """The particles in the numbers that losses compare, ``[N, columns]``."""
@@ -350,6 +372,10 @@ class GraphVAE(VariationalAutoencoder):
 
     def _check_seen(self, n: Tensor, n_jets: int) -> None:
         least, most = self.ends.tolist()
+        if n_jets == 0 and n.shape == (0,):
+            return
+        if n.is_floating_point():
+            raise InputError(f"Expected n as whole numbers, but got {n.dtype}.")
         if n.shape != (n_jets,) or bool(((n < least) | (n > most)).any()):
             raise InputError(
                 f"Expected n [{n_jets}] from {least} to {most} particles, as training jets have, "

@@ -146,6 +146,8 @@ class JetVAE(GraphVAE):
         """
         framed = []
         for batch in batches:
+            check_finite_jets(batch.x, batch.ptr, "training batch")
+            self.scale.raw(batch.x[:0])
             frame = canonical_frame(batch.x, batch.ptr)
             framed.append(Batch(x=to_frame(batch.x, batch.ptr, frame), ptr=batch.ptr))
         super().fit_statistics(framed)
@@ -194,6 +196,7 @@ class JetVAE(GraphVAE):
             y: Not read.
         """
         check_finite_jets(x, ptr, "input")
+        self.scale.raw(x[:0])  # other columns have no frame
         return super().encode(to_frame(x, ptr, canonical_frame(x, ptr)), ptr)
 
     def decode(
@@ -221,6 +224,7 @@ class JetVAE(GraphVAE):
                 "Expected jet_globals [J, 3], the pT, mass and multiplicity of the jets, but got "
                 "none: jet_globals(x, ptr) gives those of jets."
             )
+        self._check_latents(z, ptr, jet_globals)
         x = self.scale.particles(self._points(z, ptr, jet_globals))
         return match_globals(x, ptr, jet_globals) if match else x
 
@@ -235,6 +239,7 @@ class JetVAE(GraphVAE):
     ) -> Any:
         """The jets again; in training in the second stage samples beside real jets."""
         target, target_ptr = self.targets(x, ptr, target, target_ptr)
+        self.scale.raw(target[:0])  # other columns have no frame
         if self.training and self.generating:
             return self._compare(target, target_ptr, y, weight)
         target = to_frame(target, target_ptr, canonical_frame(target, target_ptr))

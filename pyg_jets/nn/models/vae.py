@@ -94,8 +94,11 @@ class VariationalAutoencoder(nn.Module):
         """What is to be made of jets: the target, or without one the jets themselves.
 
         Raises:
-            ValueError: If it has other jets, or a particle that is not finite.
+            ValueError: If it has other jets, a particle that is not finite, or no pointer.
         """
+        if (target is None) != (target_ptr is None):
+            got = "target_ptr" if target is None else "target"
+            raise InputError(f"Expected target and target_ptr, or neither, but got {got} alone.")
         if target is None or target_ptr is None:
             target, target_ptr = x, ptr
         if len(ptr) != len(target_ptr):
@@ -138,11 +141,17 @@ class VariationalAutoencoder(nn.Module):
 
 
 def check_finite_jets(x: Tensor, ptr: Tensor, what: str) -> None:
-    """Refuse particles that are not finite.
+    """Refuse particles that are not finite, and a pointer that is not theirs.
 
     Raises:
         ValueError: If there are, naming the jet.
     """
+    if x.dim() != 2 or ptr.dim() != 1 or not len(ptr) or int(ptr[-1]) != len(x):
+        last = int(ptr[-1]) if ptr.dim() == 1 and len(ptr) else "none"
+        raise InputError(
+            f"Expected x [N, columns] of the {what} and ptr [J + 1] from 0 to N, but got "
+            f"{list(x.shape)} and ptr {list(ptr.shape)} to {last}."
+        )
     if bool(x.isfinite().all()):
         return
     first = int((~x.isfinite()).any(1).nonzero()[0])
