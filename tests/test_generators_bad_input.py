@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 
 from pyg_jets.errors import InputError
 from pyg_jets.losses import VAELoss, energy_distance
-from pyg_jets.nn import GraphVAE, JetVAE
+from pyg_jets.nn import ConvVAE, GraphVAE, JetVAE
 from pyg_jets.ops import counts_to_ptr
 from pyg_jets.training import Generator
 from pyg_jets.training.task import check_state
@@ -205,3 +205,40 @@ def test_empty_jets_and_batches_are_jets(name):
 def test_losses(call, said):
     with pytest.raises(InputError, match=said):
         call()
+
+
+LIST = {
+    "nan to encode": (lambda m: m.encode(BAD, JETS.ptr), NAMED),
+    "nan in the target": (lambda m: m(JETS.x, JETS.ptr, BAD, JETS.ptr), NAMED),
+    "nan in statistics": (lambda m: m.fit_statistics([batch(x=BAD)]), NAMED),
+    "nan in multiplicities": (lambda m: m.fit_multiplicity([batch(x=BAD)]), NAMED),
+    "nan in GEN": (lambda m: m.sample(40, (BAD, JETS.ptr)), NAMED),
+    "a pointer too short": (lambda m: m.encode(JETS.x, JETS.ptr[:-1]), "from 0 to N"),
+    "a target of other jets": (
+        lambda m: m(JETS.x, JETS.ptr, jets(30).x, jets(30).ptr), "has 40 and the target 30"),
+    "a target without pointer": (lambda m: m(JETS.x, JETS.ptr, JETS.x), "but got target alone"),
+    "too many columns": (lambda m: m.encode(JETS.x.repeat(1, 2), JETS.ptr), r"\[N, 3\]"),
+    "no batch": (lambda m: m.fit_statistics([]), "no particles"),
+    "no variance": (
+        lambda m: m.fit_statistics([batch(x=torch.ones_like(JETS.x))]), "expected a spread"),
+    "no jets for multiplicities": (lambda m: m.fit_multiplicity([]), "There are no jets"),
+    "a number of jets below zero": (lambda m: m.sample(-1), "0 or more"),
+    "a multiplicity": (lambda m: m.sample(5, n=classes(5)), "cannot choose n"),
+    "a condition that is no jets": (lambda m: m.sample(5, 3), "but got int"),
+    "no GEN jet": (
+        lambda m: m.sample(5, (torch.zeros(0, 3), torch.zeros(1).long())), "but got no jet"),
+    "a latent of another width": (lambda m: m.decode(torch.zeros(2, 4)), r"z \[J, 3\]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", LIST)
+def test_bad_input_of_the_list(row):
+    torch.manual_seed(0)
+    model = ConvVAE(16, latent=3).eval()
+    model.fit_statistics([JETS])
+    call, said = LIST[row]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(InputError, match=said):
+        call(model)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name

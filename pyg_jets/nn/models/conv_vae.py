@@ -126,6 +126,7 @@ class ConvVAE(VariationalAutoencoder):
         count, total, square = 0, torch.zeros(_COLUMNS).double(), torch.zeros(_COLUMNS).double()
         for batch in batches:
             sets = batch.get("x_target", batch.x), batch.get("x_target_ptr", batch.ptr)
+            check_finite_jets(*sets, "training batch")
             momenta = _momenta(self._hardest(*sets)[0]).double().cpu()
             count, total = count + len(momenta), total + momenta.sum(0)
             square = square + momenta.square().sum(0)
@@ -208,6 +209,8 @@ class ConvVAE(VariationalAutoencoder):
 
     def decode(self, z: Tensor) -> Tensor:
         """Particles and padding as the network reads them, ``[J, max_particles, rows]``."""
+        if z.dim() != 2 or z.size(1) != self.latent:
+            raise InputError(f"Expected z [J, {self.latent}], but got {list(z.shape)}.")
         made: Tensor = _in_float32(self.decoder[-1], self.decoder[:-1](z))
         return made.squeeze(1).transpose(1, 2)
 
@@ -286,6 +289,11 @@ class ConvVAE(VariationalAutoencoder):
             raise InputError("A ConvVAE cannot choose n: it makes lists of one length.")
         z = self.prior(n_jets, generator)
         if condition is not None and not isinstance(condition, Tensor):
+            if not isinstance(condition, tuple) or len(condition) != 2 or len(condition[1]) < 2:
+                raise InputError(
+                    "Expected condition as GEN jets (x, ptr), at least one, or as none, but got "
+                    f"{'no jet' if isinstance(condition, tuple) else type(condition).__name__}."
+                )
             x, ptr = condition
             if n_jets != len(ptr) - 1:
                 x, ptr = gather(x, ptr, torch.arange(n_jets) % (len(ptr) - 1))

@@ -117,6 +117,8 @@ class VariationalAutoencoder(nn.Module):
 
     def prior(self, n_jets: int, generator: torch.Generator | None = None) -> Tensor:
         """Latents of the unit Gaussian, ``[J, latent]``."""
+        if n_jets < 0:
+            raise InputError(f"Expected a number of jets of 0 or more, but got {n_jets}.")
         device = next(self.parameters()).device
         return torch.randn(n_jets, self.latent, generator=generator, device=device)
 
