@@ -103,7 +103,7 @@ def test_a_monitor_that_no_training_logs_is_refused(checked):
         ("models/particle_net", {}, ("val/auc",), ()),
         ("models/fcn", {}, ("val/auc",), ()),
         ("generation/base", {}, ("val/emd", "test/emd_mass", "val/kl"), ("val/auc", "test/emd")),
-        ("generation/digits", {}, ("val/emd", "test/emd_particle_pt"), ("test/emd_mass",)),
+        ("digits_vae", {}, ("val/emd", "test/emd_particle_pt"), ("test/emd_mass",)),
     ],
 )
 def test_metrics_are_those_of_network_loss_and_data(config, more, logged, others):

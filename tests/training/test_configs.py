@@ -89,15 +89,16 @@ def test_the_sweep_of_generators_names_files_that_are_there():
 def test_the_sweep_of_coefficients_is_read(capsys):
     assert main(["scan", "generation/sweep_vae", "--dry-run", "--count", "2"]) == 0
     told = capsys.readouterr().out
-    assert told.count("terms.spectrum=") == 2
+    assert told.count("loss.init_args.sigma=") == 2
     assert told.count("network.init_args.latent=") == 2
 
 
 def draw_digits(folder, n_pixels):
-    words = ["fit", "--config=generation/digits", f"--run={folder / 'run'}"]
+    words = ["fit", "--config=digits_vae", f"--run={folder / 'run'}"]
     set_to = "--data.dataset.init_args."
     words += [f"{set_to}root={folder}", f"{set_to}n_pixels={n_pixels}", f"{set_to}digit=8"]
-    words += ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2"]
+    words += ["--model.network.init_args.max_particles=400", "--trainer.max_epochs=1"]
+    words += ["--trainer.limit_train_batches=2", "--trainer.check_val_every_n_epoch=1"]
     words += ["--trainer.logger=false", "--trainer.enable_progress_bar=false"]
     assert main(words) == 0
     return folder / "run"
