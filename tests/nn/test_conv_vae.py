@@ -149,9 +149,22 @@ def test_the_multiplicity_rule_is_the_one_that_fits(padding):
     before = model._unpadded(lists)[1].diff()
     assert before.tolist() != counts.tolist()
     distance = model.fit_multiplicity([pairs(x, ptr)], torch.Generator().manual_seed(0))
-    assert distance == 0
+    assert distance == pytest.approx(0, abs=1e-12)
     assert model._unpadded(lists)[1].diff().tolist() == counts.tolist()
     assert "threshold" in model.state_dict()
+
+
+def test_the_multiplicity_rule_counts_jets_by_their_weights():
+    model = Scripted(padding="mask")
+    model.lists = torch.zeros(2, 30, 4)
+    model.lists[..., 3] = torch.linspace(1, 0.1, 30)  # n slots are above a threshold, in both jets
+    x, ptr = jets((10, 20))
+    for weight, wanted in (([1.0, 0.0], 10), ([0.0, 2.0], 20)):
+        batch = pairs(x, ptr) | {"weight": torch.tensor(weight)}
+        assert model.fit_multiplicity([Pairs(batch)]) == pytest.approx(0, abs=1e-12)
+        assert model._unpadded(model.lists)[1].diff().tolist() == [wanted, wanted]
+    equal = model.fit_multiplicity([pairs(x, ptr)])
+    assert equal == pytest.approx(5)  # by hand: any n from 10 to 20 is 5 away on average
 
 
 @pytest.mark.parametrize("padding", PADDINGS)

@@ -14,7 +14,7 @@ from pyg_jets.columns import check_names
 from pyg_jets.errors import InputError
 from pyg_jets.nn.models.vae import Reconstruction, VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import counts_to_ptr, gather, ptr_to_batch, segment_topk
-from pyg_jets.ops.weighted import weighted_mean
+from pyg_jets.ops.weighted import check_weight, weighted_mean
 
 __all__ = ["ConvVAE"]
 
@@ -150,7 +150,8 @@ class ConvVAE(VariationalAutoencoder):
         r"""Set the threshold so that the numbers of particles of jets come out.
 
         It is the one of 1,000 quantiles of the scores with the least :math:`W_1` between the
-        numbers of particles that are made and those of the targets, each cut to the list.
+        numbers of particles that are made and those of the targets, each cut to the list. Jets
+        count by their weights if they have any.
 
         Args:
             batches: PyG batches of jets that were not trained on, as those of training.
@@ -162,21 +163,27 @@ class ConvVAE(VariationalAutoencoder):
         Raises:
             ValueError: If there are no jets.
         """
-        scores, counts = [], []
+        scores, counts, weights = [], [], []
         for batch in batches:
-            ptr = batch.get("x_target_ptr", batch.ptr)
+            n = batch.get("x_target_ptr", batch.ptr).diff().clamp(max=self.max_particles)
+            weight = batch.get("weight")
             z = self.draw(*self.encode(batch.x, batch.ptr), generator)
             scores.append(self._score(self.decode(z)).float())
-            counts.append(ptr.diff().clamp(max=self.max_particles))
+            counts.append(n)
+            weights.append(torch.ones_like(n) if weight is None else check_weight(weight, len(n)))
         if not scores or not sum(map(len, scores)):
             raise InputError("There are no jets to fit the number of particles of.")
-        score, wanted = torch.cat(scores), torch.cat(counts).sort().values
-        levels = torch.linspace(0, 1, 1001, device=score.device, dtype=torch.float64)
-        ordered = score.flatten().sort().values
-        below = ordered[((len(ordered) - 1) * levels).long()]
-        candidates = torch.cat((ordered[:1] - 1, below))
-        made = torch.stack([(score > t).sum(1).sort().values for t in candidates])
-        distance = (made - wanted).abs().double().mean(1)
+        score, weight = torch.cat(scores), torch.cat(weights).double()
+
+        def distribution(n: Tensor) -> Tensor:
+            shares = torch.bincount(n, weight / weight.sum(), self.max_particles + 1)
+            return shares.cumsum(0)
+
+        wanted, ordered = distribution(torch.cat(counts)), score.flatten().sort().values
+        levels = torch.linspace(0, len(ordered) - 1, 1001, dtype=torch.float64).long()
+        candidates = torch.cat((ordered[:1] - 1, ordered[levels.to(ordered.device)]))
+        made = torch.stack([distribution((score > t).sum(1)) for t in candidates])
+        distance = (made - wanted).abs().sum(1)
         self.threshold.copy_(candidates[distance.argmin()])
         return float(distance.min())
 
