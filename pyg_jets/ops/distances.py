@@ -129,6 +129,11 @@ def _sum_of_squares(a, b, c, d):
 
 
 @kernel(inline="always")
+def _sum_of_3_squares(a, b, c):
+    return a * a + b * b + c * c
+
+
+@kernel(inline="always")
 def _wrapped_square(angle):
     angle -= _TURN * np.float32(math.floor(angle / _TURN + np.float32(0.5)))
     return angle * angle
@@ -163,10 +168,10 @@ def lanes_end(n, block):
 def distances_kernel(x, first, n, i, azimuth, lanes, n_lanes, block, out):
     """Squared distances of the particles ``i … i + 3`` of a jet to all those of a block of lanes.
 
-    Four particles and four columns at a time, so that each number is loaded and each sum stored a
-    quarter as often; at this size all of it stays in registers. ``out`` has a row of 128 lanes for
-    each of the four particles; entries behind the jet's last particle have no meaning. Rows of one
-    flat array and unsigned indices tell the compiler that nothing overlaps.
+    Four particles and four or three columns at a time, so that each number is loaded a quarter as
+    often, and each sum stored; at this size all of it stays in registers. ``out`` has a row of 128
+    lanes for each of the four particles; entries behind the jet's last particle have no meaning.
+    Rows of one flat array and unsigned indices tell the compiler that nothing overlaps.
     """
     end, n_columns = np.uint64(lanes_end(n_lanes, block)), x.shape[1]
     p, last = first + i, first + n - 1
@@ -190,6 +195,19 @@ def distances_kernel(x, first, n, i, azimuth, lanes, n_lanes, block, out):
                 out[_ROW2 + lane] += _sum_of_squares(a - r0, b - r1, c - r2, d - r3)
                 out[_ROW3 + lane] += _sum_of_squares(a - s0, b - s1, c - s2, d - s3)
             f += 4
+            continue
+        if f + 3 <= n_columns and not f <= azimuth < f + 3:
+            p0, p1, p2 = x[p, f], x[p, f + 1], x[p, f + 2]
+            q0, q1, q2 = x[q, f], x[q, f + 1], x[q, f + 2]
+            r0, r1, r2 = x[r, f], x[r, f + 1], x[r, f + 2]
+            s0, s1, s2 = x[s, f], x[s, f + 1], x[s, f + 2]
+            for lane in range(end):
+                a, b, c = lanes[at + lane], lanes[at + _ROW + lane], lanes[at + _ROW2 + lane]
+                out[lane] += _sum_of_3_squares(a - p0, b - p1, c - p2)
+                out[_ROW + lane] += _sum_of_3_squares(a - q0, b - q1, c - q2)
+                out[_ROW2 + lane] += _sum_of_3_squares(a - r0, b - r1, c - r2)
+                out[_ROW3 + lane] += _sum_of_3_squares(a - s0, b - s1, c - s2)
+            f += 3
             continue
         p0, q0, r0, s0 = x[p, f], x[q, f], x[r, f], x[s, f]
         if f == azimuth:
