@@ -20,6 +20,7 @@ INDEX, MATCHES = ops.knn(X, PTR, 2), ops.nearest(X, PTR, Y, Y_PTR)[0]
 NORMS = torch.ones(8), torch.zeros(8), torch.zeros(8), torch.ones(8)
 
 CASES = {
+    "assignment": (lambda x, y: ops.assignment(x, PTR, y, Y_PTR), X, Y),
     "edge_conv": (lambda u, v: ops.edge_conv(u, v, INDEX, PTR, [MATRIX], *NORMS)[0], X, 2 * X),
     "edge_sum": (lambda u, v: ops.edge_sum(u, v, INDEX, PTR), X, 2 * X),
     "gather": (lambda x: ops.gather(x, PTR, torch.tensor([3, 0]))[0], X),
@@ -34,8 +35,14 @@ CASES = {
     "segment_expand": (lambda x: ops.segment_expand(x, PTR, len(X)), JETS),
     "segment_max": (lambda x: ops.segment_max(x, PTR), X),
     "segment_mean": (lambda x: ops.segment_mean(x, PTR), X),
+    "segment_sort": (lambda x: ops.segment_sort(x, PTR), X),
     "segment_sum": (lambda x: ops.segment_sum(x, PTR), X),
     "segment_sum_relu": (lambda x: ops.segment_sum_relu(x, torch.ones(4), PTR), X),
+    "table_product": (
+        lambda t, f: ops.table_product(t, f.unsqueeze(1), PTR),
+        torch.randn(8, 4),
+        JETS,
+    ),
     "segment_topk": (lambda x: ops.segment_topk(x[:, 0], PTR, 2)[0], X),
 }
 
