@@ -13,7 +13,8 @@ from pyg_jets.losses.energy_distance import (
 )
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
-from pyg_jets.losses.protocol import Loss, ScheduledLoss, TermLoss
+from pyg_jets.losses.protocol import FittedLoss, Loss, ScheduledLoss, TermLoss
+from pyg_jets.losses.response import ResponseLoss, gaussian_divergence
 from pyg_jets.losses.set_embedding import SetEmbedding
 from pyg_jets.losses.set_energy import (
     SetEnergyLoss,
@@ -33,8 +34,10 @@ __all__ = [
     "ChamferLoss",
     "ClassificationLoss",
     "EnergyDistanceLoss",
+    "FittedLoss",
     "InvarianceLoss",
     "Loss",
+    "ResponseLoss",
     "SamplesOfJets",
     "ScheduledLoss",
     "SetEmbedding",
@@ -47,6 +50,7 @@ __all__ = [
     "chamfer_energy_score",
     "classification_loss",
     "energy_distance",
+    "gaussian_divergence",
     "gaussian_kl",
     "invariance_loss",
     "jet_pt_mass",

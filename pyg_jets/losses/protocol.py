@@ -24,7 +24,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Loss", "ScheduledLoss", "TermLoss"]
+__all__ = ["FittedLoss", "Loss", "ScheduledLoss", "TermLoss"]
 
 
 @runtime_checkable
@@ -64,6 +64,19 @@ class ScheduledLoss(Protocol):
 
         Args:
             epochs: The number of its epochs.
+        """
+
+
+@runtime_checkable
+class FittedLoss(Protocol):
+    """A loss with scales that are set from the training jets before the first step of a fit."""
+
+    def fit_statistics(self, network: Any, batches: Any) -> None:
+        """Set what is no parameter.
+
+        Args:
+            network: The network of the training, whose own statistics are set.
+            batches: PyG batches of training jets, which may be gone through several times.
         """
 
 

@@ -24,7 +24,8 @@ def jet_features(x: Any, ptr: Any, physical: bool = True) -> dict[str, np.ndarra
     """The features of each jet.
 
     Args:
-        x: Massless particles (pT in GeV, η, φ relative to the jet's axis) ``[N, 3]``.
+        x: Massless particles (pT in GeV, η, φ relative to the jet's axis) ``[N, 3]``; further
+            columns are not read.
         ptr: Ragged pointer ``[J + 1]``.
         physical: Whether ``x`` holds these columns; otherwise only the multiplicity is returned.
 
@@ -40,7 +41,7 @@ def jet_features(x: Any, ptr: Any, physical: bool = True) -> dict[str, np.ndarra
     multiplicity = np.diff(ptr).astype(np.float64)
     if not physical:
         return {"multiplicity": multiplicity}
-    pt, eta, phi = x.T
+    pt, eta, phi = x[:, :3].T
     summed = kinematics.jet_momentum(pt, eta, phi, np.zeros_like(pt), ptr)
     of_jet = kinematics.to_cylindrical(*summed)
     values = (*of_jet, summed[3], multiplicity)
@@ -69,7 +70,8 @@ def feature_distances(
     Args:
         generated: Generated jets ``(x, ptr)``.
         real: Real jets ``(x, ptr)``.
-        physical: Whether ``x`` holds (pT, η, φ) of massless particles.
+        physical: Whether ``x`` holds (pT, η, φ) of massless particles; further columns, such as
+            kinds, are not compared.
         generated_weights: A weight for each generated jet, not negative, ``[J]``, which is that of
             each of its particles. Default: all count the same.
         real_weights: A weight for each real jet, likewise.
@@ -87,7 +89,8 @@ def feature_distances(
     ):
         ptr = as_numpy(ptr)
         weight = None if given is None else jet_weights(given, len(ptr) - 1, name)
-        features.append((jet_features(x, ptr, physical), particle_features(x)))
+        particles = particle_features(as_numpy(x)[:, :3] if physical else x)
+        features.append((jet_features(x, ptr, physical), particles))
         weights.append((weight, None if weight is None else np.repeat(weight, np.diff(ptr))))
     distances = {}
     for level in range(2):  # of jets, then of particles

@@ -17,6 +17,7 @@ from pyg_jets.nn.models import (
     ParticleNet,
     ParticleNetLite,
     Reconstruction,
+    Response,
     VariationalAutoencoder,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "DynamicEdgeConv",
     "EdgeConvBlock",
     "Reconstruction",
+    "Response",
     "VariationalAutoencoder",
     *(model.__name__ for model in (*MODELS, *AUTOENCODERS)),
 ]

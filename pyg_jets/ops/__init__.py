@@ -6,6 +6,7 @@ from pyg_jets.ops.gather import gather
 from pyg_jets.ops.graph import knn_graph, radius_graph
 from pyg_jets.ops.knn import knn
 from pyg_jets.ops.nearest import matched_distance, nearest, nearest_distance
+from pyg_jets.ops.nearest_harder import nearest_harder
 from pyg_jets.ops.pointer import (
     batch_to_ptr,
     check_pointer,
@@ -34,6 +35,7 @@ __all__ = [
     "matched_distance",
     "nearest",
     "nearest_distance",
+    "nearest_harder",
     "ptr_to_batch",
     "radius",
     "radius_graph",

@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 
 from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.files import write_aside
-from pyg_jets.losses import ScheduledLoss, VAELoss
+from pyg_jets.losses import FittedLoss, ScheduledLoss, VAELoss
 from pyg_jets.metrics.features import feature_distances
 from pyg_jets.nn.protocol import GeneratorModel
 from pyg_jets.ops import counts_to_ptr
@@ -106,6 +106,8 @@ class Generator(JetTask):
                     "x_target: give pyg_jets.transforms.Detect as train_transform."
                 )
             self.network.fit_statistics(loader)
+            if isinstance(self.loss, FittedLoss):
+                self.loss.fit_statistics(self.network, loader)
 
     def on_fit_start(self) -> None:
         """Tell the loss how long the training is."""
@@ -229,7 +231,7 @@ class Generator(JetTask):
         """
         x, ptr = torch.rand(9, n_features), torch.tensor([0, 4, 9])
         batch = Batch(x=x, ptr=ptr, y=torch.tensor([0, 1]))
-        terms = self.loss.terms(self.network(x, ptr, x, ptr, batch.y), batch, 0)
+        terms = self.loss.terms(self.network(x, ptr, x, ptr, batch.y), batch)
         names = {f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", *terms)}
         distances = feature_distances((x, ptr), (x, ptr), self.network.physical)
         return names | {f"test/emd_{name}" for name in distances}

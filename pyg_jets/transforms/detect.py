@@ -11,6 +11,7 @@ from torch_geometric.data import Batch, Data
 
 from pyg_jets.columns import CANONICAL, KINDS, check_names
 from pyg_jets.detector import Detector, Pileup
+from pyg_jets.detector.random import uniforms
 from pyg_jets.errors import InputError
 from pyg_jets.ops import ptr_to_batch, segment_topk
 from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
@@ -32,18 +33,22 @@ class Detect(BatchTransform):
     Args:
         detector: A :class:`~pyg_jets.detector.Detector`, or the name of a preset.
         names: Columns of both sets (GeV, radians) that follow from the canonical ones, such as
-            ``px, py, pz`` or ``pt, etarel, phirel``.
+            ``px, py, pz`` or ``pt, etarel, phirel``; with kinds such as ``isphoton``, ``charge``,
+            ``e`` and the absolute ``eta`` and ``phi``, all that a detector knows of a particle.
         seed: Seed of the detector.
         fixed: Whether every epoch has the same response; else it is drawn anew.
         max_target: Keep at most this number of particles of the target, the hardest ones.
             Default: all.
         max_particles: Keep at most this number of particles of GEN, the hardest ones. Default: all.
         pileup: :class:`~pyg_jets.detector.Pileup` that RECO has and GEN has not.
+        common_scale: Width of a log-normal factor of mean 1, by which the momenta of all RECO
+            particles of a jet are multiplied: an energy scale that they have in common.
 
     Shapes:
         - input: ``x [N, 6]`` the canonical columns, ``jet_id [J]``
         - output: ``x [N', K]``, ``ptr``, ``x_target [M, K]``, ``x_target_ptr [J + 1]``,
-          ``x_target_batch [M]``; ``axis [J, 3]``, the pT (GeV), η and φ of the GEN jet
+          ``x_target_batch [M]``; ``axis [J, 3]``, the pT (GeV), η and φ of the GEN jet;
+          ``common_scale [J]``, the factor, if there is one
 
     Raises:
         ValueError: For other columns, or particles that are not canonical.
@@ -70,6 +75,7 @@ class Detect(BatchTransform):
         max_target: int | None = None,
         max_particles: int | None = None,
         pileup: Pileup | None = None,
+        common_scale: float = 0.0,
     ):
         self.detector = Detector.preset(detector) if isinstance(detector, str) else detector
         self.name = detector if isinstance(detector, str) else repr(detector)
@@ -81,6 +87,9 @@ class Detect(BatchTransform):
             if count is not None and count < 1:
                 raise InputError(f"Expected {name} of at least 1, but got {count}.")
         self.max_target, self.max_particles = max_target, max_particles
+        if not 0 <= common_scale < 1:
+            raise InputError(f"Expected common_scale from 0 to below 1, but got {common_scale}.")
+        self.common_scale = common_scale
 
     def forward(self, data: Data) -> Batch:
         """Return the pairs of ``data`` (one graph or a batch)."""
@@ -106,6 +115,11 @@ class Detect(BatchTransform):
             if name not in ("x", "pos", "batch", "ptr") and len(value) == n_jets
         }
         per_jet["axis"] = torch.stack(list(axis.values()), -1).float()
+        if self.common_scale:
+            per_jet["common_scale"] = scale = self._common_scale(ids)
+            columns = [CANONICAL.index("pt"), CANONICAL.index("mass")]
+            reco = reco.clone()
+            reco[:, columns] *= scale.repeat_interleave(reco_ptr.diff()).unsqueeze(1)
         batch = make_batch({"x": self._select_columns(x, ptr, axis)}, per_jet, ptr)
         batch.x_target = self._select_columns(reco, reco_ptr, axis)
         batch.x_target_ptr, batch.x_target_batch = reco_ptr, ptr_to_batch(reco_ptr)
@@ -122,8 +136,17 @@ class Detect(BatchTransform):
         particles = Derived(_named_columns(x), ptr, axis, self.detector.axis)
         return torch.stack([particles[name].to(x.dtype) for name in self.names], -1)
 
+    def _common_scale(self, ids: Tensor) -> Tensor:
+        """A factor of each jet, a function of seed, epoch and the jet's id."""
+        epoch = 0 if self.fixed else self.epoch
+        first, second = uniforms(ids, 2, self.seed, epoch).unbind(1)
+        normal = (-2 * (1 - first).log()).sqrt() * (2 * torch.pi * second).cos()  # Box, Muller
+        width = self.common_scale
+        return (width * normal - width**2 / 2).exp().float()
+
     def __repr__(self) -> str:
         extras = f", pileup={self.pileup!r}" if self.pileup else ""
+        extras += f", common_scale={self.common_scale}" if self.common_scale else ""
         return f"Detect({self.name}, {', '.join(self.names)}, seed={self.seed}{extras})"
 
 

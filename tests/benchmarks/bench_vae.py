@@ -78,7 +78,7 @@ def step(batch: Batch, gen_to_reco: bool, *names: str) -> Callable[[], None]:
 def training(repeats: int) -> list[Row]:
     """Jets a second in training, of both graph networks."""
     rows = []
-    for name, gen_to_reco in (("generation/base", True), ("generation/noise", False)):
+    for name, gen_to_reco in (("w_gen_to_reco", True), ("generation/noise", False)):
         mine, theirs = alternate(
             step(pairs(BATCH), gen_to_reco, name),
             step(pairs(BATCH, LENGTH), gen_to_reco, *CONV),
@@ -122,6 +122,6 @@ def run(repeats: int = 7) -> list[Row]:
     what = "jets out of noise by `GraphVAE.sample`"
     rows = [*training(repeats), sampling(what, repeats, ("generation/noise",), asked=asked)]
     what = "RECO jets out of GEN jets by `ConditionalGraphVAE.sample`"
-    rows.append(sampling(what, repeats, ("generation/base",), given=True))
+    rows.append(sampling(what, repeats, ("w_gen_to_reco",), given=True))
     what = f"jets out of noise by `ConvVAE({LENGTH}).sample`"
     return [*rows, sampling(what, repeats, CONV)]

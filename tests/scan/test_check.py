@@ -102,7 +102,7 @@ def test_a_monitor_that_no_training_logs_is_refused(checked):
         ),
         ("models/particle_net", {}, ("val/auc",), ()),
         ("models/fcn", {}, ("val/auc",), ()),
-        ("generation/base", {}, ("val/emd", "test/emd_mass", "val/kl"), ("val/auc", "test/emd")),
+        ("w_gen_to_reco", {}, ("val/emd", "test/emd_mass", "val/score"), ("val/auc", "test/emd")),
         ("digits_vae", {}, ("val/emd", "test/emd_particle_pt"), ("test/emd_mass",)),
     ],
 )

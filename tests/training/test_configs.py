@@ -45,19 +45,15 @@ def test_every_model_and_public_set_with_labels_is_there():
     assert {"jet_class", "jet_net", "lhc_jets", "quark_gluon", "top_tagging"} < set(DATA)
 
 
-@pytest.mark.parametrize("overlays", [(), ("graph-50",)], ids="+".join)
-def test_every_generator_fits_its_pairs(overlays, capsys):
-    words = ["fit", "--config=generation/base"]
-    words += [f"--config=generation/networks/{name}" for name in overlays]
+def test_a_response_reads_the_columns_that_the_detector_gives(capsys):
     with pytest.raises(SystemExit) as stop:
-        main([*words, "--print_config"])
+        main(["fit", "--config=w_gen_to_reco", "--print_config"])
     assert stop.value.code == 0
     found = yaml.safe_load(capsys.readouterr().out)
-    pairs = found["data"]["train_transform"]["init_args"]
-    assert pairs["names"] == ["pt", "etarel", "phirel"]
-    assert pairs["max_target"] == (50 if overlays else None)
-    assert "response" in found["model"]["loss"]["init_args"]["terms"]
-    assert found["early_stopping"]["monitor"] == "val/emd"
+    network = found["model"]["network"]["init_args"]
+    assert found["data"]["train_transform"]["init_args"]["names"] == network["columns"]
+    assert set(network["cells"]) < set(network["columns"])
+    assert found["model"]["loss"]["init_args"]["kinds"] == 5
 
 
 @pytest.mark.parametrize("overlay", [None, "conv-50", "conv-wide", "conv-quick"])
@@ -80,7 +76,7 @@ def test_the_lists_of_the_baseline_end_by_the_loss_that_they_minimise(overlay, c
 
 
 def test_the_sweep_of_generators_names_files_that_are_there():
-    (sweep,) = read_config("generation/sweep")
+    (sweep,) = read_config("generation/sweep_gen_reco")
     for value in sweep["parameters"]["config"]["values"]:
         for name in [value] if isinstance(value, str) else value or []:
             assert config_path(name) == NAMES[name]

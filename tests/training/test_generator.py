@@ -12,7 +12,7 @@ from pyg_jets.datasets import ToyJets
 from pyg_jets.files import config_path
 from pyg_jets.io import read_parquet
 from pyg_jets.loader import JetLoader
-from pyg_jets.losses import VAELoss
+from pyg_jets.losses import ResponseLoss
 from pyg_jets.metrics.features import feature_distances, jet_features
 from pyg_jets.nn import ConditionalGraphVAE, GraphVAE
 from pyg_jets.training import (
@@ -33,7 +33,7 @@ def config(folder, network="ConditionalGraphVAE", **init):
                 "class_path": f"pyg_jets.nn.{network}",
                 "init_args": {"latent": 4, **init},
             },
-            "loss": {"class_path": "pyg_jets.losses.VAELoss", "init_args": {"chamfer": 0.1}},
+            "loss": {"class_path": "pyg_jets.losses.ResponseLoss", "init_args": {"link_epochs": 1}},
         },
         "data": {
             "dataset": {
@@ -42,7 +42,7 @@ def config(folder, network="ConditionalGraphVAE", **init):
             },
             "train_transform": {
                 "class_path": "pyg_jets.transforms.Detect",
-                "init_args": {"detector": "toy-uniform", "names": ["pt", "eta", "phi"]},
+                "init_args": {"detector": "toy-uniform", "names": ["pt", "etarel", "phirel"]},
             },
             "batch_size": 32,
         },
@@ -78,7 +78,7 @@ def test_a_prediction_is_a_table_of_jets(run):
     words += [f"--ckpt_path={run}/checkpoints/best.ckpt"]
     assert main(["predict", *words]) == 0
     made = read_parquet(run / "predicted.parquet")
-    assert made.columns == ("pt", "eta", "phi")
+    assert made.columns == ("pt", "etarel", "phirel")
     assert (made.column("pt") > 0).all()
 
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_configuration_is_named(run, tmp_path, capsys):
     words = [f"--config={run}/config.yaml", f"--run={tmp_path / 'other'}"]
     words += [f"--ckpt_path={run}/checkpoints/best.ckpt", "--model.network.init_args.latent=3"]
     assert main(["test", *words]) == 2
-    assert "of another configuration: network.decoder" in capsys.readouterr().err
+    assert "of another configuration: network.posterior_head" in capsys.readouterr().err
 
 
 def test_intensities_are_never_below_zero(tmp_path):
@@ -185,7 +185,7 @@ def test_a_network_of_pairs_needs_pairs(tmp_path, capsys):
     assert "pyg_jets.transforms.Detect" in capsys.readouterr().err
 
 
-class Broken(VAELoss):
+class Broken(ResponseLoss):
     """Its divergence is not a number."""
 
     def terms(self, output, batch, epoch=None):
@@ -196,7 +196,7 @@ class Broken(VAELoss):
 def test_a_loss_that_is_not_finite_leaves_its_batch(tmp_path):
     import lightning
 
-    names = ["pt", "eta", "phi"]
+    names = ["pt", "etarel", "phirel"]
     toys = ToyJets(str(tmp_path / "data"), n_jets=60)
     data = JetDataModule(toys, train_transform=Detect("toy-uniform", names), batch_size=16)
     trainer = lightning.Trainer(

@@ -46,10 +46,11 @@ def generation(tmp_path_factory):
     network = {"class_path": "pyg_jets.nn.ConditionalGraphVAE", "init_args": {"latent": 2}}
     detect = {
         "class_path": "pyg_jets.transforms.Detect",
-        "init_args": {"detector": "toy-uniform", "names": ["pt", "eta", "phi"]},
+        "init_args": {"detector": "toy-uniform", "names": ["pt", "etarel", "phirel"]},
     }
-    done = fit(folder, {"task": "generate", "model": {"network": network},
-                        "data": {"train_transform": detect}})  # fmt: skip
+    model = {"network": network, "loss": {"class_path": "pyg_jets.losses.ResponseLoss"}}
+    data = {"train_transform": detect}
+    done = fit(folder, {"task": "generate", "model": model, "data": data})
     return folder / "run", done
 
 

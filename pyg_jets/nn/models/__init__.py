@@ -1,6 +1,6 @@
 """Models, one architecture a file: taggers ``model(x, ptr, pos)``, and autoencoders of jets."""
 
-from pyg_jets.nn.models.conditional_graph_vae import ConditionalGraphVAE
+from pyg_jets.nn.models.conditional_graph_vae import ConditionalGraphVAE, Response
 from pyg_jets.nn.models.conv_vae import ConvVAE
 from pyg_jets.nn.models.efn import EFN
 from pyg_jets.nn.models.fcn import FCN
@@ -21,5 +21,6 @@ __all__ = [
     "ParticleNet",
     "ParticleNetLite",
     "Reconstruction",
+    "Response",
     "VariationalAutoencoder",
 ]

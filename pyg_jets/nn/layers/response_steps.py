@@ -1,0 +1,380 @@
+r"""The steps of a detector's response to the particles of a jet: fate, merging, smearing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pyg_jets.nn.layers.cell_lattice import CellLattice
+from pyg_jets.nn.layers.mlp import MLP
+from pyg_jets.nn.layers.response_inputs import Particles, ResponseInputs
+from pyg_jets.nn.layers.response_links import STILL, Links, match_particles
+from pyg_jets.ops import nearest_harder, ptr_to_batch
+
+__all__ = ["Draw", "Pairs", "ResponseSteps", "merged_with", "rows_where"]
+
+#: Rounds that follow a chain of merged particles to its end.
+_ROUNDS = 8
+#: Angles are in units of this many rad.
+_ANGLE = 0.02
+
+
+class Draw(NamedTuple):
+    """RECO particles that a network draws, with those that it drew as not seen.
+
+    Args:
+        points: (ln pT, η, φ) relative to the jet, with a gradient, ``[R, 3]``.
+        kind: Kind of each, ``[R]`` int64.
+        ptr: Ragged pointer ``[J + 1]``.
+        survival: Probability that each is seen, ``[R]``.
+        seen: Whether it was drawn as seen, ``[R]`` bool.
+        row: Row of the GEN particle that each comes from, ``[R]``.
+        log_prob: ln of the probability of the merging and the fates that were drawn, ``[J]``.
+    """
+
+    points: Tensor
+    kind: Tensor
+    ptr: Tensor
+    survival: Tensor
+    seen: Tensor
+    row: Tensor
+    log_prob: Tensor
+
+
+class Clusters(NamedTuple):
+    """What the detector measures as one: particles summed at the hardest of them, ``[R]``."""
+
+    row: Tensor
+    ptr: Tensor
+    kind: Tensor
+    features: Tensor
+    log_pt: Tensor
+    log_energy: Tensor | None
+    place: Tensor
+    eta: Tensor | None
+
+
+class _Measured(NamedTuple):
+    """What the trunk says of each cluster."""
+
+    survival: Tensor
+    still: Tensor
+    mean: Tensor
+    log_sigma: Tensor
+    hidden: Tensor
+
+
+class Pairs(NamedTuple):
+    """What matching says: of GEN particles ``[N]``, then of clusters ``[R]``."""
+
+    links: Links
+    kind: Tensor
+    place: Tensor
+    parent: Tensor
+    merged: Tensor
+    known: Tensor
+    clusters: Clusters
+    home: Tensor
+    seen: Tensor
+    still: Tensor
+    features: Tensor
+
+
+class ResponseSteps(nn.Module):
+    """Fate, merging, survival and smearing of particles, drawn or by their likelihood.
+
+    Args:
+        inputs: What is read of a particle.
+        lattice: The cells of each kind, as far as they are given.
+        latent: Numbers that all particles of a jet have in common.
+        hidden: Width of the layers.
+        layers: Number of layers of the trunk.
+        noise: Gaussian numbers of a particle beside one for each coordinate.
+    """
+
+    tolerance: Tensor
+    becomes: Tensor
+    merges: Tensor
+
+    def __init__(
+        self,
+        inputs: ResponseInputs,
+        lattice: CellLattice,
+        latent: int,
+        hidden: int,
+        layers: int,
+        noise: int,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.lattice, self.noise = inputs, lattice, noise
+        kinds, features = len(inputs.kinds), inputs.n_features
+        of_eta = 2 * ("eta" in inputs.at)
+        self.fate = MLP(features + latent, (hidden // 2,) * 2, 1, "silu")
+        self.merging = MLP(6 + kinds + of_eta + latent, (hidden // 2,) * 2, 1, "silu")
+        self.trunk = MLP(features + 3 + latent, (hidden,) * layers, None, "silu")
+        # survival, no displacement, then mean and ln σ of: ln pT without displacement, ln pT, η, φ
+        self.heads = nn.Linear(hidden, 10)
+        self.of_noise = nn.Linear(noise, hidden, bias=False)
+        self.shape = nn.Linear(hidden, 4)
+        self.exponent = nn.Parameter(torch.zeros(kinds))
+        self.register_buffer("tolerance", torch.full((kinds, 2), 0.05))
+        self.register_buffer("becomes", torch.full((kinds,), -1))
+        self.register_buffer("merges", torch.ones(kinds, dtype=torch.bool))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights again; at first the response is a narrow log-normal about the input."""
+        for part in (self.fate, self.merging, self.trunk, self.heads, self.of_noise):
+            part.reset_parameters()
+        with torch.no_grad():
+            self.heads.weight[2:].zero_()
+            self.heads.bias.copy_(torch.tensor([1.5, 0, 0, 0, 0, 0, -2, -2, -1, -1]))
+            self.shape.weight.zero_()
+            self.shape.bias.zero_()
+            self.exponent.zero_()
+
+    def place(self, gen: Particles, kind: Tensor) -> tuple[Tensor, Tensor]:
+        """Where a particle is expected as a kind ``[N, 2]``; offset to it, whether in a cell."""
+        if not self.lattice.cells or gen.eta is None or gen.phi is None:
+            return gen.pos, gen.pos.new_zeros(len(kind), 3)
+        eta, phi, inside = self.lattice(kind, gen.eta, gen.phi)
+        offset = torch.stack((eta, phi, 0.05 * inside), 1)
+        return gen.pos + offset[:, :2], offset / 0.05
+
+    def kind_of_fate(self, kind: Tensor, stays: Tensor) -> Tensor:
+        other = self.becomes[kind]
+        return torch.where(stays | (other < 0), kind, other)
+
+    def match(self, gen: Particles, ptr: Tensor, reco: Particles, reco_ptr: Tensor) -> Links:
+        kinds: tuple[Tensor, ...] = (gen.kind, self.becomes[gen.kind])
+        if not bool((self.becomes >= 0).any()):
+            kinds = kinds[:1]
+        places = [(kind, self.place(gen, kind)[0]) for kind in kinds]
+        return match_particles(gen, ptr, reco, reco_ptr, places, self.tolerance)
+
+    def parents(self, gen: Particles, kind: Tensor, place: Tensor, ptr: Tensor) -> Tensor:
+        """The nearest harder particle of the same fate, between the places of both."""
+        harder_by = gen.pt if gen.energy is None else gen.energy
+        group = torch.where(self.merges[kind], kind, -1)
+        return nearest_harder(place, harder_by, group, ptr)
+
+    def _fate_logits(self, features: Tensor, rows: Tensor, z: Tensor) -> Tensor:
+        return self.fate(torch.cat((features[rows], z[rows]), 1)).squeeze(1)
+
+    def _merging_logits(
+        self, gen: Particles, kind: Tensor, place: Tensor, parent: Tensor, rows: Tensor, z: Tensor
+    ) -> Tensor:
+        """Logits of being merged into the nearest harder particle, of some rows."""
+        into = parent[rows]
+        away = (place[rows] - place[into]).abs()
+        parts = [((away + 0.004).log() + 3.5) / 1.5, 20 * away.clamp(max=0.2)]
+        parts += [torch.stack((gen.pt[rows], gen.pt[into]), 1).log() / 2]
+        if gen.eta is not None:
+            parts.append(torch.stack((gen.eta[rows].abs(), gen.eta[into].abs()), 1))
+        parts += [self.inputs.one_hot(kind[rows], z.dtype), z[rows]]
+        return self.merging(torch.cat(parts, 1)).squeeze(1)
+
+    def _clusters(
+        self,
+        gen: Particles,
+        features: Tensor,
+        kind: Tensor,
+        place: tuple[Tensor, Tensor],
+        parent: Tensor,
+        merged: Tensor,
+        ptr: Tensor,
+    ) -> Clusters:
+        """Sum merged particles where the hardest of each chain is."""
+        own = torch.arange(len(parent), device=parent.device)
+        root = torch.where(merged, parent, own)
+        joined = merged.nonzero().squeeze(1)
+        into = root[joined]
+        for _ in range(_ROUNDS):
+            into = root[into]
+        pt = gen.pt.index_add(0, into, gen.pt[joined])
+        energy = gen.energy
+        if energy is not None:
+            energy = energy.index_add(0, into, energy[joined])
+        row, rows_ptr = rows_where(~merged, ptr)
+        changed = (kind != gen.kind).index_fill(0, into, True)[row].nonzero().squeeze(1)
+        summed = gen._replace(pt=pt, energy=energy)
+        features, fresh = features[row], row[changed]
+        features[changed] = self.inputs.features(_take(summed, fresh), kind[fresh])
+        at, offset = place[0][row], place[1][row]
+        return Clusters(
+            row,
+            rows_ptr,
+            kind[row],
+            torch.cat((features, offset), 1),
+            pt[row].log(),
+            None if energy is None else energy[row].clamp(min=1e-4).log(),
+            at,
+            None if gen.eta is None else (gen.eta - gen.pos[:, 0])[row] + at[:, 0],
+        )
+
+    def _measure(self, clusters: Clusters, z: Tensor) -> _Measured:
+        hidden = self.trunk(torch.cat((clusters.features, z[clusters.row]), 1))
+        survival, still, mean, log_sigma = self.heads(hidden).split((1, 1, 4, 4), 1)
+        return _Measured(
+            survival.squeeze(1), still.squeeze(1), mean, log_sigma.clamp(-6, 2), hidden
+        )
+
+    def _expected_log_pt(self, clusters: Clusters, eta_shift: Tensor) -> Tensor:
+        """ln pT about which a cluster is measured, at a displacement in η."""
+        if clusters.log_energy is None or clusters.eta is None:
+            return clusters.log_pt
+        alpha = self.exponent.sigmoid()[clusters.kind]
+        by_energy = clusters.log_energy - (clusters.eta + eta_shift).cosh().log()
+        return clusters.log_pt + alpha * (by_energy - clusters.log_pt)
+
+    def draw(
+        self,
+        gen: Particles,
+        features: Tensor,
+        ptr: Tensor,
+        z: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Draw:
+        """Fate, merging, survival and smearing of each particle, drawn one after the other."""
+        batch = ptr_to_batch(ptr, len(gen.pt))
+        log_prob = torch.zeros(len(ptr) - 1, device=ptr.device)
+        uniform = torch.rand(3, len(gen.pt), generator=generator, device=ptr.device)
+        stays = torch.ones_like(gen.kind, dtype=torch.bool)
+        rows = (self.becomes[gen.kind] >= 0).nonzero().squeeze(1)
+        if len(rows):
+            logits = self._fate_logits(features, rows, z)
+            drawn = uniform[0, rows] < logits.sigmoid()
+            stays = stays.index_put((rows,), drawn)
+            log_prob = log_prob.index_add(0, batch[rows], _log_prob(logits, drawn))
+        kind = self.kind_of_fate(gen.kind, stays)
+        place = self.place(gen, kind)
+        parent = self.parents(gen, kind, place[0], ptr)
+        merged = torch.zeros_like(stays)
+        rows = (parent != torch.arange(len(parent), device=ptr.device)).nonzero().squeeze(1)
+        if len(rows):
+            logits = self._merging_logits(gen, kind, place[0], parent, rows, z)
+            drawn = uniform[1, rows] < logits.sigmoid()
+            merged = merged.index_put((rows,), drawn)
+            log_prob = log_prob.index_add(0, batch[rows], _log_prob(logits, drawn))
+        clusters = self._clusters(gen, features, kind, place, parent, merged, ptr)
+        measured = self._measure(clusters, z)
+        n = len(clusters.row)
+        normal = torch.randn(n, 4 + self.noise, generator=generator, device=ptr.device)
+        shape = self.shape(F.silu(measured.hidden + self.of_noise(normal[:, 4:])))
+        shift = measured.mean + measured.log_sigma.exp() * (normal[:, :4] + shape)
+        still = torch.rand(n, generator=generator, device=ptr.device) < measured.still.sigmoid()
+        angles = torch.where(still.unsqueeze(1), 0.0, _ANGLE * shift[:, 2:])
+        log_pt = self._expected_log_pt(clusters, angles[:, 0])
+        log_pt = log_pt + torch.where(still, shift[:, 0], shift[:, 1]).clamp(-4, 4)
+        survival = measured.survival.sigmoid()
+        return Draw(
+            torch.cat((log_pt.unsqueeze(1), clusters.place + angles), 1),
+            clusters.kind,
+            clusters.ptr,
+            survival,
+            uniform[2, clusters.row] < survival,
+            clusters.row,
+            log_prob,
+        )
+
+    @torch.no_grad()
+    def pairs(
+        self, gen: Particles, features: Tensor, ptr: Tensor, reco: Particles, reco_ptr: Tensor
+    ) -> Pairs:
+        """What the matching to RECO says of each particle, and of each cluster."""
+        links = self.match(gen, ptr, reco, reco_ptr)
+        kind = self.kind_of_fate(gen.kind, links.stays)
+        place = self.place(gen, kind)
+        parent = self.parents(gen, kind, place[0], ptr)
+        merged, known = merged_with(links.reco, parent)
+        clusters = self._clusters(gen, features, kind, place, parent, merged, ptr)
+        # a RECO particle is the response of the hardest cluster in it
+        home = links.reco[clusters.row]
+        order = clusters.log_pt.argsort()
+        owner = torch.full((len(reco.kind) + 1,), -1, device=ptr.device)
+        owner[home[order]] = order
+        seen = (home >= 0) & (owner[home] == torch.arange(len(home), device=ptr.device))
+        away = clusters.place.new_zeros(len(home), 3)
+        rows = seen.nonzero().squeeze(1)
+        away[rows, 1:] = reco.pos[home[rows]] - clusters.place[rows]
+        away[rows, 0] = (
+            reco.pt[home[rows]].log() - self._expected_log_pt(clusters, away[:, 1])[rows]
+        )
+        still = seen & (away[:, 1:].abs().amax(1) < STILL) if len(home) else seen
+        of_gen = gen.pos.new_zeros(len(gen.pt), 7)
+        of_cluster = torch.stack((seen, still), 1).to(of_gen.dtype)
+        scaled = (away / away.new_tensor([0.2, _ANGLE, _ANGLE])).clamp(-5, 5)
+        of_gen[clusters.row, :5] = torch.cat((of_cluster, scaled), 1)
+        of_gen[:, 5:] = torch.stack((links.stays, merged), 1).to(of_gen.dtype)
+        return Pairs(
+            links, kind, place[0], parent, merged, known, clusters, home, seen, still, of_gen
+        )
+
+    def likelihood(
+        self,
+        gen: Particles,
+        features: Tensor,
+        ptr: Tensor,
+        reco: Particles,
+        pairs: Pairs,
+        z: Tensor,
+    ) -> dict[str, Tensor]:
+        """Negative ln of the likelihood of each step, summed over the particles of each jet."""
+        batch, n_jets = ptr_to_batch(ptr, len(gen.pt)), len(ptr) - 1
+
+        def of_jets(values: Tensor, rows: Tensor) -> Tensor:
+            return values.new_zeros(n_jets).index_add(0, batch[rows], values)
+
+        rows = (self.becomes[gen.kind] >= 0).nonzero().squeeze(1)
+        terms = {
+            "fate": of_jets(
+                -_log_prob(self._fate_logits(features, rows, z), pairs.links.stays[rows]), rows
+            )
+        }
+        rows = pairs.known.nonzero().squeeze(1)
+        logits = self._merging_logits(gen, pairs.kind, pairs.place, pairs.parent, rows, z)
+        terms["merging"] = of_jets(-_log_prob(logits, pairs.merged[rows]), rows)
+        clusters = pairs.clusters
+        measured = self._measure(clusters, z)
+        terms["survival"] = of_jets(-_log_prob(measured.survival, pairs.seen), clusters.row)
+        rows = pairs.seen.nonzero().squeeze(1)
+        home, still = pairs.home[rows], pairs.still[rows]
+        angles = (reco.pos[home] - clusters.place[rows]).masked_fill(still.unsqueeze(1), 0.0)
+        shift = torch.zeros_like(clusters.log_pt).index_put((rows,), angles[:, 0])
+        log_pt = reco.pt[home].log() - self._expected_log_pt(clusters, shift)[rows]
+        wanted = torch.cat((log_pt.unsqueeze(1).expand(-1, 2), angles / _ANGLE), 1)
+        log_sigma = measured.log_sigma[rows]
+        pull = (wanted - measured.mean[rows]) * (-log_sigma).exp()
+        each = 0.5 * pull.square().clamp(max=400) + log_sigma
+        smearing = torch.where(still, each[:, 0], each[:, 1:].sum(1))
+        smearing = smearing - _log_prob(measured.still[rows], still)
+        terms["smearing"] = of_jets(smearing, clusters.row[rows])
+        return terms
+
+
+def _take(particles: Particles, rows: Tensor) -> Particles:
+    return Particles(*(None if v is None else v[rows] for v in particles))  # type: ignore[arg-type]
+
+
+def rows_where(mask: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows where ``mask`` holds, and their pointer."""
+    before = torch.cat((ptr.new_zeros(1), mask.cumsum(0)))
+    return mask.nonzero().squeeze(1), before[ptr]
+
+
+def merged_with(reco: Tensor, parent: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each particle is in one RECO particle with its neighbour, and whether that is known.
+
+    It is known where one of the two has a RECO particle at all.
+    """
+    other = reco[parent]
+    has_parent = parent != torch.arange(len(parent), device=parent.device)
+    return has_parent & (reco >= 0) & (other == reco), has_parent & ((reco >= 0) | (other >= 0))
+
+
+def _log_prob(logits: Tensor, drawn: Tensor) -> Tensor:
+    """ln of the probability of what was drawn with some logits."""
+    return -F.binary_cross_entropy_with_logits(logits, drawn.to(logits.dtype), reduction="none")
