@@ -66,6 +66,8 @@ def test_the_lists_of_the_baseline_end_by_the_loss_that_they_minimise(overlay, c
     network = tree["model"]["network"]["init_args"]
     assert network["max_particles"] == (50 if overlay == "conv-50" else 30)
     assert network["padding"] in tree["labels"]["list"]
+    terms = {"multiplicity": 20} if network["padding"] == "mask" else {}
+    assert tree["model"]["loss"]["init_args"]["terms"] == terms
     assert tree["model"]["clip"] == 0
     assert tree["early_stopping"]["monitor"] == tree["checkpoint"]["monitor"] == "val/loss"
     size = tree["data"]["dataset"]["init_args"]
