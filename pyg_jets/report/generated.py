@@ -14,10 +14,15 @@ from pyg_jets.errors import InputError
 from pyg_jets.io import read_parquet
 from pyg_jets.jets import JetArray
 from pyg_jets.metrics.features import feature_distances, jet_features, particle_features
+from pyg_jets.metrics.floors import OverFloor, feature_z_scores
+from pyg_jets.metrics.generation import JetSample
+from pyg_jets.metrics.observables import UNTRAINED, jet_observables
 from pyg_jets.runs import CONFIG, GENERATED, HISTORY, METRICS, PROVENANCE, Run, load_run
 
 __all__ = ["Generated", "is_generated", "load_generated"]
 
+#: Fewest jets whose shapes are compared.
+_FEWEST = 20
 _FILES = (CONFIG, METRICS, HISTORY, PROVENANCE)
 
 
@@ -86,6 +91,20 @@ class Generated:
         sets = [(self.stages[s].particles, self.stages[s].ptr) for s in ("made", "target")]
         weights = (self.weights(s) for s in ("made", "target"))
         return feature_distances(sets[0], sets[1], self.physical, *weights)
+
+    @cached_property
+    def shapes(self) -> dict[str, OverFloor]:
+        """Distance of each shape that no network is trained on, over its floor; none of digits."""
+        fewest = min(len(self.stages[stage]) for stage in ("made", "target"))
+        if not self.physical or fewest < _FEWEST:
+            return {}
+        made, target = (
+            jet_observables(JetSample(jets.particles, jets.ptr), UNTRAINED)
+            for jets in map(self.cloud, ("made", "target"))
+        )
+        return feature_z_scores(
+            made, target, made_weights=self.weights("made"), real_weights=self.weights("target")
+        )
 
     @cached_property
     def latent(self) -> np.ndarray:

@@ -20,6 +20,9 @@ from pyg_jets.report.pictures import Picture, picture_files
 
 __all__ = ["generated_table", "make_generated_report"]
 
+#: Shapes that no network is trained on, as the page names them.
+SHAPES = {"tau21": "τ₂₁", "tau32": "τ₃₂", "softdrop_ratio": "soft-drop mass / mass"}
+
 
 def make_generated_report(
     runs: Sequence[str | Path],
@@ -74,6 +77,7 @@ def _context(
             "physical": one.physical,
             "sum": f"{sum(one.distances.values()):.3f}",
             "texts": [_number(one.distances.get(name)) for name in features],
+            "shapes": [_over_floor(one, name) for name in SHAPES] if one.shapes else [],
             "costs": _costs(one),
             "empty": _empty(one),
             "weighted": one.weighted,
@@ -84,6 +88,7 @@ def _context(
         "title": title or _title(loaded[0]),
         "groups": groups,
         "features": [name.replace("_", " ") for name in features],
+        "shapes": list(SHAPES.values()),
         "command": command,
         "version": __version__,
     }
@@ -95,6 +100,13 @@ def _features(loaded: Sequence[Generated]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _over_floor(one: Generated, name: str) -> str:
+    if name not in one.shapes:
+        return "–"
+    distance, floor, _ = one.shapes[name]
+    return f"{distance.value:.3f} ± {distance.error:.3f} ({floor.value:.3f})"
 
 
 def _costs(one: Generated) -> list[str]:

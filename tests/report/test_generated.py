@@ -13,8 +13,11 @@ from scipy.stats import wasserstein_distance
 from pyg_jets import JetArray
 from pyg_jets.columns import STAGES
 from pyg_jets.io import write_parquet
+from pyg_jets.metrics.generation import JetSample
+from pyg_jets.metrics.observables import UNTRAINED, jet_observables
 from pyg_jets.report import generated_table, is_generated, make_generated_report
 from pyg_jets.report.generated import load_generated
+from pyg_jets.report.generated_page import SHAPES
 from tests.processes import python
 
 NAMES = ("pt", "etarel", "phirel")
@@ -70,12 +73,28 @@ def test_a_page_holds_the_figures_and_the_distances(tmp_path, pairs, digits):
     assert "http-equiv" not in html
     assert 'src="http' not in html
     assert html.count("<figure") == len(kinds)
+    assert ("shapes that no network is trained on" in html) == (not digits)
     (row,) = csv.DictReader(io.StringIO((page.parent / "table.csv").read_text()))
     made, target = jets(60, 3).particles[:, 0], jets(60, 2, 0.1).particles[:, 0]
     if pairs:
         expected = wasserstein_distance(made, target) / target.astype(float).std()
         assert float(row["emd_particle_pt"]) == pytest.approx(expected, rel=1e-5)
         assert "1 of the targets, 0 as made" in html
+
+
+def test_shapes_are_over_their_floor(tmp_path):
+    (one,) = load_generated([write_run(tmp_path / "run")])
+    assert set(one.shapes) == set(SHAPES) == set(UNTRAINED)
+    made, target = (
+        jet_observables(JetSample(sample.particles, sample.ptr), ("tau21",))["tau21"]
+        for sample in (jets(60, 3)[::-1], jets(60, 2, 0.1)[::-1])
+    )
+    score = one.shapes["tau21"]
+    expected = wasserstein_distance(made, target) / target.std()
+    assert score.distance.value == pytest.approx(expected, rel=1e-5)
+    page = make_generated_report([one.run.folder], tmp_path / "out").read_text()
+    assert f"{expected:.3f} ± {score.distance.error:.3f} ({score.floor.value:.3f})" in page
+    assert load_generated([write_run(tmp_path / "few", n=10)])[0].shapes == {}
 
 
 @pytest.mark.slow
