@@ -15,7 +15,7 @@ import pyg_jets.report.figures
 from pyg_jets import nn as jets_nn
 from pyg_jets.datasets import DATASETS
 from pyg_jets.io.cards import card_names, read_card
-from pyg_jets.nn import AUTOENCODERS, MODELS
+from pyg_jets.nn import GENERATORS, MODELS
 from pyg_jets.studies import Study, list_studies
 
 ROOT = Path(__file__).parent.parent
@@ -54,13 +54,16 @@ def missing(*checks: tuple[bool, str]) -> list[str]:
 
 
 def missing_of_model(name: str) -> list[str]:
-    kinds = {cls.__name__ for cls in (*MODELS, *AUTOENCODERS)}
+    kinds = {cls.__name__ for cls in (*MODELS, *GENERATORS)}
     taggers = {cls.__name__ for cls in MODELS}
     tested = text_of(
-        "tests/nn/test_models.py", "tests/nn/test_autoencoders.py", "tests/nn/test_*_vae.py"
+        "tests/nn/test_models.py",
+        "tests/nn/test_autoencoders.py",
+        "tests/nn/test_autoregressive_jets.py",
+        "tests/nn/test_*_vae.py",
     )
     return missing(
-        (name in kinds, f"pyg_jets/nn/__init__.py: add {name} to MODELS or AUTOENCODERS"),
+        (name in kinds, f"pyg_jets/nn/__init__.py: add {name} to MODELS or GENERATORS"),
         (name in jets_nn.__all__, f"pyg_jets/nn/__init__.py: export {name}"),
         (
             bool(re.search(rf"\b{name}\b", tested)),
@@ -197,7 +200,7 @@ def test_a_study_is_complete(name):
 
 
 def test_nothing_is_overlooked():
-    assert len(MODEL_NAMES) >= len(MODELS) + len(AUTOENCODERS)
+    assert len(MODEL_NAMES) >= len(MODELS) + len(GENERATORS)
     assert set(DATASET_NAMES) >= {cls.__name__ for cls in DATASETS}
     assert len(FIGURES) > 5
     folders = {
@@ -208,7 +211,7 @@ def test_nothing_is_overlooked():
 
 def test_what_is_missing_is_listed(tmp_path):
     model = missing_of_model("MaxTagger")
-    assert "pyg_jets/nn/__init__.py: add MaxTagger to MODELS or AUTOENCODERS" in model
+    assert "pyg_jets/nn/__init__.py: add MaxTagger to MODELS or GENERATORS" in model
     assert "docs/networks.md: a row for `MaxTagger`" in model
     assert "datasets/my_jets/README.md: a card with class: MyJets" in missing_of_dataset("MyJets")
     assert len(missing_of_loss("FocalLoss")) == 3

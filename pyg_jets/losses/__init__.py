@@ -13,6 +13,7 @@ from pyg_jets.losses.energy_distance import (
 )
 from pyg_jets.losses.invariance import InvarianceLoss, invariance_loss, variant_variance
 from pyg_jets.losses.jet_terms import jet_pt_mass, jet_terms
+from pyg_jets.losses.likelihood import AutoregressiveLoss
 from pyg_jets.losses.protocol import FittedLoss, Loss, ScheduledLoss, TermLoss
 from pyg_jets.losses.response import ResponseLoss, gaussian_divergence
 from pyg_jets.losses.set_embedding import SetEmbedding
@@ -31,6 +32,7 @@ from pyg_jets.losses.sliced_wasserstein import (
 from pyg_jets.losses.vae import VAELoss, gaussian_kl
 
 __all__ = [
+    "AutoregressiveLoss",
     "ChamferLoss",
     "ClassificationLoss",
     "EnergyDistanceLoss",

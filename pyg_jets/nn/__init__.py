@@ -2,7 +2,8 @@
 
 ``MODELS`` lists every tagger; each is called as ``model(x, ptr, pos)`` and gives logits
 ``[J, classes]``. ``AUTOENCODERS`` lists what makes jets: ``model(x, ptr, target, target_ptr, y)``
-in training, and ``model.sample(n_jets, condition)``.
+in training, and ``model.sample(n_jets, condition)``. ``GENERATORS`` has the autoregressive
+network too, which gives a likelihood in training.
 """
 
 from pyg_jets.nn.layers import MLP, ComparisonFeatures, DeepSum, DynamicEdgeConv, EdgeConvBlock
@@ -10,6 +11,7 @@ from pyg_jets.nn.models import (
     EFN,
     FCN,
     PFN,
+    AutoregressiveJets,
     ConditionalGraphVAE,
     ConvVAE,
     GraphVAE,
@@ -23,9 +25,11 @@ from pyg_jets.nn.models import (
 
 MODELS: tuple[type, ...] = (FCN, PFN, EFN, ParticleNetLite, ParticleNet)
 AUTOENCODERS: tuple[type, ...] = (ConvVAE, GraphVAE, JetVAE, ConditionalGraphVAE)
+GENERATORS: tuple[type, ...] = (*AUTOENCODERS, AutoregressiveJets)
 
 __all__ = [
     "AUTOENCODERS",
+    "GENERATORS",
     "MLP",
     "MODELS",
     "ComparisonFeatures",
@@ -35,5 +39,5 @@ __all__ = [
     "Reconstruction",
     "Response",
     "VariationalAutoencoder",
-    *(model.__name__ for model in (*MODELS, *AUTOENCODERS)),
+    *(model.__name__ for model in (*MODELS, *GENERATORS)),
 ]

@@ -24,6 +24,9 @@ class RefitPrior(lightning.Callback):
 
     Args:
         max_jets: Number of training jets, the first ones, that are read at most.
+        in_checkpoints: Whether the checkpoints within a training are written with the prior of
+            their weights. If not, only those of its last epoch are: a training with many epochs
+            then does not spend its time on priors that nothing is sampled from.
 
     Raises:
         ValueError: If ``max_jets`` is below 1.
@@ -33,11 +36,11 @@ class RefitPrior(lightning.Callback):
         1000
     """
 
-    def __init__(self, max_jets: int = 20_000) -> None:
+    def __init__(self, max_jets: int = 20_000, in_checkpoints: bool = True) -> None:
         super().__init__()
         if max_jets < 1:
             raise InputError(f"Expected max_jets of at least 1, but got {max_jets}.")
-        self.max_jets = max_jets
+        self.max_jets, self.in_checkpoints = max_jets, in_checkpoints
         self.fitted_at: int | None = None
 
     def refit(self, trainer: lightning.Trainer, task: Any) -> bool:
@@ -84,6 +87,9 @@ class RefitPrior(lightning.Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Write a checkpoint with the prior of its weights."""
+        within = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
+        if within and not self.in_checkpoints:
+            return
         if self.refit(trainer, pl_module):
             state = pl_module.state_dict()
             checkpoint["state_dict"] |= {name: state[name] for name in checkpoint["state_dict"]}

@@ -46,7 +46,7 @@ class MixturePrior(nn.Module):
     All of it is kept in buffers of a fixed shape, so that ``load_state_dict`` restores it.
 
     Args:
-        latent: Number of latents.
+        latent: Number of latents; 0 for a prior of the variables of the jet alone.
         components: Gaussians of the mixture of the latents, for each class.
         n_classes: Number of classes, each with its own mixtures; 0 for jets of one kind.
         n_globals: Number of variables of the jet.
@@ -94,7 +94,7 @@ class MixturePrior(nn.Module):
         max_jets: int = 20_000,
     ) -> None:
         super().__init__()
-        least = {"latent": 1, "components": 1, "n_classes": 0, "n_globals": 0, "active": 0.0,
+        least = {"latent": 0, "components": 1, "n_classes": 0, "n_globals": 0, "active": 0.0,
                  "global_components": 1, "max_jets": 1}  # fmt: skip
         given = locals()
         for name, lowest in least.items():
@@ -462,6 +462,8 @@ class MixturePrior(nn.Module):
 
 def _variance(values: np.ndarray, share: np.ndarray | None) -> np.ndarray:
     """Variance of each column, of weighted rows."""
+    if not values.size:
+        return np.zeros(values.shape[1])
     mean = np.average(values, axis=0, weights=share)
     return np.average((values - mean) ** 2, axis=0, weights=share)
 

@@ -1,5 +1,6 @@
 """Models, one architecture a file: taggers ``model(x, ptr, pos)``, and autoencoders of jets."""
 
+from pyg_jets.nn.models.autoregressive_jets import AutoregressiveJets
 from pyg_jets.nn.models.conditional_graph_vae import ConditionalGraphVAE, Response
 from pyg_jets.nn.models.conv_vae import ConvVAE
 from pyg_jets.nn.models.efn import EFN
@@ -14,6 +15,7 @@ __all__ = [
     "EFN",
     "FCN",
     "PFN",
+    "AutoregressiveJets",
     "ConditionalGraphVAE",
     "ConvVAE",
     "GraphVAE",

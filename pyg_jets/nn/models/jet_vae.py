@@ -242,15 +242,18 @@ class JetVAE(GraphVAE):
         self.scale.raw(target[:0])  # other columns have no frame
         if self.training and self.generating:
             return self._compare(target, target_ptr, y, weight)
-        target = to_frame(target, target_ptr, canonical_frame(target, target_ptr))
+        frame = canonical_frame(target, target_ptr)
+        target = to_frame(target, target_ptr, frame)
         mean, log_var = self.encode(x, ptr)
         z = self.draw(mean, log_var) if self.training else mean
         points = self._points(z, target_ptr, jet_globals(target, target_ptr))
-        made = self.scale.particles(points)
+        made, wanted = self.scale.particles(points), self.scale(target)
         apart = _momentum_and_shape(made, target_ptr) - _momentum_and_shape(target, target_ptr)
         terms = {"jets": weighted_mean(apart.square().sum(1), weight)}
+        if not self.training:  # what is kept of a test lies as the jets do
+            made, target = (to_frame(x, target_ptr, frame.mT) for x in (made, target))
         return Reconstruction(
-            points, target_ptr, self.scale(target), target_ptr, made, target_ptr, target,
+            points, target_ptr, wanted, target_ptr, made, target_ptr, target,
             target_ptr, mean, log_var, terms,
         )  # fmt: skip
 
