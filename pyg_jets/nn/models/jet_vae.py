@@ -358,8 +358,11 @@ class JetVAE(GraphVAE):
 
 
 def match_globals(x: Tensor, ptr: Tensor, of_jets: Tensor) -> Tensor:
-    """Jets with the pT and the mass of globals ``[J, 3]``; their axes stay where they are."""
-    axis = jet_momenta(x.detach(), ptr)[:, 2:].to(x.dtype)
+    """Jets with the pT and the mass of globals ``[J, 3]``; their axes stay where they are.
+
+    The axis keeps its gradient: without one nothing would lead a jet back that has moved away.
+    """
+    axis = jet_momenta(x, ptr)[:, 2:].to(x.dtype)
     return match_jet_momentum(x, ptr, torch.cat((of_jets[:, :2].to(x.dtype), axis), 1))
 
 
