@@ -7,7 +7,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from pyg_jets.runs import Point, load_run
+from pyg_jets.loader import JetLoader
+from pyg_jets.runs import Point, Run, load_run
 from pyg_jets.studies.generation import figures
 from pyg_jets.studies.generation.baselines import (
     conditional_mean,
@@ -26,11 +27,19 @@ from pyg_jets.studies.generation.gen_reco_jets import (
     network_response,
 )
 from pyg_jets.studies.generation.gen_reco_measures import Bench, Sizes, measure_response
+from pyg_jets.studies.generation.latent import (
+    common_scale,
+    divergence,
+    factorisation,
+    hidden_eta,
+)
 from pyg_jets.studies.generation.tables import Column, add_table, over_seeds
 from pyg_jets.studies.page import Page
 from pyg_jets.studies.section import Cost, Section
 from pyg_jets.studies.study import StudyRun
 from pyg_jets.studies.trained import data_module
+from pyg_jets.training import load_generator
+from pyg_jets.transforms import Detect
 
 __all__ = ["GenToReco"]
 
@@ -88,12 +97,37 @@ SAMPLES: dict[str, Column] = {
 }
 
 
+LATENT: dict[str, Column] = {
+    "kl_nats": ("KL, nats", 1.0),
+    "active_latents": ("active", 1.0),
+    "r2_abs_eta": ("R² of |η|", 1.0),
+    "r2_abs_eta_prior": ("by p(z given GEN)", 1.0),
+    "r2_scale": ("R² of the scale", 1.0),
+    "scale_spread_ratio": ("its spread, made / true", 1.0),
+}
+LATENT_TITLES = {
+    "full": "full inputs", "source": "source's inputs", "common scale": "common scale",
+}  # fmt: skip
+LATENT_TEXT = """The latent is common to all particles of a jet. KL is the divergence of q(z | GEN,
+RECO) from p(z | GEN). With kinds and positions as inputs the particles of a jet are measured one by
+one, and nothing is left for the latent. The source's inputs hide |η|, which all particles of a jet
+have in common: R² is that of a regression of |η| on the mean of z, for jets that it was not fitted
+to. *Common scale* is a detector whose particles of a jet have an energy scale of 3 % in common."""
+FACTORISATION: dict[str, Column] = {
+    "largest_correlation": ("largest correlation of two kinds", 1.0),
+    "mean_correlation": ("mean correlation of two particles", 1.0),
+}
+FACTORISATION_TEXT = """The detector itself: correlations over draws, given GEN, of the deviations
+of particles of a jet that were measured alone. They are 0 within their errors if its response
+factorises."""
+
+
 class GenToReco(Section):
     """RECO jets out of GEN jets."""
 
     name = "gen_reco"
     title = "GEN → RECO"
-    full = ("sweep_gen_reco",)
+    full = ("sweep_gen_reco", "sweep_gen_reco_inputs")
     quick = ("sweep_gen_reco_quick",)
     costs = (Cost("GEN → RECO of W jets", 0.06, 12_000, 5),)
 
@@ -128,6 +162,13 @@ class GenToReco(Section):
             make = partial(self._row, study_run, point, lambda _: network(point), True, ceiling)
             inputs = {"trained": trained, "sizes": asdict(self.sizes(study_run))}
             study_run.measure(f"{key}-response", lambda **_: make(), **inputs)
+        most = self.sizes(study_run).drawn
+        study_run.measure(
+            f"{key}-latent",
+            lambda **_: measure_latent(load_run(point.run.folder), most),
+            trained=trained,
+            jets=most,
+        )
 
     def _row(
         self,
@@ -149,6 +190,13 @@ class GenToReco(Section):
         for key in BASELINES:
             make = partial(self._row, study_run, points[0], partial(baseline, key))
             study_run.measure(f"gen_reco-{key}", lambda make=make, **_: make(), **inputs)
+        n_jets, draws = (40, 8) if study_run.quick else (500, 40)
+        study_run.measure(
+            "gen_reco-factorisation",
+            lambda **_: measure_factorisation(load_run(points[0].run.folder), n_jets, draws),
+            jets=n_jets,
+            draws=draws,
+        )
 
     def write(self, page: Page, study_run: StudyRun) -> None:
         """Write the chapter."""
@@ -192,6 +240,28 @@ class GenToReco(Section):
             if (us := rows[title].get("us_per_jet")) is not None:
                 page.number("sampling", "GEN → RECO", "us_per_jet", us[0], us[1], n)
 
+        self._add_latent(page, study_run)
+
+    def _add_latent(self, page: Page, study_run: StudyRun) -> None:
+        """What the latent is for, and whether the detector's response factorises."""
+        page.heading("What the latent is for", 3)
+        page.text(LATENT_TEXT)
+        by_title: dict[str, list[dict[str, Any]]] = {}
+        for point in self.points(study_run):
+            measured = study_run.measured(f"{self.key(point)}-latent")
+            if measured is not None:
+                title = LATENT_TITLES.get(inputs := point.labels.get("inputs", "full"), inputs)
+                by_title.setdefault(title, []).append(measured)
+        rows = {title: over_seeds(of_seeds) for title, of_seeds in by_title.items()}
+        add_table(page, "gen-reco-latent", LATENT, rows)
+        if (alone := study_run.measured("gen_reco-factorisation")) is not None:
+            row = {
+                "largest_correlation": (alone["largest"], alone["largest_error"]),
+                "mean_correlation": (alone["pairs"], alone["pairs_error"]),
+            }
+            page.text(FACTORISATION_TEXT)
+            add_table(page, "gen-reco-factorisation", FACTORISATION, {"detector": row})
+
     def rows(self, study_run: StudyRun) -> dict[str, dict[str, Any]]:
         """The numbers of each row of the tables: networks, with their seeds taken together."""
         rows = {}
@@ -227,6 +297,50 @@ def title_of(labels: Mapping[str, str]) -> str:
     """
     inputs, name = labels.get("inputs", "full"), labels.get("network", "GraphVAE")
     return name if inputs == "full" else f"{name}, {inputs}" + " inputs" * (inputs == "source")
+
+
+def measure_latent(run: Run, most: int) -> dict[str, Any]:
+    """What the latent of a network says.
+
+    Args:
+        run: The training.
+        most: Jets, at most.
+    """
+    network, batches, n_jets = load_generator(run).network, [], 0
+    for batch in data_module(run).predict_dataloader():
+        batches.append(batch)
+        n_jets += batch.num_graphs
+        if n_jets >= most:
+            break
+    of_latent = divergence(network, batches)
+    numbers: dict[str, Any] = {
+        "kl_nats": (of_latent["kl"], of_latent["kl_error"]),
+        "active_latents": float(of_latent["active"]),
+    }
+    inputs = (run.provenance.get("labels") or {}).get("inputs")
+    if inputs == "source":
+        known = hidden_eta(network, batches)
+        numbers |= {"r2_abs_eta": known["r2"], "r2_abs_eta_prior": known["r2_gen"]}
+    if inputs == "common scale":
+        scale = common_scale(network, batches)
+        numbers |= {"r2_scale": scale["r2"], "scale_spread_ratio": scale["spread_ratio"]}
+    return numbers
+
+
+def measure_factorisation(run: Run, n_jets: int, n_draws: int) -> dict[str, float]:
+    """Whether the detector measures the particles of a jet independently of each other.
+
+    Args:
+        run: A training with all inputs.
+        n_jets: Jets.
+        n_draws: Draws of each.
+    """
+    data, network = data_module(run), load_generator(run).network
+    arguments = run.config["data"]["train_transform"]["init_args"]
+    jets = next(iter(JetLoader(data.dataset.get_split("test")[:n_jets], n_jets)))
+    options = {k: v for k, v in arguments.items() if k not in ("seed", "fixed")}
+    draws = [[Detect(**options, seed=seed, fixed=True)(jets)] for seed in range(n_draws)]
+    return factorisation(network, draws)
 
 
 def baseline(key: str, bench: Bench) -> Response:
