@@ -133,6 +133,27 @@ def test_the_chapter(bench, tmp_path):
     assert len({row[:3] for row in page.rows}) == len(page.rows)
 
 
+def test_what_the_latent_is_for(tmp_path):
+    run, section = StudyRun(Study.load("generation"), tmp_path, quick=True), Trained()
+    for point in section.points(run):
+        latent = {"kl_nats": (0.01, 0.001), "active_latents": 0.0, "r2_abs_eta": 0.5}
+        run.measure(f"{section.key(point)}-latent", lambda latent=latent: latent)
+    alone = {"largest": 0.004, "largest_error": 0.01, "pairs": 0.0, "pairs_error": 1e-4}
+    run.measure("gen_reco-factorisation", lambda: alone)
+    page = Page("generation", "Generation")
+    section.write(page, run)
+    numbers = Numbers(page.rows)
+    assert numbers.value("gen-reco-latent", "full inputs", "kl_nats") == (0.01, 0.001)
+    assert numbers.value("gen-reco-latent", "source's inputs", "r2_abs_eta")[0] == 0.5
+    correlation = numbers.value("gen-reco-factorisation", "detector", "largest_correlation")
+    assert correlation == (0.004, 0.01)
+    words = {
+        g.row: g.verdict(numbers).word for g in GOALS["gen_reco"] if g.table == "gen-reco-latent"
+    }
+    assert words["full inputs"] == words["source's inputs"] == "shown"
+    assert words["common scale"] == "not measured"
+
+
 def test_the_chapter_of_what_is_there(tmp_path):
     run = StudyRun(Study.load("generation"), tmp_path, quick=True)
     page = Page("generation", "Generation")

@@ -73,7 +73,7 @@ def _gen_reco() -> list[Goal]:
     for name in ("pt", "mass"):
         goals.append(of(f"bins_within_tenth_{name}", Limit(low=0.9), Limit(above=(_AGAIN,))))
     for metric in ("fpd", "kpd", "w1p"):
-        floor = Limit(below=(_AGAIN,), factor=2)
+        floor = Limit(below=(_AGAIN,), factor=2, errors=2)
         goals.append(of(metric, Limit(below=_TRIVIAL), floor, (_AGAIN, *_TRIVIAL, _RANDOM)))
     goals.append(of("two_sample_auc_tree", Limit(high=0.55), Limit(high=0.52)))
     goals.append(of("two_sample_auc_pfn", Limit(high=0.70), Limit(high=0.60)))
