@@ -16,6 +16,7 @@ from pyg_jets.studies.generation.digit_judge import (
     Judge,
     frechet_distance,
     intensity_figures,
+    pair_distance,
     rasterise,
 )
 from pyg_jets.studies.generation.noise_seeds import NoiseSeedVAE
@@ -81,6 +82,16 @@ def test_figures_of_intensities():
     want = float(0.5 * x[:, 2].mean())
     assert figures["intensity_error"] == pytest.approx(want, rel=1e-5)
     assert figures["intensity_emd"] == pytest.approx(want, rel=1e-5)
+
+
+def test_distances_of_pairs_are_those_within_a_class():
+    x, ptr, y = strokes(8)
+    level = x * torch.tensor([0.0, 0.0, 1.0]) + torch.tensor([1.0, 0, 0]) * y[
+        :, None
+    ].repeat_interleave(12, 0)
+    assert pair_distance(level, ptr, y) == 0
+    level[:12, 1] = 2.0  # one of the four of class 0 lies 27 pixels away: in half of its pairs
+    assert pair_distance(level, ptr, y) == pytest.approx(27 / 2 / 2, rel=0.15)
 
 
 def test_seeds_of_noise_are_a_decoder_of_any_number():

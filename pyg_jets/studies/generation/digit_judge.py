@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
-from pyg_jets.ops import gather, nearest, ptr_to_batch
+from pyg_jets.ops import gather, nearest, nearest_distance, ptr_to_batch
 
-__all__ = ["Judge", "frechet_distance", "intensity_figures", "rasterise"]
+__all__ = ["Judge", "frechet_distance", "intensity_figures", "pair_distance", "rasterise"]
 
 _SIDE = 28
 #: Pixels between the centres of the image and its edges, by which positions are scaled.
@@ -148,6 +148,33 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     overlap = np.sqrt(np.linalg.eigvalsh(root @ covariances[1] @ root).clip(0)).sum()
     apart = np.square(first.mean(0) - second.mean(0)).sum()
     return float(apart + sum(np.trace(c) for c in covariances) - 2 * overlap)
+
+
+def pair_distance(x: Tensor, ptr: Tensor, y: Tensor, pairs: int = 300) -> float:
+    """Mean distance of two different digits of a class: of nearest points in the plane, in pixels.
+
+    Args:
+        x: Position and intensity of points, ``[N, 3]``.
+        ptr: Their pointer ``[J + 1]``.
+        y: Classes ``[J]``; each that has 2 digits or more counts the same.
+        pairs: Number of random pairs of each class.
+
+    Examples:
+        >>> x = torch.tensor([[0.0, 0.0, 1.0], [2.0, 0.0, 1.0]])
+        >>> pair_distance(x, torch.tensor([0, 1, 2]), torch.tensor([5, 5]))
+        27.0
+    """
+    rng, of_class = np.random.default_rng(0), []
+    for number in y.unique():
+        rows = (y == number).nonzero().flatten().numpy()
+        if len(rows) < 2:
+            continue
+        first = rng.integers(len(rows), size=pairs)
+        second = (first + rng.integers(1, len(rows), size=pairs)) % len(rows)
+        jets = [gather(x[:, :2], ptr, torch.from_numpy(rows[i])) for i in (first, second)]
+        apart = nearest_distance(*jets[0], *jets[1])[:2]
+        of_class.append(sum(float(v.sqrt().mean()) for v in apart) / 2 * _HALF)
+    return float(np.mean(of_class))
 
 
 def intensity_figures(made: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> dict[str, Any]:

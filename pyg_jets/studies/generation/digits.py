@@ -17,7 +17,12 @@ from pyg_jets.metrics.nearest import nearest_ratios
 from pyg_jets.ops import counts_to_ptr, gather
 from pyg_jets.runs import Point, load_run
 from pyg_jets.studies.generation import figures
-from pyg_jets.studies.generation.digit_judge import Judge, frechet_distance, intensity_figures
+from pyg_jets.studies.generation.digit_judge import (
+    Judge,
+    frechet_distance,
+    intensity_figures,
+    pair_distance,
+)
 from pyg_jets.studies.generation.tables import Column, add_table
 from pyg_jets.studies.page import Page
 from pyg_jets.studies.section import Cost, Section
@@ -39,10 +44,12 @@ convolutional network that was trained on images of real training digits and rea
 real test digits. It reads the reconstructions of test digits, and digits that were sampled by
 class: *as asked* is the share that it reads as the class that was asked for, *max. prob.* its mean
 highest probability, *FD* the Fréchet distance of its 64 features to those of real training digits.
-*Pairs* is the mean distance of two samples of a class and *nearest* the median distance to the
-nearest training digit, in these features, both over that of real test digits: below 1 a generator
-collapses, or copies. *N(0, 1)* samples latents from the prior of the training instead of the fitted
-mixtures. {active} of {latent} latents are active."""
+*Pairs* is the mean distance of two samples of a class, of nearest points in the plane, over that of
+real test digits: below 1 a generator collapses. In the features of the judge the same ratio is
+smaller, for reconstructions of real digits too, whose points are less regular than pixels.
+*Nearest* is the median distance of samples to the nearest training digit in these features, over
+that of real test digits: below 1 a generator copies. *N(0, 1)* samples latents from the prior of
+the training instead of the fitted mixtures. {active} of {latent} latents are active."""
 INTENSITY = """The source compares two losses: intensities at the points that are nearest in the
 plane (equation 2), and the intensity as a third axis (equation 3, ours). The error and the
 correlation are those of the intensity of target pixels and of the reconstructed point nearest to
@@ -59,6 +66,8 @@ COLUMNS: dict[str, Column] = {
     "sample_max_probability": ("max. prob.", 1.0),
     "sample_fd": ("FD", 1.0),
     "pair_distance_ratio": ("pairs", 1.0),
+    "pair_distance_ratio_reconstructed": ("pairs, reconstructed", 1.0),
+    "pair_feature_ratio": ("pairs, features", 1.0),
     "nearest_training_ratio": ("nearest", 1.0),
     "normal_prior_max_probability": ("N(0, 1): max. prob.", 1.0),
     "normal_prior_fd": ("FD", 1.0),
@@ -194,13 +203,16 @@ def measure_digits(run: Any, samples: int = _SAMPLES, draws: int = _DRAWS) -> di
         reads
     )
     ratios = nearest_ratios(made_f, real_f, of_train, classes.numpy(), y.numpy())
+    apart = pair_distance(x, ptr, y)
     own = {
         "reconstruction_accuracy": _share(again_p, y),
         "reconstruction_fd": frechet_distance(again_f, of_train),
         "sample_class_accuracy": _share(made_p, classes),
         "sample_max_probability": float(made_p.max(1).mean()),
         "sample_fd": frechet_distance(made_f, of_train),
-        "pair_distance_ratio": float(ratios.pair_distance.value),
+        "pair_distance_ratio": pair_distance(made[0], made[1], classes) / apart,
+        "pair_distance_ratio_reconstructed": pair_distance(again[0], again[1], y) / apart,
+        "pair_feature_ratio": float(ratios.pair_distance.value),
         "nearest_training_ratio": float(ratios.nearest_training.value),
         "reach_ratio": float(ratios.reach.value),
         "normal_prior_max_probability": float(plain_p.max(1).mean()),
@@ -214,6 +226,7 @@ def measure_digits(run: Any, samples: int = _SAMPLES, draws: int = _DRAWS) -> di
         "sample_max_probability": float(real_p.max(1).mean()),
         "sample_fd": frechet_distance(real_f, of_train),
         "pair_distance_ratio": 1.0,
+        "pair_feature_ratio": 1.0,
         "nearest_training_ratio": 1.0,
     }
     shown = _shown(network, test, again, made, classes)
