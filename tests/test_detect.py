@@ -106,3 +106,17 @@ def test_other_columns_are_refused():
     jets.x = jets.x[:, :3]
     with pytest.raises(ValueError, match="canonical columns of before the detector"):
         Detect()(jets)
+
+
+def test_a_common_scale_is_that_of_a_jet_and_of_an_epoch():
+    jets, names = sample(), ["pt", "etarel", "phirel"]
+    plain = Detect("cms-like", names, seed=3)(batch(jets))
+    scaled = Detect("cms-like", names, seed=3, common_scale=0.1)(batch(jets))
+    factor = scaled.common_scale.repeat_interleave(plain.x_target_ptr.diff())
+    torch.testing.assert_close(scaled.x_target[:, 0], plain.x_target[:, 0] * factor)
+    torch.testing.assert_close(scaled.x, plain.x)
+    few = Detect("cms-like", names, seed=3, common_scale=0.1)(batch(jets[5:7]))
+    torch.testing.assert_close(few.common_scale, scaled.common_scale[5:7])
+    assert len(scaled.common_scale.unique()) == len(jets)
+    with pytest.raises(ValueError, match="common_scale from 0 to below 1"):
+        Detect("cms-like", names, common_scale=1.0)

@@ -23,14 +23,16 @@ BATCH, LENGTH = 128, 50
 AT_MOST, GOAL = 18, 5
 SIZES = (256, 512, 1024, 2048, 4096)
 CONV = ("generation/conv", "generation/conv-50")
+#: The columns that a network reads if its configuration names none.
+RELATIVE = ("pt", "etarel", "phirel")
 
 
 @cache
-def pairs(n_jets: int, max_target: int | None = None) -> Batch:
+def pairs(n_jets: int, max_target: int | None = None, columns: tuple[str, ...] = RELATIVE) -> Batch:
     """W jets before and after the detector."""
     jets = pythia_jets().select(CANONICAL)
     jets = jets[jets.labels == 1][:n_jets]
-    detect = Detect("cms-like", ["pt", "etarel", "phirel"], max_target=max_target)
+    detect = Detect("cms-like", columns, max_target=max_target)
     return next(iter(JetLoader(jets.to_pyg(), len(jets), batch_transform=detect)))
 
 
@@ -47,6 +49,11 @@ def section(*names: str) -> dict[str, Any]:
     return model
 
 
+def columns(*names: str) -> tuple[str, ...]:
+    """The columns that the network of a configuration reads."""
+    return tuple(section(*names)["network"]["init_args"].get("columns", RELATIVE))
+
+
 def made(spec: dict[str, Any], *args: Any) -> Any:
     """The object that a section asks for."""
     module, _, name = spec["class_path"].rpartition(".")
@@ -57,7 +64,7 @@ def network(*names: str) -> VariationalAutoencoder:
     """The network of a configuration with learned scales and random weights."""
     torch.manual_seed(0)
     model = made(section(*names)["network"])
-    model.fit_statistics([pairs(1000)])
+    model.fit_statistics([pairs(1000, None, columns(*names))])
     return model
 
 
@@ -80,7 +87,7 @@ def training(repeats: int) -> list[Row]:
     rows = []
     for name, gen_to_reco in (("w_gen_to_reco", True), ("generation/noise", False)):
         mine, theirs = alternate(
-            step(pairs(BATCH), gen_to_reco, name),
+            step(pairs(BATCH, None, columns(name)), gen_to_reco, name),
             step(pairs(BATCH, LENGTH), gen_to_reco, *CONV),
             repeats,
         )
@@ -99,14 +106,14 @@ def sampling(
     """Microseconds a jet with the best batch size; given GEN jets, or out of noise."""
     model, taken = network(*names).eval(), {}
     for n in SIZES:
-        batch = pairs(n)
+        batch = pairs(n, None, columns(*names))
         if given and batch.num_graphs < n:
             break
         condition = (batch.x, batch.ptr) if given else None
         seconds, _ = alternate(partial(model.sample, n, condition), lambda: None, repeats)
         taken[n] = 1e6 * seconds / n
     best = min(taken, key=taken.__getitem__)
-    batch = pairs(best)
+    batch = pairs(best, None, columns(*names))
     made_ptr = model.sample(best, (batch.x, batch.ptr) if given else None)[1]
     note = (
         f"batch {best}, the best of {', '.join(map(str, taken))}; {torch.get_num_threads()} "
