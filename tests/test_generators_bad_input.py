@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 
 from pyg_jets.errors import InputError
 from pyg_jets.losses import VAELoss, energy_distance
-from pyg_jets.nn import ConvVAE, GraphVAE, JetVAE
+from pyg_jets.nn import ConditionalGraphVAE, ConvVAE, GraphVAE, JetVAE
 from pyg_jets.ops import counts_to_ptr
 from pyg_jets.training import Generator
 from pyg_jets.training.task import check_state
@@ -242,3 +242,38 @@ def test_bad_input_of_the_list(row):
         call(model)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def pairs(x=JETS.x, target=JETS.x, ptr=JETS.ptr):
+    return Data(x=x, ptr=ptr, x_target=target, x_target_ptr=ptr)
+
+
+RESPONSE = {
+    "nan in GEN": (lambda m: m(BAD, JETS.ptr, JETS.x, JETS.ptr), f"Jet {BAD_JET} of the input"),
+    "nan in RECO": (lambda m: m(JETS.x, JETS.ptr, BAD, JETS.ptr), f"Jet {BAD_JET} of the target"),
+    "nan to sample": (lambda m: m.sample(40, (BAD, JETS.ptr)), f"Jet {BAD_JET} of the input"),
+    "nan in statistics": (lambda m: m.fit_statistics([pairs(BAD)]), f"Jet {BAD_JET} of the train"),
+    "nan in statistics of RECO": (
+        lambda m: m.fit_statistics([pairs(target=BAD)]), f"Jet {BAD_JET} of the RECO"),
+    "no batch": (lambda m: m.fit_statistics([]), "got no batch"),
+    "no variance": (lambda m: m.fit_statistics([pairs(torch.ones_like(BAD))]), "no variance"),
+    "too few columns": (lambda m: m(JETS.x[:, :2], JETS.ptr), r"\[N, 3\]"),
+    "RECO of other jets": (
+        lambda m: m(JETS.x, JETS.ptr, jets(30).x, jets(30).ptr), "has 40 and the target 30"),
+    "RECO without pointer": (lambda m: m(JETS.x, JETS.ptr, JETS.x), "but got target alone"),
+    "no GEN": (lambda m: m.sample(5), "got none"),
+    "GEN that is no jets": (lambda m: m.sample(5, 3), "and int"),
+    "a number of jets below zero": (lambda m: m.sample(-1, (JETS.x, JETS.ptr)), "0 jets or more"),
+    "a multiplicity": (lambda m: m.sample(5, (JETS.x, JETS.ptr), classes(5)), "no multiplicity"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", RESPONSE)
+def test_bad_input_of_the_response(row):
+    torch.manual_seed(0)
+    model = ConditionalGraphVAE(latent=2, hidden=8).eval()
+    model.fit_statistics([pairs()])
+    call, said = RESPONSE[row]
+    with pytest.raises(InputError, match=said):
+        call(model)
+    assert all(bool(value.double().isfinite().all()) for value in model.state_dict().values())

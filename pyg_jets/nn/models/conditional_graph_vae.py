@@ -182,6 +182,11 @@ class ConditionalGraphVAE(VariationalAutoencoder):
             seen.append((batch.x, batch.ptr, batch.x_target, batch.x_target_ptr))
             if sum(len(ptr) - 1 for _, ptr, *_ in seen) >= _STATISTICS:
                 break
+        if not seen:
+            raise InputError("Expected training pairs of GEN and RECO, but got no batch.")
+        for x, ptr, y, y_ptr in seen:
+            check_finite_jets(x, ptr, "training batch")
+            check_finite_jets(y, y_ptr, "RECO of the training batch")
         x = torch.cat([x for x, *_ in seen])
         for i, name in enumerate(self.inputs.columns[:3]):
             if len(x) < 2 or float(x[:, i].std()) <= 1e-6 * max(1.0, float(x[:, i].abs().max())):
@@ -326,6 +331,11 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         Raises:
             ValueError: Without GEN jets, or with a multiplicity.
         """
+        if n_jets < 0 or not isinstance(condition, tuple | None):
+            raise InputError(
+                f"Expected 0 jets or more, out of GEN jets (x, ptr) as condition, but got {n_jets} "
+                f"and {type(condition).__name__}."
+            )
         if condition is None or len(condition[1]) < 2:
             raise InputError("Expected GEN jets (x, ptr) as condition, but got none: give some.")
         if n is not None:
