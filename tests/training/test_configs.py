@@ -84,13 +84,6 @@ def test_the_sweep_of_generators_names_files_that_are_there():
             assert config_path(name) == NAMES[name]
 
 
-def test_the_sweep_of_coefficients_is_read(capsys):
-    assert main(["scan", "generation/sweep_vae", "--dry-run", "--count", "2"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("loss.init_args.sigma=") == 2
-    assert told.count("network.init_args.latent=") == 2
-
-
 def draw_digits(folder, n_pixels):
     words = ["fit", "--config=digits_vae", f"--run={folder / 'run'}"]
     set_to = "--data.dataset.init_args."
