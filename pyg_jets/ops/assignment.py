@@ -37,7 +37,7 @@ def assignment(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> Tensor:
         ValueError: If the shapes do not fit together, or a coordinate is not finite.
 
     Examples:
-        >>> x, y = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0.9], [1.1]])
+        >>> x, y = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0.9], [1.2]])
         >>> assignment(x, torch.tensor([0, 3]), y, torch.tensor([0, 2]))
         tensor([-1,  0,  1])
     """

@@ -97,6 +97,8 @@ def unpack(study: Study, archives: Sequence[str | Path], folder: str | Path) -> 
             raise MissingFileError(
                 f"{archive} is not there: give an archive of points or measurements."
             )
+    if not archives:
+        return
     Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         content = Path(temporary)

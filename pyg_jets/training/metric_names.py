@@ -90,7 +90,8 @@ def _made(model: Any, names: tuple[str, ...]) -> dict[str, Any]:
 def _n_features(data: Any) -> int | None:
     """Number of features of a particle, as far as a configuration says it."""
     dataset = (data.get("dataset") or {}).get("init_args") or {}
-    asked: Any = data.get("features") or dataset.get("features")
+    seen = (data.get("train_transform") or {}).get("init_args") or {}
+    asked: Any = data.get("features") or dataset.get("features") or seen.get("names")
     if not asked or isinstance(asked, list | tuple):
         return len(asked) if asked else None
     names = (asked.get("init_args") or asked).get("names")  # of Features(names=…)

@@ -33,6 +33,7 @@ class LeadingParticles(BatchTransform):
         InputError: If ``n_particles`` is below 1, or there is no pT.
 
     Examples:
+        >>> import torch
         >>> jet = Data(x=torch.tensor([[1.0, 0.1], [5.0, 0.2], [3.0, 0.3]]))
         >>> LeadingParticles(2, columns=("pt", "eta"))(jet).x[:, 0]
         tensor([5., 3.])

@@ -29,6 +29,10 @@ CASES = {
     "matched_distance": (lambda x, y: ops.matched_distance(x, PTR, y, Y_PTR, MATCHES), X, Y),
     "nearest": (lambda x, y: ops.nearest(x, PTR, y, Y_PTR)[0], X, Y),
     "nearest_distance": (lambda x, y: torch.cat(ops.nearest_distance(x, PTR, y, Y_PTR)[:2]), X, Y),
+    "nearest_harder": (
+        lambda x: ops.nearest_harder(x[:, :2], x[:, 2], torch.zeros(len(X), dtype=torch.long), PTR),
+        X,
+    ),
     "radius": (lambda x: ops.radius(x, PTR, 1.0)[0], X),
     "radius_graph": (lambda x: ops.radius_graph(x, 1.0, ops.ptr_to_batch(PTR)), X),
     "segment_argsort": (lambda x: ops.segment_argsort(x[:, 0], PTR), X),

@@ -78,7 +78,7 @@ def test_the_lists_of_the_baseline_end_by_the_loss_that_they_minimise(overlay, c
 
 
 def test_the_sweep_of_generators_names_files_that_are_there():
-    (sweep,) = read_config("generation/sweep_gen_reco")
+    (sweep,) = read_config("generation/sweep_gen_reco_inputs")
     for value in sweep["parameters"]["config"]["values"]:
         for name in [value] if isinstance(value, str) else value or []:
             assert config_path(name) == NAMES[name]

@@ -363,7 +363,8 @@ def match_globals(x: Tensor, ptr: Tensor, of_jets: Tensor) -> Tensor:
     The axis keeps its gradient: without one nothing would lead a jet back that has moved away.
     """
     axis = jet_momenta(x, ptr)[:, 2:].to(x.dtype)
-    return match_jet_momentum(x, ptr, torch.cat((of_jets[:, :2].to(x.dtype), axis), 1))
+    pt_and_mass = of_jets[:, :2].to(x.dtype).clamp(min=_LEAST)  # empty training jets have none
+    return match_jet_momentum(x, ptr, torch.cat((pt_and_mass, axis), 1))
 
 
 def _logarithms(pt_and_mass: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.loader import JetLoader
 from pyg_jets.metrics.floors import over_floor
 from pyg_jets.metrics.generation import JetSample, feature_distance
 from pyg_jets.metrics.nearest import energy_flow_embedding, nearest_ratios
@@ -143,14 +142,14 @@ def measure_noise(point: Point, sizes: Sizes) -> dict[str, dict[str, Any]]:
     data: Any = data_module(run)
     data.setup("test")
     network: Any = load_generator(run).network
-    real = _collect(data.test_dataloader(), sizes.test)
-    train = _collect(data.statistics_dataloader(), sizes.test)
+    real = jets_of(data.test_dataloader(), sizes.test)
+    train = jets_of(data.statistics_dataloader(), sizes.test)
     n = len(real[1]) - 1
     generator = torch.Generator().manual_seed(0)
     start = time.process_time()
     made = _sampled(network, n, generator)
     us_per_jet = 1e6 * (time.process_time() - start) / n
-    rows = {"made": _distances(made, real, train, sizes)}
+    rows = {"made": measure_sample(made, real, train, sizes)}
     rows["made"] |= {
         "us_per_jet": us_per_jet,
         "training_minutes": float(run.provenance["wall_time_s"]) / 60,
@@ -160,15 +159,14 @@ def measure_noise(point: Point, sizes: Sizes) -> dict[str, dict[str, Any]]:
         rows["made"]["bits_per_jet"] = float(bits.mean()), float(bits.std() / len(bits) ** 0.5)
     if isinstance(network, JetVAE | AutoregressiveJets):
         unmatched = _sampled(network, n, generator.manual_seed(1), match=False)
-        rows["unmatched"] = _distances(unmatched, real, train, sizes)
-    rows["floor"] = _distances(train, real, None, sizes)
+        rows["unmatched"] = measure_sample(unmatched, real, train, sizes)
+    rows["floor"] = measure_sample(train, real, None, sizes)
     return rows
 
 
-def _collect(loader: Any, most: int) -> tuple[Tensor, Tensor]:
-    """The first jets of a loader, or of the first of several."""
+def jets_of(loader: Any, most: int) -> tuple[Tensor, Tensor]:
+    """The first jets of a loader, or of the first of several, at most ``most``."""
     loader = loader[0] if isinstance(loader, list | tuple) else loader
-    assert isinstance(loader, JetLoader)
     x, counts, n = [], [], 0
     for batch in loader:
         x.append(batch.x)
@@ -198,13 +196,20 @@ def _sampled(network: Any, n: int, generator: torch.Generator, **options: Any) -
     return torch.cat([x for x, _ in parts]), ptr
 
 
-def _distances(
+def measure_sample(
     made: tuple[Tensor, Tensor],
     real: tuple[Tensor, Tensor],
     train: tuple[Tensor, Tensor] | None,
     sizes: Sizes,
 ) -> dict[str, Any]:
-    """Numbers of a row; without training jets those of a floor."""
+    """Numbers of a row.
+
+    Args:
+        made: Jets ``(x, ptr)`` that were made.
+        real: As many real ones.
+        train: Training jets, which give the floor and the novelty; ``None`` for the floor itself.
+        sizes: How much is measured.
+    """
     observed = [jet_observables(JetSample(*jets)) for jets in (made, real)]
     unit = float(observed[1]["pt"].mean())  # one scale, so that the spread of pT counts
     ours, theirs = (_over(jets, unit) for jets in (made, real))
