@@ -42,8 +42,20 @@ def test_jets_alike_are_at_the_floor_and_others_are_not(measured):
         assert 0.3 < alike[f"{metric}_over_floor"][0] < 3
         assert wider[f"{metric}_over_floor"][0] > alike[f"{metric}_over_floor"][0]
     assert abs(alike["two_sample_auc_tree"][0] - 0.5) < 0.15 < wider["two_sample_auc_tree"][0] - 0.5
-    assert wider["w1_mass"] > 3 * alike["w1_mass"]
+    assert wider["w1_mass"][0] > 3 * alike["w1_mass"][0]
+    assert wider["w1_mass_over_floor"][0] > 3 * alike["w1_mass_over_floor"][0]
     assert 0.8 < alike["pair_distance_ratio"][0] < 1.2
+
+
+def test_jets_of_one_multiplicity_have_no_distance_of_it():
+    def same(seed):
+        x, ptr = jets(seed, 60)
+        rows = (ptr[:-1, None] + torch.arange(8)).flatten()
+        return x[rows], torch.arange(0, 8 * 60 + 1, 8)
+
+    numbers = measure_sample(same(0), same(1), same(2), SIZES)
+    assert "w1_multiplicity" not in numbers
+    assert numbers["w1_leading_share"][0] > 0
 
 
 def test_the_first_jets_of_a_loader():

@@ -90,7 +90,7 @@ def _noise() -> list[Goal]:
             "w1efp_over_floor": (Limit(high=15), Limit(high=5)),
             "w1_tau21": (Limit(high=0.10), Limit(high=0.05)),
             "w1_tau32": (Limit(high=0.30), Limit(high=0.15)),
-            "w1_soft_drop_ratio": (Limit(high=0.08), Limit(high=0.03)),
+            "w1_softdrop_ratio": (Limit(high=0.08), Limit(high=0.03)),
             "two_sample_auc_tree": (Limit(high=0.68), Limit(high=0.60)),
             "two_sample_auc_pfn": (Limit(), Limit(high=0.80)),
         }

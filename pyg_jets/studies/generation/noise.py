@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_jets.metrics.floors import over_floor
-from pyg_jets.metrics.generation import JetSample, feature_distance
+from pyg_jets.metrics.floors import feature_z_scores, over_floor
+from pyg_jets.metrics.generation import JetSample
 from pyg_jets.metrics.nearest import energy_flow_embedding, nearest_ratios
 from pyg_jets.metrics.observables import jet_observables
 from pyg_jets.metrics.two_sample import two_sample_auc_tree
@@ -32,16 +32,13 @@ __all__ = ["Noise"]
 _FLOOR = "truth floor"
 #: Observables of the trees: those of a jet as a whole, and τ21 and τ32, which nothing trained on.
 _TREE = ("mass", "multiplicity", "tau21", "tau32", "width", "leading_share")
-#: Observables whose distance is shown, and their names in the CSV.
-_DISTANCES = {"pt": "w1_pt", "mass": "w1_mass", "multiplicity": "w1_n", "tau21": "w1_tau21",
-              "tau32": "w1_tau32", "softdrop_ratio": "w1_soft_drop_ratio"}  # fmt: skip
 COLUMNS: dict[str, Column] = {
     "w1m_over_floor": ("W1M / floor", 1.0),
     "w1p_over_floor": ("W1P / floor", 1.0),
     "w1efp_over_floor": ("W1EFP / floor", 1.0),
     "w1_tau21": ("τ21", 1.0),
     "w1_tau32": ("τ32", 1.0),
-    "w1_soft_drop_ratio": ("soft drop", 1.0),
+    "w1_softdrop_ratio": ("soft drop", 1.0),
     "two_sample_auc_tree": ("AUC tree", 1.0),
     "two_sample_auc_pfn": ("AUC PFN", 1.0),
     "nearest_training_ratio": ("nearest", 1.0),
@@ -210,7 +207,8 @@ def measure_sample(
         train: Training jets, which give the floor and the novelty; ``None`` for the floor itself.
         sizes: How much is measured.
     """
-    observed = [jet_observables(JetSample(*jets)) for jets in (made, real)]
+    samples = (made, real) if train is None else (made, real, train)
+    observed = [jet_observables(JetSample(*jets)) for jets in samples]
     unit = float(observed[1]["pt"].mean())  # one scale, so that the spread of pT counts
     ours, theirs = (_over(jets, unit) for jets in (made, real))
     numbers: dict[str, Any] = {}
@@ -219,8 +217,11 @@ def measure_sample(
     for metric, result in ratios.items():
         numbers[metric] = result.distance.value, result.distance.error
         numbers[f"{metric}_over_floor"] = result.ratio.value, result.ratio.error
-    for name, metric in _DISTANCES.items():
-        numbers[metric] = feature_distance(observed[0][name], observed[1][name])
+    others = None if train is None else observed[2]
+    scores = feature_z_scores(observed[0], observed[1], others, resamples=sizes.resamples)
+    for name, result in scores.items():  # a number of particles that is always 30 has none
+        numbers[f"w1_{name}"] = result.distance.value, result.distance.error
+        numbers[f"w1_{name}_over_floor"] = result.ratio.value, result.ratio.error
     judged = min(sizes.judged, len(made[1]) - 1, len(real[1]) - 1)
     tree = two_sample_auc_tree(observed[0], observed[1], _TREE, judged)
     numbers["two_sample_auc_tree"] = tree.value, tree.error
