@@ -252,6 +252,9 @@ class JetCLI(LightningCLI):
         if config.trainer.logger in (None, True):
             kwargs["logger"] = wandb_logger(Path(config.run)) if self.subcommand == "fit" else False
         trainer = super().instantiate_trainer(**kwargs)
+        if every := trainer.check_val_every_n_epoch:  # a short training has a validation as well
+            epochs = trainer.max_epochs or every
+            trainer.check_val_every_n_epoch = min(every, epochs) if epochs > 0 else every
         callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
         callbacks.append(TrainingSummary())
         if self._results is not None:

@@ -23,6 +23,10 @@ from pyg_jets.training.task import JetTask, check_state, sum_of_weights
 
 __all__ = ["Generator"]
 
+#: Variance of the means of a latent over the jets above which it is active (arXiv:1509.00519 has
+#: .01; .05 is the threshold of MixturePrior).
+_ACTIVE_VARIANCE = 0.05
+
 
 class Generator(JetTask):
     """Train an autoencoder to reconstruct jets, to make new ones, or to make RECO out of GEN.
@@ -33,8 +37,9 @@ class Generator(JetTask):
     A prior that is fitted to latents is fitted by :class:`~pyg_jets.training.RefitPrior`, which
     comes along. The jets made in validation and test are kept and compared with the targets,
     feature by feature: :class:`~pyg_jets.training.SelectByEMD` logs ``val/emd_…``, the test
-    ``test/emd_…``. If jets have weights, losses and distances count them; scales are those of all
-    jets alike.
+    ``test/emd_…``. A validation logs the terms of the loss, ``val/kl`` among them, and
+    ``val/active_latents``, the number of latents whose means vary by more than 0.05. If jets have
+    weights, losses and distances count them; scales are those of all jets alike.
 
     Args:
         network: A :class:`~pyg_jets.nn.protocol.GeneratorModel`.
@@ -74,9 +79,20 @@ class Generator(JetTask):
         self.kept: list[dict[str, Any]] = []
         self.columns: tuple[str, ...] = ("pt", "etarel", "phirel")
 
-    def forward(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-        """Jets ``(x, ptr)`` that are made out of jets."""
-        return self.network.sample(len(ptr) - 1, (x, ptr))
+    def forward(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """New jets ``(x, ptr)``, as many as are given.
+
+        Args:
+            x: Particles ``[N, F]``, out of which a network of pairs makes the jets.
+            ptr: Their pointer ``[J + 1]``.
+            y: Classes ``[J]``, which a network with classes needs.
+        """
+        return self.network.sample(len(ptr) - 1, self._condition(x, ptr, y))
+
+    def _condition(self, x: Tensor, ptr: Tensor, y: Tensor | None) -> Any:
+        """What jets are made of: GEN jets, but classes if the network makes jets by class."""
+        by_class = getattr(self.network, "n_classes", 0) and not self.network.from_gen
+        return y if by_class else (x, ptr)
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """The callback that fits the prior, unless the trainer has one."""
@@ -174,7 +190,8 @@ class Generator(JetTask):
         pairs = "x_target" in batch
         target = (batch.x_target, batch.x_target_ptr) if pairs else jets
         by_gen = pairs or self.network.from_gen
-        made = self._clip_pt(*self.network.sample(n_jets, jets if by_gen else y))
+        condition = self._condition(*jets, y) if by_gen else y
+        made = self._clip_pt(*self.network.sample(n_jets, condition))
         mean, _ = self.network.encode(*jets, y)
         stages: dict[str, Any] = {"input": jets, "target": target, "made": made}
         if not pairs:
@@ -203,6 +220,12 @@ class Generator(JetTask):
         self.log("val/loss", self.loss.total(terms), prog_bar=True, **options)
         self.log_dict({f"val/{name}": value for name, value in terms.items()}, **options)
         self.kept.append(self.make(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log how many latents are active: those whose means differ from jet to jet."""
+        latent = torch.cat([made["latent"] for made in self.kept])
+        active = latent.var(0, unbiased=False) > _ACTIVE_VARIANCE
+        self.log("val/active_latents", active.sum().double(), sync_dist=True)
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Keep the jets made of a batch."""
@@ -234,7 +257,7 @@ class Generator(JetTask):
         terms = self.loss.terms(self.network(x, ptr, x, ptr, batch.y), batch)
         names = {f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", *terms)}
         distances = feature_distances((x, ptr), (x, ptr), self.network.physical)
-        return names | {f"test/emd_{name}" for name in distances}
+        return names | {"val/active_latents"} | {f"test/emd_{name}" for name in distances}
 
     def joined(self, stage: str) -> tuple[Tensor, Tensor]:
         """All jets ``(x, ptr)`` of a stage that were kept."""

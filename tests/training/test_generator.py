@@ -136,7 +136,7 @@ def test_digits_are_sampled_from_the_checkpoint_of_a_run_that_went_on(tmp_path, 
     words = ["fit", f"--config={path}", f"--run={run}"]
     assert main([*words, "--trainer.max_epochs=1", "--test_after_fit=false"]) == 0
     last = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    assert bool(last["network.mixture.fitted_classes"].all())  # no validation, and yet
+    assert bool(last["network.mixture.fitted_classes"].all())
     assert (
         main(["fit", f"--run={run}", "--resume", "--trainer.max_epochs=4", "--test_after_fit=true"])
         == 0
@@ -147,6 +147,46 @@ def test_digits_are_sampled_from_the_checkpoint_of_a_run_that_went_on(tmp_path, 
     assert x.shape == (int(ptr[-1]), 3)
     z, of_jet = network.mixture.sample(3, torch.arange(3))
     assert bool(network.log_prior(z, torch.arange(3), of_jet).isfinite().all())
+
+
+def test_a_training_shorter_than_the_time_to_a_validation_ends_in_a_test(tmp_path):
+    path, run = digits(tmp_path), tmp_path / "run"
+    words = ["fit", f"--config={path}", f"--run={run}", "--trainer.max_epochs=3"]
+    assert main([*words, "--trainer.check_val_every_n_epoch=10"]) == 0
+    logged = json.loads((run / "metrics.json").read_text())
+    assert {"test/emd_multiplicity", "val/kl"} <= logged.keys()
+    assert 0 <= logged["val/active_latents"] <= 3
+
+
+def test_active_latents_are_those_that_vary_from_jet_to_jet(monkeypatch):
+    task, logged = Generator(GraphVAE(latent=3)), {}
+    monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: float(value)}))
+    task.kept = [{"latent": torch.tensor([[0.0, 5.0, -1.0]])},
+                 {"latent": torch.tensor([[0.4, 5.0, 1.0]])}]  # fmt: skip
+    task.on_validation_epoch_end()
+    assert logged == {"val/active_latents": 1}  # a variance of .04, of 0, of 1
+
+
+def test_a_network_with_classes_makes_jets_of_classes(tmp_path):
+    batch = next(iter(JetLoader(ToyJets(str(tmp_path), n_jets=60).get_split("train"), 20)))
+    batch.x, batch.y = batch.x[:, :3], torch.arange(20) % 2
+    network = GraphVAE(latent=2, components=1, max_particles=600, n_classes=2)
+    network.fit_statistics([batch])
+    network.fit_prior([batch])
+    task = Generator(network).eval()
+    with torch.no_grad():
+        x, ptr = task(batch.x, batch.ptr, batch.y)
+        assert len(ptr) == 21
+        assert x.shape == (int(ptr[-1]), 3)
+        with pytest.raises(ValueError, match="a class of each of 20 jets, but got none"):
+            task(batch.x, batch.ptr)
+        batch.x_target, batch.x_target_ptr = batch.x, batch.ptr  # pairs, which it does not read
+        assert task.make(batch)["made"][0].size(1) == 3
+    plain = GraphVAE(latent=2, components=1, max_particles=600)
+    plain.fit_statistics([batch])
+    plain.fit_prior([batch])
+    with torch.no_grad():
+        assert len(Generator(plain).eval()(batch.x, batch.ptr)[1]) == 21
 
 
 def test_the_prior_is_fitted_once_for_each_state_of_the_weights(tmp_path):
