@@ -22,6 +22,7 @@ from pyg_jets.transforms import (
     Features,
     FlatWeights,
     KNNGraph,
+    LeadingParticles,
     RadiusGraph,
     Resimulate,
 )
@@ -36,6 +37,7 @@ TRANSFORMS = [
     Resimulate("cms-like", angles=2, rotate="after"),
     Resimulate("jet-rect", angles=2, image=True),
     Compose([Resimulate("cms-like", angles=2), Features()]),
+    LeadingParticles(5),
 ]
 ids = pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
 
@@ -103,6 +105,7 @@ FACTS = ("needs_epoch", "pairs", "variants", "makes_features", "input_columns")
         (Detect(), (True, True, 1, True, CANONICAL)),
         (Detect(fixed=True), (False, True, 1, True, CANONICAL)),
         (FlatWeights(), (False, False, 1, False, None)),
+        (LeadingParticles(5), (False, False, 1, False, CANONICAL)),
         (KNNGraph(), (False, False, 1, False, None)),
         (RadiusGraph(0.4), (False, False, 1, False, None)),
         (Compose([Resimulate(angles="random"), Features()]), (True, False, 8, True, CANONICAL)),
@@ -193,6 +196,18 @@ def test_fixed_scaling_clips(jets):
     assert out.x.abs().max() <= 5
 
 
+def test_leading_particles_are_the_hardest_in_order(jets, batch):
+    kept = LeadingParticles(5)(batch)
+    pt = CANONICAL.index("pt")
+    for j in range(batch.num_graphs):
+        rows = batch.x[batch.ptr[j] : batch.ptr[j + 1]]
+        want = rows[np.argsort(-rows[:, pt].numpy(), kind="stable")[:5]]
+        assert torch.equal(kept.x[kept.ptr[j] : kept.ptr[j + 1]], want)
+    assert torch.equal(kept.jet_id, batch.jet_id)
+    whole = LeadingParticles(10_000)(batch)
+    assert torch.equal(whole.ptr, batch.ptr)
+
+
 def test_resimulate_is_the_detector(jets):
     out = Resimulate("cms-like", angles=4, seed=9)(batched(jets))
     seen = Detector.preset("cms-like").simulate(jets, seed=9, angles=4)
@@ -232,6 +247,8 @@ def test_fixed_angles_keep_their_response(jets):
         (lambda: Features([]), "at least one feature"),
         (lambda: Features(["pt", "pt"]), "named once"),
         (lambda: Features(axis="beam"), "Unknown axis 'beam'"),
+        (lambda: LeadingParticles(0), "n_particles of at least 1, but got 0"),
+        (lambda: LeadingParticles(5, ("eta", "phi")), "pt"),
         (lambda: Resimulate("atlas"), "'atlas': choose from"),
         (lambda: Resimulate(angles=0), "at least 1"),
         (lambda: Resimulate(angles=True), "at least 1"),

@@ -33,6 +33,19 @@ def test_rotated_and_reflected_jets_are_the_same_in_their_frame():
     torch.testing.assert_close(to_frame(inside, ptr, frame.mT), x)
 
 
+def test_the_kernel_turns_as_the_reference_which_has_a_gradient():
+    x, ptr = jets()
+    frame = random_frames(5, torch.Generator().manual_seed(1))
+    with_gradient = x.clone().requires_grad_()
+    reference = to_frame(with_gradient, ptr, frame)
+    assert reference.requires_grad
+    torch.testing.assert_close(to_frame(x, ptr, frame), reference.detach())
+    for j in range(5):
+        a, b = int(ptr[j]), int(ptr[j + 1])
+        want = np.einsum("uv,iv->iu", frame[j].double().numpy(), x[a:b, 1:].double().numpy())
+        torch.testing.assert_close(reference[a:b, 1:].double(), torch.tensor(want))
+
+
 def test_the_principal_axis_lies_along_eta_with_the_hard_side_positive():
     x, ptr = jets()
     pt, u, v = to_frame(x, ptr, canonical_frame(x, ptr)).double().unbind(1)

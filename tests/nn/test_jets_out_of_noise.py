@@ -84,6 +84,20 @@ def test_sampled_jets_have_the_globals_that_were_drawn():
     assert torch.equal(again, x)
 
 
+def test_pt_mass_and_latents_follow_a_given_multiplicity():
+    batch = jets(4000)
+    counts = batch.ptr.diff()
+    model = learned(batch)
+    real = jet_globals(batch.x, batch.ptr)
+    for n in (4, 11):
+        asked = torch.full((3000,), n)
+        x, ptr = model.sample(3000, n=asked, generator=torch.Generator().manual_seed(0))
+        assert (ptr.diff() == n).all()
+        made, same = model.jet_globals(x, ptr), real[counts == n]
+        assert float(made[:, 0].mean()) == pytest.approx(float(same[:, 0].mean()), rel=0.1)
+    assert real[counts == 11, 0].mean() > 2 * real[counts == 4, 0].mean()
+
+
 def test_matching_keeps_the_gradient_of_the_axis():
     """A jet that is shifted as a whole stays shifted, and the gradient has to know."""
     batch = jets(least=3)

@@ -88,6 +88,44 @@ def test_latents_given_the_globals_of_a_single_gaussian():
     assert np.median(abs(ours - exact.logpdf(at.numpy()))) < 0.05
 
 
+def test_what_is_given_is_kept_and_the_rest_follows_from_it():
+    """Of a single Gaussian all conditional means and covariances are in the textbooks."""
+    both = normals(20_000)  # g0, g1 and z, correlated
+    g, z = both[:, :2], both[:, 2:]
+    prior = fitted(z, None, g, components=1, n_globals=2, global_components=1)
+    mean, cov = both.double().mean(0), torch.cov(both.double().T)
+    generator = torch.Generator().manual_seed(3)
+    for given in ([0], [1], [0, 1]):
+        rest = [k for k in range(3) if k not in given]
+        values = mean[given] + 0.7 * cov.diagonal()[given].sqrt()
+        asked = torch.full((40_000, 2), torch.nan)
+        asked[:, given] = values.float()
+        drawn, drawn_g = prior.sample(40_000, generator=generator, jet_globals=asked)
+        assert torch.equal(drawn_g[:, given], asked[:, given])
+        gain = cov[rest][:, given] @ torch.linalg.inv(cov[given][:, given])
+        want = mean[rest] + gain @ (values - mean[given])
+        spread = cov[rest][:, rest] - gain @ cov[given][:, rest]
+        joint = torch.cat((drawn_g, drawn), 1)[:, rest].double()
+        torch.testing.assert_close(joint.mean(0), want, atol=0.04, rtol=0)
+        torch.testing.assert_close(
+            torch.cov(joint.T).view(len(rest), -1), spread, atol=0.06, rtol=0
+        )
+
+
+def test_given_globals_are_checked():
+    both = normals(200)
+    prior = fitted(both[:, 2:], None, both[:, :2], components=1, n_globals=2, global_components=1)
+    some = torch.tensor([[0.0, torch.nan], [torch.nan, torch.nan]])
+    for wrong in (some, torch.full((2, 2), torch.inf)):
+        with pytest.raises(InputError, match="finite numbers, or NaN for all jets"):
+            prior.sample(2, jet_globals=wrong)
+    with pytest.raises(InputError, match=r"jet_globals \[2, 2\], but got \[3, 2\]"):
+        prior.sample(2, jet_globals=torch.zeros(3, 2))
+    z, of_jets = prior.sample(0, jet_globals=torch.zeros(0, 2))
+    assert z.shape == (0, 1)
+    assert of_jets.shape == (0, 2)
+
+
 def test_globals_keep_a_distribution_that_is_no_gaussian():
     rng = np.random.default_rng(0)
     pt, n = 500 + 100 * rng.random(8000) ** 2, rng.integers(3, 31, 8000)

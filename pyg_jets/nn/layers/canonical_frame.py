@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pyg_jets.kinematics import jet_sum
-from pyg_jets.ops import segment_expand
+from pyg_jets.ops import check_pointer, check_ragged, segment_expand
+from pyg_jets.ops.kernel import kernel, over_jets, use_inference_kernels
 
 __all__ = ["canonical_frame", "random_frames", "to_frame"]
 
@@ -57,7 +58,10 @@ def to_frame(x: Tensor, ptr: Tensor, frame: Tensor) -> Tensor:
         >>> to_frame(torch.tensor([[9.0, 0.5, 0.25]]), torch.tensor([0, 1]), frame)
         tensor([[9.0000, 0.2500, 0.5000]])
     """
-    each = segment_expand(frame.to(x.dtype).flatten(1), ptr, len(x))
+    frame = frame.to(x.dtype)
+    if use_inference_kernels(x, frame):
+        return _to_frame_by_kernel(x, ptr, frame)
+    each = segment_expand(frame.flatten(1), ptr, len(x))
     turned = (each.view(-1, 2, 2) * x[:, None, 1:]).sum(2)
     return torch.cat((x[:, :1], turned), 1)
 
@@ -82,3 +86,21 @@ def random_frames(
     angle, mirrored = 4 * math.pi * uniform, torch.where(uniform < 0.5, 1.0, -1.0)
     cosine, sine = angle.cos(), angle.sin()
     return torch.stack((cosine, -sine * mirrored, sine, cosine * mirrored), 1).view(-1, 2, 2)
+
+
+@kernel
+def frame_kernel(x, ptr, frame, out, start, stop):
+    for j in range(start, stop):
+        a, b, c, d = frame[j, 0, 0], frame[j, 0, 1], frame[j, 1, 0], frame[j, 1, 1]
+        for i in range(ptr[j], ptr[j + 1]):
+            eta, phi = x[i, 1], x[i, 2]
+            out[i, 0], out[i, 1], out[i, 2] = x[i, 0], a * eta + b * phi, c * eta + d * phi
+
+
+def _to_frame_by_kernel(x: Tensor, ptr: Tensor, frame: Tensor) -> Tensor:
+    check_ragged(x, ptr)
+    check_pointer(ptr, len(x))
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    arrays = [t.detach().contiguous().numpy() for t in (x, ptr, frame, out)]
+    over_jets(lambda a, b: frame_kernel(*arrays, a, b), arrays[1])
+    return out

@@ -271,7 +271,11 @@ class MixturePrior(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, n: int, y: Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        y: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        jet_globals: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Latents ``[n, latent]``, and the variables of jets ``[n, n_globals]`` or ``None``.
 
@@ -279,36 +283,64 @@ class MixturePrior(nn.Module):
             n: How many jets.
             y: Their classes ``[n]``, if there are classes.
             generator: Source of random numbers. Default: torch's own.
+            jet_globals: Variables that are given, ``[n, n_globals]``; a column that is NaN for all
+                jets is drawn, given the others. Default: all are drawn.
 
         Raises:
-            InputError: If the prior is not fitted, or a class was not trained.
+            InputError: If the prior is not fitted, a class was not trained, or variables are given
+                for some of the jets only.
         """
         label = self._labels(y, n)
         self._check_fitted(label)
         device = self.weight.device
+        given = self._given(jet_globals, n)
         z = torch.randn(n, self.latent, generator=generator, device=device)
-        jet_globals = z.new_zeros(n, self.n_globals)
+        of_jets = z.new_zeros(n, self.n_globals)
+        if jet_globals is not None:
+            of_jets[:, given] = jet_globals.to(of_jets)[:, given]
         uniform = torch.rand(n, 2, generator=generator, device=device)
         normal = torch.randn(n, self.n_globals, generator=generator, device=device)
         for number, rows in _groups(label, len(self.fitted_classes)):
-            drawn = self._sample_class(number, z[rows], normal[rows], uniform[rows])
-            z[rows], jet_globals[rows] = drawn
-        return z, (jet_globals if self.n_globals else None)
+            few = z[rows], of_jets[rows], given, normal[rows], uniform[rows]
+            z[rows], of_jets[rows] = self._sample_class(number, *few)
+        return z, (of_jets if self.n_globals else None)
+
+    def _given(self, jet_globals: Tensor | None, n: int) -> Tensor:
+        """Which variables of the jets are given, ``[n_globals]``."""
+        if jet_globals is None:
+            return torch.zeros(self.n_globals, dtype=torch.bool)
+        shape = (n, self.n_globals)
+        if jet_globals.shape != shape:
+            raise InputError(
+                f"Expected jet_globals {list(shape)}, but got {list(jet_globals.shape)}."
+            )
+        drawn = jet_globals.isnan()
+        if bool(jet_globals.isinf().any()) or bool((drawn.any(0) & ~drawn.all(0)).any()):
+            raise InputError(
+                "Expected each column of jet_globals as finite numbers, or NaN for all jets, so "
+                "that it is drawn."
+            )
+        return ~drawn.all(0).cpu()
 
     def _sample_class(
-        self, number: int, z: Tensor, normal: Tensor, uniform: Tensor
+        self,
+        number: int,
+        z: Tensor,
+        of_jet: Tensor,
+        given: Tensor,
+        normal: Tensor,
+        uniform: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The jets of a class, out of normal and uniform numbers."""
-        weight, of_jet = self.weight[number].expand(len(z), -1), z.new_zeros(len(z), 0)
-        n = self.n_globals
+        weight, n = self.weight[number].expand(len(z), -1), self.n_globals
         if n:
-            shares = self.global_weight[number].expand(len(z), -1)
-            component = _choose(shares, uniform[:, 0])
-            mixture = self.global_mean[number], self.global_cholesky[number]
-            of_jet = self._from_normal(_by_component(component, normal, *mixture), number)
+            if not bool(given.all()):
+                drawn = self._sample_globals(number, of_jet, given, normal, uniform[:, 0])
+                of_jet = torch.where(given.to(z.device), of_jet, drawn)
             # a whole number is given to the latents as it was rounded
             normal = self._to_normal(of_jet, number)[0].float()
-            weight = self._responsibilities(number, normal)
+            mixture = self.mean[number, :, :n], self.cholesky[number, :, :n, :n]
+            weight = _responsibilities(self.weight[number], *mixture, normal)
         component = _choose(weight, uniform[:, 1])
         active = n + self.active.nonzero().flatten()
         columns = torch.cat((torch.arange(n, device=z.device), active))
@@ -320,27 +352,26 @@ class MixturePrior(nn.Module):
         z[:, active - n] = _by_component(component, noise, mean, cholesky, n)
         return z, of_jet
 
-    def _responsibilities(self, number: int, normal: Tensor) -> Tensor:
-        """Shares of the components given the variables of the jet, ``[n, K]``.
-
-        The logarithm of a Gaussian is a quadratic form, so all of them are one matrix product.
-        """
-        n = self.n_globals
-        factor = self.cholesky[number, :, :n, :n].double()
-        inverse = torch.linalg.solve_triangular(
-            factor, torch.eye(n, dtype=torch.float64, device=factor.device), upper=False
-        )
-        precision, mean = inverse.mT @ inverse, self.mean[number, :, :n].double()
-        linear = (precision @ mean.unsqueeze(2)).squeeze(2)
-        constant = self.weight[number].double().log() - 0.5 * (mean * linear).sum(1)
-        constant = constant - factor.diagonal(dim1=1, dim2=2).log().sum(1)
-        left, right = torch.triu_indices(n, n, device=factor.device)
-        twice = 1.0 - 0.5 * (left == right).double()
-        quadratic = -precision[:, left, right] * twice
-        table = torch.cat((quadratic, linear, constant.unsqueeze(1)), 1)
-        x = normal.double()
-        features = torch.cat((x[:, left] * x[:, right], x, torch.ones_like(x[:, :1])), 1)
-        return (features @ table.T).softmax(1).float()
+    def _sample_globals(
+        self, number: int, of_jet: Tensor, given: Tensor, normal: Tensor, uniform: Tensor
+    ) -> Tensor:
+        """The variables of jets of a class, those that are not given."""
+        share, n_given = self.global_weight[number], int(given.sum())
+        mean, cholesky = self.global_mean[number], self.global_cholesky[number]
+        if not n_given:
+            component = _choose(share.expand(len(normal), -1), uniform)
+            return self._from_normal(_by_component(component, normal, mean, cholesky), number)
+        order = torch.cat((given.nonzero().flatten(), (~given).nonzero().flatten()))
+        known = self._to_normal(of_jet, number)[0][:, order[:n_given]].float()
+        # the factors with the given columns first
+        covariance = (cholesky.double() @ cholesky.double().mT)[:, order][:, :, order]
+        mean, cholesky = mean[:, order], torch.linalg.cholesky(covariance).float()
+        shares = _responsibilities(share, mean[:, :n_given], cholesky[:, :n_given, :n_given], known)
+        noise = torch.cat((known, normal[:, order[n_given:]]), 1)
+        component = _choose(shares, uniform)
+        drawn = torch.zeros_like(normal)
+        drawn[:, order[n_given:]] = _by_component(component, noise, mean, cholesky, n_given)
+        return self._from_normal(drawn, number)
 
     def log_prob(
         self, z: Tensor, y: Tensor | None = None, jet_globals: Tensor | None = None
@@ -502,6 +533,28 @@ def _groups(label: Tensor, n_classes: int) -> list[tuple[int, Tensor]]:
         return [(0, torch.arange(len(label), device=label.device))] if len(label) else []
     numbers = label.unique().tolist()
     return [(number, (label == number).nonzero().flatten()) for number in numbers]
+
+
+def _responsibilities(weight: Tensor, mean: Tensor, cholesky: Tensor, x: Tensor) -> Tensor:
+    """Shares of the components of a mixture given ``x [n, D]``, ``[n, K]``.
+
+    The logarithm of a Gaussian is a quadratic form, so all of them are one matrix product.
+    """
+    n, factor, mean = mean.size(1), cholesky.double(), mean.double()
+    inverse = torch.linalg.solve_triangular(
+        factor, torch.eye(n, dtype=torch.float64, device=factor.device), upper=False
+    )
+    precision = inverse.mT @ inverse
+    linear = (precision @ mean.unsqueeze(2)).squeeze(2)
+    constant = weight.double().log() - 0.5 * (mean * linear).sum(1)
+    constant = constant - factor.diagonal(dim1=1, dim2=2).log().sum(1)
+    left, right = torch.triu_indices(n, n, device=factor.device)
+    twice = 1.0 - 0.5 * (left == right).double()
+    quadratic = -precision[:, left, right] * twice
+    table = torch.cat((quadratic, linear, constant.unsqueeze(1)), 1)
+    x = x.double()
+    features = torch.cat((x[:, left] * x[:, right], x, torch.ones_like(x[:, :1])), 1)
+    return (features @ table.T).softmax(1).float()
 
 
 def _choose(shares: Tensor, uniform: Tensor) -> Tensor:

@@ -316,8 +316,7 @@ class AutoregressiveJets(nn.Module):
         if not self.mixture.fitted:
             raise InputError("The network was not trained: call fit_statistics(batches) first.")
         y = condition if self.n_classes else None
-        _, of_jets = self.mixture.sample(n_jets, y, generator)
-        assert of_jets is not None
+        given = None
         if n is not None:
             least, most = self.ends.tolist()
             if n.shape != (n_jets,) or bool(((n < least) | (n > most)).any()):
@@ -325,7 +324,10 @@ class AutoregressiveJets(nn.Module):
                     f"Expected n [{n_jets}] from {least} to {most} particles, as training jets "
                     f"have, but got {list(n.shape)} from {int(n.min())} to {int(n.max())}."
                 )
-            of_jets = torch.cat((of_jets[:, :2], n.unsqueeze(1).to(of_jets)), 1)
+            given = torch.full((n_jets, 3), torch.nan, device=n.device)
+            given[:, 2] = n
+        _, of_jets = self.mixture.sample(n_jets, y, generator, given)
+        assert of_jets is not None
         ptr = counts_to_ptr(of_jets[:, 2].long())
         x = self._draw(ptr, of_jets, y, generator)
         if match:

@@ -339,14 +339,19 @@ class GraphVAE(VariationalAutoencoder):
             ValueError: If the prior is not fitted, a class was not trained, or no training jet had
                 this number of particles.
         """
-        if n is not None:
-            self._check_seen(n, n_jets)
         y = condition if self.n_classes else None
-        z, jet_globals = self.mixture.sample(n_jets, y, generator)
+        z, jet_globals = self.mixture.sample(n_jets, y, generator, self._given(n, n_jets))
         assert jet_globals is not None
-        if n is not None:
-            jet_globals = torch.cat((jet_globals[:, :-1], n.unsqueeze(1).to(z)), 1)
         return self._of_globals(z, jet_globals)
+
+    def _given(self, n: Tensor | None, n_jets: int) -> Tensor | None:
+        """Globals of which the multiplicity is given, the others are to be drawn."""
+        if n is None:
+            return None
+        self._check_seen(n, n_jets)
+        jet_globals = torch.full((n_jets, self.n_globals), torch.nan, device=n.device)
+        jet_globals[:, -1] = n
+        return jet_globals
 
     def _of_globals(self, z: Tensor, jet_globals: Tensor) -> tuple[Tensor, Tensor]:
         """Jets of these latents and globals, the last of which is the multiplicity."""

@@ -346,12 +346,9 @@ class JetVAE(GraphVAE):
             ValueError: If the prior is not fitted, a class was not trained, or no training jet had
                 this number of particles.
         """
-        if n is not None:
-            self._check_seen(n, n_jets)
-        z, of_jets = self.mixture.sample(n_jets, condition if self.n_classes else None, generator)
+        y = condition if self.n_classes else None
+        z, of_jets = self.mixture.sample(n_jets, y, generator, self._given(n, n_jets))
         assert of_jets is not None
-        if n is not None:
-            of_jets = torch.cat((of_jets[:, :2], n.unsqueeze(1).to(of_jets)), 1)
         ptr = counts_to_ptr(of_jets[:, 2].long())
         x = self.decode(z, ptr, jet_globals=of_jets, match=match)
         return to_frame(x, ptr, random_frames(n_jets, generator, x.device)), ptr
