@@ -50,7 +50,8 @@ class Limit:
         below: Less than the same metric of each of these rows of the same table.
         above: At least as much as the same metric of each of these rows.
         factor: The numbers of those rows count times this.
-        errors: The number may pass a limit by this many of its errors.
+        errors: The number may pass a limit by this many of its errors; where the limit is a number
+            of another row, of both errors, added in quadrature.
     """
 
     low: float | None = None
@@ -85,18 +86,27 @@ class Limit:
         if measured is None:
             return None
         value, error = measured
-        slack = self.errors * (0.0 if math.isnan(error) else error)
+        slack = self.errors * _known(error)
         others = {row: numbers.value(goal.table, row, goal.metric)
                   for row in (*self.below, *self.above)}  # fmt: skip
         if None in others.values():
             return None
-        bounds = {row: self.factor * other[0] for row, other in others.items() if other}
+        away = {}  # how far the number is above those of other rows, and by how much it may be
+        for row, other in others.items():
+            if other is not None:
+                both = math.hypot(_known(error), self.factor * _known(other[1]))
+                away[row] = value - self.factor * other[0], self.errors * both
         return (
             (self.low is None or value + slack >= self.low)
             and (self.high is None or value - slack <= self.high)
-            and all(value - slack < bounds[row] for row in self.below)
-            and all(value + slack >= bounds[row] for row in self.above)
+            and all(away[row][0] < away[row][1] or away[row][0] < 0 for row in self.below)
+            and all(away[row][0] >= -away[row][1] for row in self.above)
         )
+
+
+def _known(error: float) -> float:
+    """An error, 0 where there is none."""
+    return 0.0 if math.isnan(error) else error
 
 
 @dataclass(frozen=True)

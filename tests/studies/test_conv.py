@@ -15,8 +15,8 @@ from pyg_jets.studies.generation.conv import (
     title_of,
     training,
 )
+from pyg_jets.studies.generation.gen_reco_bench import Bench, Sizes
 from pyg_jets.studies.generation.gen_reco_jets import GenReco, detector
-from pyg_jets.studies.generation.gen_reco_measures import Bench, Sizes
 from pyg_jets.studies.goals import Numbers
 from tests.studies.toy_pairs import ToyDataset
 

@@ -13,14 +13,12 @@ from pyg_jets.studies.generation.gen_reco import (
     baseline,
     title_of,
 )
+from pyg_jets.studies.generation.gen_reco_bench import Bench, Sizes, all_features, moments
 from pyg_jets.studies.generation.gen_reco_jets import GenReco, detector
 from pyg_jets.studies.generation.gen_reco_measures import (
-    Bench,
-    Sizes,
     emds,
+    measure_floor,
     measure_response,
-    microseconds,
-    moments,
     single_jets,
 )
 from pyg_jets.studies.generation.tables import over_seeds
@@ -47,6 +45,25 @@ def test_distances_are_paired(bench):
     assert 0 < paired < 5 * np.hypot(error, again[1])
     truth = emds(bench.truth, bench)
     assert all(truth[f"emd_{name}"] == (0.0, 0.0) for name in ("pt", "mass", "n"))
+    assert numbers["w1_tau21"][0] > 0 == truth["w1_softdrop_ratio"][0]
+
+
+def test_distances_are_those_of_sorted_features(bench):
+    made = bench.rivals["random_response"]
+    for name, metric in {"mass": "emd_mass", "tau32": "w1_tau32"}.items():
+        truth = np.sort(bench.truth[name])
+        wanted = np.abs(np.sort(made[name]) - truth).mean() / truth.std()
+        assert emds(made, bench)[metric][0] == pytest.approx(wanted)
+
+
+def test_the_floor_is_of_several_seeds(bench):
+    floor = measure_floor(bench)
+    values = []
+    for seed in (1, 2):
+        made = all_features(bench.jets.respond(detector("cms-like"), seed))
+        values.append(emds(made, bench)["emd_n"][0])
+    assert floor["emd_n"] == (pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
+    assert {"w1_tau21", "emd_phi", "w1p", "fpd", "kpd"} <= set(floor)
 
 
 @pytest.mark.parametrize("with_kinds", [True, False])
@@ -93,6 +110,7 @@ class Trained(GenToReco):
 
     def points(self, study_run):
         labels = [{"network": "GraphVAE"}] * 2 + [{"network": "GraphVAE", "inputs": "source"}]
+        labels.append({"ablation": "no merging"})
         return [
             Point(
                 Run(study_run.folder / str(i), provenance={"labels": each, "seed": i, "date": "1"})
@@ -108,7 +126,8 @@ def test_the_chapter(bench, tmp_path):
     )
     for key in BASELINES:
         run.measure(f"gen_reco-{key}", lambda key=key: again if key == "detector-again" else random)
-    row = {**again, "us_per_jet": (microseconds(detector("cms-like"), bench), 0.0)}
+    run.measure("gen_reco-floor", lambda: measure_floor(bench))
+    row = {**again, "us_per_jet": 3.5}
     for point in section.points(run):
         run.measure(f"{section.key(point)}-response", lambda row=row: row)
     page = Page("generation", "Generation")
@@ -127,7 +146,11 @@ def test_the_chapter(bench, tmp_path):
     words = {goal.metric: goal.verdict(numbers).word for goal in judged}
     assert "not measured" not in words.values()
     assert (words["skill"], words["emd_n"]) == ("goal met", "goal met")
-    assert numbers.value("sampling", "GEN → RECO", "us_per_jet")[0] > 0
+    assert numbers.value("sampling", "GEN → RECO", "us_per_jet")[0] == 3.5
+    floor = run.measured("gen_reco-floor")["w1_tau21"]
+    assert numbers.value("gen-reco", "detector again", "w1_tau21") == tuple(floor)
+    assert numbers.value("gen-reco-ablations", "no merging", "skill") == tuple(row["skill"])
+    assert numbers.value("gen-reco", "GraphVAE", "skill_no_kinds") == (1.0, 0.0)
     assert set(page.figures) == {"generation/gen-reco-bins.png", "generation/gen-reco-response.png"}
     assert all(figure.png.startswith(b"\x89PNG") for figure in page.figures.values())
     assert len({row[:3] for row in page.rows}) == len(page.rows)

@@ -145,6 +145,18 @@ def test_a_limit(limit, measured, holds):
     assert limit.holds(Goal("t", "net", "m", limit), measured) is holds
 
 
+def test_a_limit_of_another_row_has_its_error_too():
+    def of(value, error, floor, spread):
+        return Numbers([("t", "net", "m", value, error, 3), ("t", "floor", "m", floor, spread, 3)])
+
+    goal = Goal("t", "net", "m", Limit(below=("floor",), factor=2, errors=2))
+    assert goal.at_least.holds(goal, of(2.9, 0.3, 1.0, 0.2))  # 2 + 2 * hypot(.3, .4) = 3
+    assert not goal.at_least.holds(goal, of(3.1, 0.3, 1.0, 0.2))
+    above = Limit(above=("floor",), errors=2)
+    assert above.holds(goal, of(0.1, 0.3, 1.0, 0.4))
+    assert not above.holds(goal, of(-0.1, 0.3, 1.0, 0.4))
+
+
 def test_verdicts():
     goal = Goal("t", "net", "m", Limit(low=0.9), Limit(low=0.95), (("floor", "m"),), "a note")
     words = [goal.verdict(numbers(v)).word for v in (0.96, 0.92, 0.8)]

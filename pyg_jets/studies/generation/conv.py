@@ -16,15 +16,15 @@ from pyg_jets.report.figures.style import Drawing, network_colour
 from pyg_jets.runs import Point, Run, load_run
 from pyg_jets.studies.generation import figures
 from pyg_jets.studies.generation.gen_reco import BASELINES, QUICK, baseline
+from pyg_jets.studies.generation.gen_reco_bench import ROW, Bench, Sizes
 from pyg_jets.studies.generation.gen_reco_jets import (
     FEATURES,
     GenReco,
+    NetworkResponse,
     Response,
     Sets,
     leading,
-    network_response,
 )
-from pyg_jets.studies.generation.gen_reco_measures import ROW, Bench, Sizes
 from pyg_jets.studies.generation.tables import Column, add_table, over_seeds
 from pyg_jets.studies.page import Page
 from pyg_jets.studies.section import Cost, Section
@@ -141,7 +141,7 @@ class ConvBaseline(Section):
         def make(**_: Any) -> dict[str, Any]:
             run = load_run(point.run.folder)
             bench = self.bench(study_run, run)
-            return measure_targets(network_response(run), bench, [_length(point.labels)])
+            return measure_targets(NetworkResponse(run), bench, [_length(point.labels)])
 
         study_run.measure(f"{key}-jets", make, **inputs)
         ended = partial(load_run, point.run.folder)

@@ -66,7 +66,7 @@ def bins(rows: Mapping[str, Mapping[str, Any]]) -> Drawing:
             below.axhline(1, color=GREY, linewidth=1)
             below.set_ylim(0.45, 1.55)
             below.set_xlabel(f"{label} (GeV)")
-        axes[0, 0].set_ylabel("jets a bin")
+        axes[0, 0].set_ylabel("share of jets a bin")
         axes[1, 0].set_ylabel("row / truth")
         axes[0, 0].legend(frameon=False)
 

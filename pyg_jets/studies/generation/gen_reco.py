@@ -16,24 +16,43 @@ from pyg_jets.studies.generation.baselines import (
     mean_ratio,
     random_response,
 )
+from pyg_jets.studies.generation.gen_reco_bench import Bench, Sizes
 from pyg_jets.studies.generation.gen_reco_jets import (
-    FEATURES,
     GenReco,
+    NetworkResponse,
     Response,
     detector,
     grid_hidden,
     hides_kinds_and_eta,
     leading,
-    network_response,
 )
-from pyg_jets.studies.generation.gen_reco_measures import Bench, Sizes, measure_response
+from pyg_jets.studies.generation.gen_reco_measures import (
+    measure_floor,
+    measure_response,
+)
+from pyg_jets.studies.generation.gen_reco_texts import (
+    ABLATIONS,
+    ABLATIONS_TEXT,
+    DISTANCES,
+    FACTORISATION,
+    FACTORISATION_TEXT,
+    LATENT,
+    LATENT_TEXT,
+    LATENT_TITLES,
+    SAMPLES,
+    SINGLE,
+    TEXT,
+    distances_text,
+    samples_text,
+    single_text,
+)
 from pyg_jets.studies.generation.latent import (
     common_scale,
     divergence,
     factorisation,
     hidden_eta,
 )
-from pyg_jets.studies.generation.tables import Column, add_table, over_seeds
+from pyg_jets.studies.generation.tables import add_table, over_seeds
 from pyg_jets.studies.page import Page
 from pyg_jets.studies.section import Cost, Section
 from pyg_jets.studies.study import StudyRun
@@ -46,6 +65,10 @@ __all__ = ["GenToReco"]
 QUICK = Sizes(
     test=300, train=200, drawn=40, draws=8, floors=2, resamples=4, pfn=100, steps=20,
     polynomials=120, timed=128, bin_error=0.3,
+)  # fmt: skip
+#: Ablations are short trainings, and compared by less.
+SHORT = Sizes(
+    test=10_000, train=10_000, drawn=1_000, draws=100, pfn=3_000, steps=1_000, polynomials=5_000,
 )  # fmt: skip
 #: Rows that need no network of sets: in names of measurements, and as the page names them.
 BASELINES: dict[str, str] = {
@@ -62,64 +85,6 @@ BASELINES: dict[str, str] = {
 #: What knows as much as a network, by its inputs: the ceiling of its correlations.
 CEILING_OF = {"full": "detector", "no cells": "grid hidden", "source": "inputs hidden"}
 _TABLE = "gen-reco"
-TEXT = """The detector `cms-like` responds to each GEN jet; all rows are compared with one response,
-the truth, of the same {n} test jets, {train} others being there to train on. *Detector again* is
-another response of the detector: the floor of each distance, and the ceiling of each correlation.
-*Grid hidden* moves each jet by less than a cell before the detector, and back: the ceiling of what
-reads no absolute positions. *Kinds and η hidden* gives particles the kinds of others, and jets the
-η of others: the ceiling of the source's inputs (pT, η and φ relative to the axis). *Mean ratio*
-multiplies pT, mass and multiplicity of GEN by the mean of the training jets, *random response* by
-those of a training jet drawn at random, *conditional mean* by what gradient-boosted trees expect
-of eight features of the jet. *Truth, leading n* is the best that a list of n particles can be."""
-DISTANCES: dict[str, Column] = {f"emd_{name}": (name, 1.0) for name in FEATURES}
-SINGLE: dict[str, Column] = {
-    "skill": ("skill", 1.0),
-    "skill_no_kinds": ("without kinds", 1.0),
-    "response_correlation_pt": ("corr. pT", 1.0),
-    "response_correlation_mass": ("corr. mass", 1.0),
-    "response_correlation_pt_share": ("of ceiling, pT", 1.0),
-    "response_correlation_mass_share": ("of ceiling, mass", 1.0),
-    "response_width_pt": ("width pT", 1.0),
-    "response_width_mass": ("width mass", 1.0),
-}
-SAMPLES: dict[str, Column] = {
-    "w1p": ("W1P × 10³", 1e3),
-    "fpd": ("FPD × 10³", 1e3),
-    "kpd": ("KPD × 10³", 1e3),
-    "two_sample_auc_tree": ("AUC tree", 1.0),
-    "two_sample_auc_pfn": ("AUC PFN", 1.0),
-    "two_sample_auc_pfn_exact": ("AUC PFN, exact", 1.0),
-    "bins_within_tenth_pt": ("bins pT", 1.0),
-    "bins_within_tenth_mass": ("bins mass", 1.0),
-    "w1_tau21": ("τ21", 1.0),
-    "w1_tau32": ("τ32", 1.0),
-    "w1_softdrop_ratio": ("soft drop", 1.0),
-}
-
-
-LATENT: dict[str, Column] = {
-    "kl_nats": ("KL, nats", 1.0),
-    "active_latents": ("active", 1.0),
-    "r2_abs_eta": ("R² of |η|", 1.0),
-    "r2_abs_eta_prior": ("by p(z given GEN)", 1.0),
-    "r2_scale": ("R² of the scale", 1.0),
-    "scale_spread_ratio": ("its spread, made / true", 1.0),
-}
-LATENT_TITLES = {
-    "full": "full inputs", "source": "source's inputs", "common scale": "common scale",
-}  # fmt: skip
-LATENT_TEXT = """The latent is common to all particles of a jet. KL is the divergence of q(z | GEN,
-RECO) from p(z | GEN). With kinds and positions as inputs the particles of a jet are measured one by
-one, and nothing is left for the latent. The source's inputs hide |η|, which all particles of a jet
-have in common: R² is that of a regression of |η| on the mean of z, for jets that it was not fitted
-to. *Common scale* is a detector whose particles of a jet have an energy scale of 3 % in common."""
-FACTORISATION: dict[str, Column] = {
-    "largest_correlation": ("largest correlation of two kinds", 1.0),
-    "mean_correlation": ("mean correlation of two particles", 1.0),
-}
-FACTORISATION_TEXT = """The detector itself: correlations over draws, given GEN, of the deviations
-of particles of a jet that were measured alone. They are 0 within their errors if its response
-factorises."""
 
 
 class GenToReco(Section):
@@ -127,16 +92,18 @@ class GenToReco(Section):
 
     name = "gen_reco"
     title = "GEN → RECO"
-    full = ("sweep_gen_reco", "sweep_gen_reco_inputs")
+    full = ("sweep_gen_reco", "sweep_gen_reco_inputs", "sweep_gen_reco_ablations")
     quick = ("sweep_gen_reco_quick",)
     costs = (Cost("GEN → RECO of W jets", 0.06, 12_000, 5),)
 
     def __init__(self) -> None:
         self._benches: dict[str, Bench] = {}
 
-    def sizes(self, study_run: StudyRun) -> Sizes:
-        """How much is measured."""
-        return QUICK if study_run.quick else Sizes()
+    def sizes(self, study_run: StudyRun, point: Point | None = None) -> Sizes:
+        """How much is measured, of a training or of what is no network."""
+        if study_run.quick:
+            return QUICK
+        return SHORT if point is not None and "ablation" in point.labels else Sizes()
 
     def bench(self, study_run: StudyRun, point: Point) -> Bench:
         """The jets of a training, read once for all rows.
@@ -146,9 +113,9 @@ class GenToReco(Section):
             point: A training of the main setting.
         """
         run = load_run(point.run.folder)
-        key = str(run.config["data"]["dataset"])
+        sizes = self.sizes(study_run, point)
+        key = f"{run.config['data']['dataset']} {sizes}"
         if key not in self._benches:
-            sizes = self.sizes(study_run)
             name = run.config["data"]["train_transform"]["init_args"].get("detector", "cms-like")
             jets = GenReco(data_module(run).dataset, sizes.test, sizes.train, name)
             self._benches = {key: Bench(jets, sizes)}
@@ -159,9 +126,11 @@ class GenToReco(Section):
         key, trained = self.key(point), str(point.run.provenance["date"])
         if point.labels.get("inputs") != "common scale":
             ceiling = CEILING_OF.get(point.labels.get("inputs", "full"), "detector")
-            make = partial(self._row, study_run, point, lambda _: network(point), True, ceiling)
-            inputs = {"trained": trained, "sizes": asdict(self.sizes(study_run))}
+            make = partial(self._row, study_run, point, lambda _: network(point), ceiling)
+            inputs = {"trained": trained, "sizes": asdict(self.sizes(study_run, point))}
             study_run.measure(f"{key}-response", lambda **_: make(), **inputs)
+        if "ablation" in point.labels:
+            return
         most = self.sizes(study_run).drawn
         study_run.measure(
             f"{key}-latent",
@@ -175,11 +144,10 @@ class GenToReco(Section):
         study_run: StudyRun,
         point: Point,
         make: Callable[[Bench], Response],
-        is_network: bool = False,
         ceiling: str = "detector",
     ) -> dict[str, Any]:
         bench = self.bench(study_run, point)
-        return measure_response(make(bench), bench, is_network, ceiling)
+        return measure_response(make(bench), bench, ceiling)
 
     def measure(self, study_run: StudyRun) -> None:
         """Measure what is compared with the networks."""
@@ -190,6 +158,11 @@ class GenToReco(Section):
         for key in BASELINES:
             make = partial(self._row, study_run, points[0], partial(baseline, key))
             study_run.measure(f"gen_reco-{key}", lambda make=make, **_: make(), **inputs)
+        study_run.measure(
+            "gen_reco-floor",
+            lambda **_: measure_floor(self.bench(study_run, points[0])),
+            **inputs,
+        )
         n_jets, draws = (40, 8) if study_run.quick else (500, 40)
         study_run.measure(
             "gen_reco-factorisation",
@@ -205,7 +178,7 @@ class GenToReco(Section):
         n = None if again is None else int(again["n"])
         sizes = self.sizes(study_run)
         page.text(TEXT.format(n=n or "–", train=sizes.train))
-        page.text("W₁ of each feature of jets over the deviation of the truth.")
+        page.text(distances_text(sizes))
         shown = ("n", "histograms", "examples")
         numbers = {
             title: {k: v for k, v in row.items() if k not in shown} for title, row in rows.items()
@@ -238,9 +211,24 @@ class GenToReco(Section):
             )
         for title in drawn[:1]:
             if (us := rows[title].get("us_per_jet")) is not None:
-                page.number("sampling", "GEN → RECO", "us_per_jet", us[0], us[1], n)
-
+                value, error = us if isinstance(us, tuple | list) else (us, None)
+                page.number("sampling", "GEN → RECO", "us_per_jet", value, error, n)
         self._add_latent(page, study_run)
+        self._add_ablations(page, study_run)
+
+    def _add_ablations(self, page: Page, study_run: StudyRun) -> None:
+        """What made the design."""
+        rows: dict[str, dict[str, Any]] = {}
+        for point in self.points(study_run):
+            measured = study_run.measured(f"{self.key(point)}-response")
+            if measured is not None and "ablation" in point.labels:
+                kept = {name: measured[name] for name in ABLATIONS if name in measured}
+                rows[point.labels["ablation"]] = kept
+        if rows:
+            page.heading("Ablations", 3)
+            sizes = QUICK if study_run.quick else SHORT
+            page.text(ABLATIONS_TEXT.format(test=f"{sizes.test:,}"))
+            add_table(page, "gen-reco-ablations", ABLATIONS, rows, 1)
 
     def _add_latent(self, page: Page, study_run: StudyRun) -> None:
         """What the latent is for, and whether the detector's response factorises."""
@@ -268,24 +256,28 @@ class GenToReco(Section):
         by_title: dict[str, list[dict[str, Any]]] = {}
         for point in self.points(study_run):
             measured = study_run.measured(f"{self.key(point)}-response")
-            if measured is not None:
+            if measured is not None and "ablation" not in point.labels:
                 by_title.setdefault(title_of(point.labels), []).append(measured)
         for title, of_seeds in by_title.items():
             rows[title] = over_seeds(of_seeds)
         for key, title in BASELINES.items():
             if (measured := study_run.measured(f"gen_reco-{key}")) is not None:
                 rows[title] = dict(measured)
+        if "detector again" in rows:  # distances over several seeds instead of those of one
+            rows["detector again"] |= study_run.measured("gen_reco-floor") or {}
         return rows
 
 
 def network(point: Point) -> Response:
     """The network of a training."""
-    return network_response(load_run(point.run.folder))
+    return NetworkResponse(load_run(point.run.folder))
 
 
 def main_points(points: Iterable[Point]) -> list[Point]:
     """The trainings of the main setting, with all inputs."""
-    return [p for p in points if p.labels.get("inputs", "full") == "full"]
+    return [
+        p for p in points if p.labels.get("inputs", "full") == "full" and "ablation" not in p.labels
+    ]
 
 
 def title_of(labels: Mapping[str, str]) -> str:
@@ -365,23 +357,3 @@ def baseline(key: str, bench: Bench) -> Response:
         "conditional-mean": conditional_mean,
     }
     return made[key](jets, bench.ratios)
-
-
-def single_text(sizes: Sizes) -> str:
-    """What the table of single jets shows."""
-    return f"""Skill is (identity − row) / (identity − detector again) of an energy score of two
-draws against the truth, by a linear embedding of sets that no row was trained on; without kinds, no
-row is told which particles are charged or photons. {sizes.drawn} jets were drawn {sizes.draws}
-times: the correlation over jets of their mean RECO / GEN with that of the detector, the same as a
-share of the ceiling (what the detector itself reaches with what the row knows), and the ratio of
-the mean widths."""
-
-
-def samples_text(sizes: Sizes) -> str:
-    """What the table of samples shows."""
-    return f"""W1P, FPD and KPD with pT relative to that of GEN (FPD and KPD of the first
-{sizes.polynomials} jets at most). AUC of a tree on observables of GEN and RECO, and of a particle
-flow network on the particles of both ({sizes.pfn} jets of a class), which cannot see what the
-detector keeps exactly: positions are blurred by a cell, those of tracks by 0.01; “exact” lets it
-see. Bins: the share of bins of pT and mass, merged until their own error is at most 3 %, that are
-within 10 % of the truth. Then W₁/σ of features that nothing is trained on."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 from pyg_jets import __version__
 from pyg_jets.studies.archive import archive, archive_measures
@@ -65,7 +67,7 @@ def _add_provenance(page: Page, study_run: StudyRun) -> None:
             seconds = float(facts["wall_time_s"])
             key = section.key(point)
             rows.append((key, str(facts["seed"]), f"{seconds:.0f}", str(facts["date"])[:10],
-                         str(facts.get("machine", "–"))))  # fmt: skip
+                         _told(facts.get("machine"))))  # fmt: skip
             page.number("trainings", key, "seconds", seconds)
     if rows:
         page.table(("training", "seed", "seconds", "date", "machine"), rows)
@@ -75,3 +77,11 @@ def _add_provenance(page: Page, study_run: StudyRun) -> None:
     if records:
         page.text(f"{len(records)} measurements of {dates[0]} to {dates[-1]} took {seconds:.0f} s.")
     page.text(f"pyg_jets {__version__}, page of {datetime.date.today()}.")
+
+
+def _told(machine: Any) -> str:
+    """A machine in few words."""
+    if not isinstance(machine, Mapping):
+        return "–"
+    known = machine.get("gpu") or machine.get("cpu"), f"{machine.get('threads', '?')} threads"
+    return ", ".join(str(each) for each in known if each)

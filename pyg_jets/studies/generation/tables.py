@@ -22,7 +22,7 @@ def told(value: float, error: float | None = None, factor: float = 1.0) -> str:
         >>> told(0.12345, 0.0021), told(0.12345), told(0.00012345, factor=1e3)
         ('0.1235 ± 0.0021', '0.123', '0.123')
     """
-    if error is None or not error > 0:
+    if error is None or not error > 1e-6 * max(abs(value), 1 / factor):  # none, or of rounding
         return f"{factor * value:.3g}"
     digits = max(0, 1 - int(f"{factor * error:e}".partition("e")[2]))
     return f"{factor * value:.{digits}f} ± {factor * error:.{digits}f}"
