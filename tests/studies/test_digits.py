@@ -51,11 +51,11 @@ def test_pixels_come_back_and_points_between_are_shared():
 
 def test_the_judge_reads_what_it_was_taught():
     x, ptr, y = strokes(320)
-    judge = Judge().fit([(x, ptr, y)] * 2)
+    judge = Judge().fit([(x, ptr, y)] * 8)
     probabilities, features = judge.read(*strokes(seed=1)[:2])
     assert (probabilities.argmax(1) == np.arange(40) % 2).mean() > 0.9
     assert features.shape == (40, 64)
-    again = Judge().fit([(x, ptr, y)] * 2).read(*strokes(seed=1)[:2])[0]
+    again = Judge().fit([(x, ptr, y)] * 8).read(*strokes(seed=1)[:2])[0]
     np.testing.assert_allclose(again, probabilities, atol=1e-5)
 
 

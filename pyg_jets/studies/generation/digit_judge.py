@@ -18,8 +18,8 @@ __all__ = ["Judge", "frechet_distance", "intensity_figures", "pair_distance", "r
 _SIDE = 28
 #: Pixels between the centres of the image and its edges, by which positions are scaled.
 _HALF = (_SIDE - 1) / 2
-#: Digits of a batch, epochs, and the largest shift (pixels) in the training of a judge.
-_BATCH, _EPOCHS, _SHIFT = 64, 8, 0.5
+#: Digits of a batch, and the largest shift (pixels), in the training of a judge.
+_BATCH, _SHIFT = 64, 0.5
 
 
 def rasterise(x: Tensor, ptr: Tensor) -> Tensor:
@@ -87,17 +87,15 @@ class Judge(nn.Module):
         """Train it on real digits, which are shifted by less than a pixel.
 
         Args:
-            epochs: Digits ``(x, ptr, y)`` of each epoch; the last ones are used again if there are
-                fewer than the eight that it is trained.
+            epochs: Digits ``(x, ptr, y)`` of each epoch.
         """
         generator = torch.Generator().manual_seed(self.seed)
         optimizer = torch.optim.Adam(self.parameters(), 2e-3)
         self.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            for epoch in range(_EPOCHS):
-                optimizer.param_groups[0]["lr"] = 2e-3 * (1 - epoch / _EPOCHS)
-                x, ptr, y = epochs[min(epoch, len(epochs) - 1)]
+            for epoch, (x, ptr, y) in enumerate(epochs):
+                optimizer.param_groups[0]["lr"] = 2e-3 * (1 - epoch / len(epochs))
                 for rows in torch.randperm(len(y), generator=generator).split(_BATCH):
                     few, few_ptr = gather(x, ptr, rows)
                     shift = _SHIFT / _HALF * (2 * torch.rand(len(rows), 2, generator=generator) - 1)
