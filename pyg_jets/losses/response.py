@@ -118,6 +118,11 @@ class ResponseLoss(TermLoss):
 
     def terms(self, output: Any, batch: Any = None, epoch: int | None = None) -> dict[str, Tensor]:
         """The terms of a :class:`~pyg_jets.nn.Response`; the score only where it counts."""
+        if not hasattr(output, "likelihood"):
+            raise InputError(
+                f"Expected a Response, but got a {type(output).__name__}: ResponseLoss is for "
+                "ConditionalGraphVAE, VAELoss for other generators."
+            )
         weight = getattr(batch, "weight", None)
         of_jets = {**output.likelihood}
         of_jets["kl"] = gaussian_divergence(

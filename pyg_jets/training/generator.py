@@ -44,7 +44,8 @@ class Generator(JetTask):
     Args:
         network: A :class:`~pyg_jets.nn.protocol.GeneratorModel`.
         loss: A :class:`~pyg_jets.losses.Loss` of its reconstructions. Default:
-            :class:`~pyg_jets.losses.VAELoss`.
+            :class:`~pyg_jets.losses.VAELoss`, which does not fit a network with another
+            ``trained_by``.
         optimizer: Makes the optimiser of the parameters.
         scheduler: Makes a learning-rate scheduler of the optimiser.
         scheduler_interval: When it is stepped, each ``"epoch"`` or each ``"step"``.
@@ -73,6 +74,12 @@ class Generator(JetTask):
                 "of pyg_jets.nn.protocol.GeneratorModel, such as pyg_jets.nn.GraphVAE."
             )
         loss = VAELoss() if loss is None else loss
+        if isinstance(loss, VAELoss) and (own := getattr(network, "trained_by", "")):
+            raise InputError(
+                f"Expected the loss {own} with {type(network).__name__}, which returns no "
+                f"reconstruction, but got VAELoss (the default): give loss={own}(…), in a "
+                f"configuration model.loss.class_path: pyg_jets.losses.{own}."
+            )
         super().__init__(network, loss, optimizer, scheduler, scheduler_interval)
         self.save_hyperparameters(ignore=["network", "loss", "optimizer", "scheduler"])
         self.clip = clip

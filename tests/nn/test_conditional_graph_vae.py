@@ -7,10 +7,14 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
+from pyg_jets.errors import InputError
 from pyg_jets.losses import ResponseLoss
-from pyg_jets.nn import ConditionalGraphVAE
+from pyg_jets.nn import ConditionalGraphVAE, GraphVAE
+from pyg_jets.nn.layers import cell_lattice, response_inputs
 from pyg_jets.nn.layers.cell_lattice import CellLattice
 from pyg_jets.nn.layers.response_inputs import ResponseInputs
+from pyg_jets.nn.layers.sinh_arcsinh import information, sinh_arcsinh
+from pyg_jets.training import Generator
 
 FULL = ("pt", "etarel", "phirel", "eta", "phi", "e", "charge", "ischargedhadron", "isphoton")
 CELLS = {"isphoton": {"eta": 0.1, "phi": 60}}
@@ -139,7 +143,6 @@ def test_every_parameter_has_a_gradient(name):
         model.steps.becomes[0] = 1
     generator = torch.Generator().manual_seed(0)
     target = cells_of(x, ptr, generator) if name == "full" else (x * 1.01, ptr)
-    torch.nn.init.normal_(model.steps.shape.weight)
     loss(model(x, ptr, *target)).backward()
     unused = {"steps.exponent"} if name == "source" else set()
     if name == "source":
@@ -283,6 +286,42 @@ def test_a_scale_that_all_particles_share_is_in_the_latent():
     r = np.corrcoef(mean[many, 0].detach(), scale[many].log())[0, 1]
     assert abs(r) > 0.9
     assert float(loss.terms(model(x, ptr, y, y_ptr), epoch=0)["kl"].detach()) > 0.5
+
+
+@pytest.mark.parametrize(("skewness", "log_tail"), [(0.0, 0.0), (0.7, 0.5), (-0.5, -0.8)])
+def test_the_density_of_a_smearing_is_that_of_its_draws(skewness, log_tail):
+    shape = torch.tensor([skewness, log_tail], dtype=torch.float64)
+    x = torch.linspace(-300, 300, 1_000_001, dtype=torch.float64)
+    density = (-information(x, *shape)).exp() / (2 * np.pi) ** 0.5
+    normal = torch.randn(100_000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    drawn = sinh_arcsinh(normal, *shape)
+    assert float(torch.trapezoid(density, x)) == pytest.approx(1, abs=1e-6)
+    for edge in (-1.0, 0.0, 1.0, 3.0):
+        share = torch.trapezoid(density * (x < edge), x)
+        assert float(share) == pytest.approx(float((drawn < edge).double().mean()), abs=0.008)
+
+
+def test_kernels_give_the_same_features_and_cells(monkeypatch):
+    inputs, lattice = ResponseInputs(FULL), CellLattice(("isphoton",), CELLS)
+    x, ptr = full(20, 30, 3)
+    x[:3, 0] = torch.tensor([1e-5, 0.05, 900.0])
+    x[3:6, 3] = torch.tensor([-3.5, 3.3, 3.0])
+    gen = inputs.read(x, ptr)
+    photons = torch.where(gen.kind == 1, 0, 1)
+    by_kernels = inputs.features(gen, gen.kind), *lattice(photons, gen.eta, gen.phi)
+    for module in (cell_lattice, response_inputs):
+        monkeypatch.setattr(module, "use_inference_kernels", lambda *_: False)
+    by_torch = inputs.features(gen, gen.kind), *lattice(photons, gen.eta, gen.phi)
+    for ours, theirs in zip(by_kernels, by_torch, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=2e-6)
+
+
+def test_another_loss_or_network_is_named(model):
+    with pytest.raises(InputError, match="Expected the loss ResponseLoss with Conditional"):
+        Generator(model)
+    x, _ = source()
+    with pytest.raises(InputError, match="Expected a Response, but got a Reconstruction"):
+        ResponseLoss()(GraphVAE(latent=2)(x[:4], torch.tensor([0, 4])))
 
 
 def test_bad_input_is_named(model):

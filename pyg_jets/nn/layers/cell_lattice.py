@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
+from pyg_jets.ops.kernel import kernel, use_inference_kernels
 
 __all__ = ["CellLattice"]
 
@@ -94,6 +96,10 @@ class CellLattice(nn.Module):
             if name not in self.cells:
                 continue
             edges, counts = self.get_buffer(f"edges_{i}"), self.get_buffer(f"counts_{i}")
+            if use_inference_kernels(eta, phi):
+                tensors = kind, eta, phi, edges, counts, d_eta, d_phi, inside
+                _offsets_kernel(i, *(t.contiguous().numpy() for t in tensors))
+                continue
             row = torch.searchsorted(edges, eta.contiguous(), right=True) - 1
             here = (kind == i) & (row >= 0) & (row < len(counts))
             row = row.clamp(0, len(counts) - 1)
@@ -106,3 +112,20 @@ class CellLattice(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.cells) or 'no cells'})"
+
+
+@kernel(error_model="numpy")
+def _offsets_kernel(which, kind, eta, phi, edges, counts, d_eta, d_phi, inside):
+    """Offsets of the particles of a kind to the centres of their cells, where they have one."""
+    pi, two, half = np.float32(math.pi), np.float32(2), np.float32(0.5)
+    for i in range(len(kind)):
+        if kind[i] != which:
+            continue
+        row = np.searchsorted(edges, eta[i], side="right") - 1
+        if row < 0 or row >= len(counts):
+            continue
+        width = np.float32(2 * math.pi) / counts[row]
+        column = min(max(np.floor((phi[i] + pi) / width), np.float32(0)), counts[row] - 1)
+        d_eta[i] = (edges[row] + edges[row + 1]) / two - eta[i]
+        d_phi[i] = (np.float32(column) + half) * width - pi - phi[i]
+        inside[i] = True

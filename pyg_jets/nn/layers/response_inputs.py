@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pyg_jets.columns import KINDS, check_names
 from pyg_jets.errors import InputError
 from pyg_jets.ops import ptr_to_batch, segment_sum
+from pyg_jets.ops.kernel import kernel, use_inference_kernels
 
 __all__ = ["Particles", "ResponseInputs", "hat_functions"]
 
@@ -88,9 +90,9 @@ class ResponseInputs(nn.Module):
             self.kinds = ("charged", "neutral") if "charge" in at else ("particle",)
         self.register_buffer("jet_mean", torch.zeros(()))
         self.register_buffer("jet_std", torch.ones(()))
-        # |η| up to 3.2 in steps of 0.1; ln pT in steps of one half from 0.14 to 55 GeV
+        # |η| up to 3.2 in steps of 0.1; ln pT in steps of one half from 0.14 to 665 GeV
         self.register_buffer("eta_hats", torch.arange(33) * 0.1, persistent=False)
-        self.register_buffer("pt_hats", torch.arange(-4, 9) * 0.5, persistent=False)
+        self.register_buffer("pt_hats", torch.arange(-4, 14) * 0.5, persistent=False)
 
     @property
     def n_features(self) -> int:
@@ -134,6 +136,22 @@ class ResponseInputs(nn.Module):
 
     def features(self, particles: Particles, kind: Tensor) -> Tensor:
         """What a network reads of particles that are taken for a kind, ``[N, n_features]``."""
+        eta, energy = particles.eta, particles.energy
+        known = (particles.pt, particles.pos, particles.jet) + (() if eta is None else (eta,))
+        if use_inference_kernels(*known):
+            nothing = particles.pt.new_zeros(0)
+            out = particles.pt.new_empty(len(kind), self.n_features)
+            tensors = (
+                *known[:3],
+                nothing if eta is None else eta,
+                nothing if energy is None else energy,
+                kind,
+                self.get_buffer("pt_hats"),
+                self.get_buffer("eta_hats"),
+                out,
+            )
+            _features_kernel(*(t.contiguous().numpy() for t in tensors), len(self.kinds) > 1)
+            return out
         log_pt = particles.pt.log()
         parts = [(log_pt / 2).unsqueeze(1), 4 * particles.pos, particles.jet]
         parts.append(hat_functions(log_pt, self.get_buffer("pt_hats")))
@@ -171,3 +189,36 @@ def hat_functions(x: Tensor, knots: Tensor) -> Tensor:
         tensor([[0.7500, 0.2500, 0.0000]])
     """
     return (1 - (x.unsqueeze(1) - knots).abs() / (knots[1] - knots[0])).clamp(min=0)
+
+
+@kernel(error_model="numpy")
+def _features_kernel(pt, pos, jet, eta, energy, kind, pt_hats, eta_hats, out, has_kinds):
+    """Features of each particle, in the order of :meth:`ResponseInputs.features`."""
+    least = np.float32(_LEAST_PT)
+    for i in range(len(kind)):
+        log_pt = np.log(pt[i])
+        out[i] = 0
+        out[i, 0] = log_pt / np.float32(2)
+        out[i, 1], out[i, 2] = np.float32(4) * pos[i, 0], np.float32(4) * pos[i, 1]
+        at = 3
+        for j in range(jet.shape[1]):
+            out[i, at] = jet[i, j]
+            at += 1
+        _put_hats(log_pt, pt_hats, out[i], at)
+        at += len(pt_hats)
+        if len(eta):
+            out[i, at] = np.log(max(energy[i], least)) / np.float32(2)
+            out[i, at + 1] = abs(eta[i])
+            _put_hats(abs(eta[i]), eta_hats, out[i], at + 2)
+            at += 2 + len(eta_hats)
+        if has_kinds:
+            out[i, at + kind[i]] = 1
+
+
+@kernel(error_model="numpy")
+def _put_hats(x, knots, out, at):
+    """The hat functions that are not 0, two at most."""
+    step = knots[1] - knots[0]
+    below = int(min(max(np.floor((x - knots[0]) / step), np.float32(-2)), np.float32(len(knots))))
+    for k in range(max(below - 1, 0), min(below + 3, len(knots))):
+        out[at + k] = max(np.float32(1) - abs(x - knots[k]) / step, np.float32(0))

@@ -2,7 +2,7 @@ r"""The steps of a detector's response to the particles of a jet: fate, merging,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from pyg_jets.nn.layers.cell_lattice import CellLattice
 from pyg_jets.nn.layers.mlp import MLP
 from pyg_jets.nn.layers.response_inputs import Particles, ResponseInputs
 from pyg_jets.nn.layers.response_links import STILL, Links, match_particles
+from pyg_jets.nn.layers.sinh_arcsinh import information, sinh_arcsinh
 from pyg_jets.ops import nearest_harder, ptr_to_batch
 
 __all__ = ["Draw", "Pairs", "ResponseSteps", "merged_with", "rows_where"]
@@ -45,12 +46,17 @@ class Draw(NamedTuple):
 
 
 class Clusters(NamedTuple):
-    """What the detector measures as one: particles summed at the hardest of them, ``[R]``."""
+    """What the detector measures as one: particles summed at the hardest of them, ``[R]``.
+
+    Features are those of the hardest particle, but for the clusters ``changed``.
+    """
 
     row: Tensor
     ptr: Tensor
     kind: Tensor
-    features: Tensor
+    changed: Tensor
+    changed_features: Tensor
+    offset: Tensor
     log_pt: Tensor
     log_energy: Tensor | None
     place: Tensor
@@ -64,7 +70,8 @@ class _Measured(NamedTuple):
     still: Tensor
     mean: Tensor
     log_sigma: Tensor
-    hidden: Tensor
+    skewness: Tensor
+    log_tail: Tensor
 
 
 class Pairs(NamedTuple):
@@ -92,7 +99,6 @@ class ResponseSteps(nn.Module):
         latent: Numbers that all particles of a jet have in common.
         hidden: Width of the layers.
         layers: Number of layers of the trunk.
-        noise: Gaussian numbers of a particle beside one for each coordinate.
     """
 
     tolerance: Tensor
@@ -106,19 +112,16 @@ class ResponseSteps(nn.Module):
         latent: int,
         hidden: int,
         layers: int,
-        noise: int,
     ) -> None:
         super().__init__()
-        self.inputs, self.lattice, self.noise = inputs, lattice, noise
+        self.inputs, self.lattice = inputs, lattice
         kinds, features = len(inputs.kinds), inputs.n_features
         of_eta = 2 * ("eta" in inputs.at)
         self.fate = MLP(features + latent, (hidden // 2,) * 2, 1, "silu")
         self.merging = MLP(6 + kinds + of_eta + latent, (hidden // 2,) * 2, 1, "silu")
         self.trunk = MLP(features + 3 + latent, (hidden,) * layers, None, "silu")
-        # survival, no displacement, then mean and ln σ of: ln pT without displacement, ln pT, η, φ
-        self.heads = nn.Linear(hidden, 10)
-        self.of_noise = nn.Linear(noise, hidden, bias=False)
-        self.shape = nn.Linear(hidden, 4)
+        # survival, no displacement; mean, ln σ, s, ln τ of: ln pT without displacement, ln pT, η, φ
+        self.heads = nn.Linear(hidden, 18)
         reads_energy = {"e", "eta"} <= set(inputs.at)
         self.exponent = nn.Parameter(torch.zeros(kinds), requires_grad=reads_energy)
         self.register_buffer("tolerance", torch.full((kinds, 2), 0.05))
@@ -128,13 +131,12 @@ class ResponseSteps(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw the weights again; at first the response is a narrow log-normal about the input."""
-        for part in (self.fate, self.merging, self.trunk, self.heads, self.of_noise):
+        for part in (self.fate, self.merging, self.trunk, self.heads):
             part.reset_parameters()
         with torch.no_grad():
             self.heads.weight[2:].zero_()
-            self.heads.bias.copy_(torch.tensor([1.5, 0, 0, 0, 0, 0, -2, -2, -1, -1]))
-            self.shape.weight.zero_()
-            self.shape.bias.zero_()
+            self.heads.bias.zero_()
+            self.heads.bias[[0, 6, 7, 8, 9]] = torch.tensor([1.5, -2, -2, -1, -1])
             self.exponent.zero_()
 
     def place(self, gen: Particles, kind: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +165,11 @@ class ResponseSteps(nn.Module):
         return nearest_harder(place, harder_by, group, ptr)
 
     def _fate_logits(self, features: Tensor, rows: Tensor, z: Tensor) -> Tensor:
-        return self.fate(torch.cat((features[rows], z[rows]), 1)).squeeze(1)
+        first: Any = self.fate.layers[0]
+        n = features.size(1)
+        hidden = F.linear(features, first.weight[:, :n], first.bias).index_select(0, rows)
+        hidden = hidden + F.linear(z.index_select(0, rows), first.weight[:, n:])
+        return self.fate.layers[1:](hidden).squeeze(1)
 
     def _merging_logits(
         self, gen: Particles, kind: Tensor, place: Tensor, parent: Tensor, rows: Tensor, z: Tensor
@@ -181,7 +187,6 @@ class ResponseSteps(nn.Module):
     def _clusters(
         self,
         gen: Particles,
-        features: Tensor,
         kind: Tensor,
         place: tuple[Tensor, Tensor],
         parent: Tensor,
@@ -202,25 +207,40 @@ class ResponseSteps(nn.Module):
         row, rows_ptr = rows_where(~merged, ptr)
         changed = (kind != gen.kind).index_fill(0, into, True)[row].nonzero().squeeze(1)
         summed = gen._replace(pt=pt, energy=energy)
-        features, fresh = features[row], row[changed]
-        features[changed] = self.inputs.features(_take(summed, fresh), kind[fresh])
-        at, offset = place[0][row], place[1][row]
+        fresh = row[changed]
+        at = place[0][row]
         return Clusters(
             row,
             rows_ptr,
             kind[row],
-            torch.cat((features, offset), 1),
+            changed,
+            self.inputs.features(_take(summed, fresh), kind[fresh]),
+            place[1][row],
             pt[row].log(),
             None if energy is None else energy[row].clamp(min=1e-4).log(),
             at,
             None if gen.eta is None else (gen.eta - gen.pos[:, 0])[row] + at[:, 0],
         )
 
-    def _measure(self, clusters: Clusters, z: Tensor) -> _Measured:
-        hidden = self.trunk(torch.cat((clusters.features, z[clusters.row]), 1))
-        survival, still, mean, log_sigma = self.heads(hidden).split((1, 1, 4, 4), 1)
+    def _measure(self, features: Tensor, clusters: Clusters, z: Tensor) -> _Measured:
+        first: Any = self.trunk.layers[0]
+        n = features.size(1)
+        of_features = F.linear(features, first.weight[:, :n]).index_select(0, clusters.row)
+        changed = F.linear(clusters.changed_features, first.weight[:, :n])
+        others = torch.cat((clusters.offset, z.index_select(0, clusters.row)), 1)
+        hidden = of_features.index_copy(0, clusters.changed, changed)
+        hidden = hidden + F.linear(others, first.weight[:, n:], first.bias)
+        hidden = self.trunk.layers[1:](hidden)
+        survival, still, mean, log_sigma, skewness, log_tail = self.heads(hidden).split(
+            (1, 1, 4, 4, 4, 4), 1
+        )
         return _Measured(
-            survival.squeeze(1), still.squeeze(1), mean, log_sigma.clamp(-6, 2), hidden
+            survival.squeeze(1),
+            still.squeeze(1),
+            mean,
+            log_sigma.clamp(-6, 2),
+            skewness.clamp(-2, 2),
+            log_tail.clamp(-1, 1),
         )
 
     def _expected_log_pt(self, clusters: Clusters, eta_shift: Tensor) -> Tensor:
@@ -260,12 +280,12 @@ class ResponseSteps(nn.Module):
             drawn = uniform[1, rows] < logits.sigmoid()
             merged = merged.index_put((rows,), drawn)
             log_prob = log_prob.index_add(0, batch[rows], _log_prob(logits, drawn))
-        clusters = self._clusters(gen, features, kind, place, parent, merged, ptr)
-        measured = self._measure(clusters, z)
+        clusters = self._clusters(gen, kind, place, parent, merged, ptr)
+        measured = self._measure(features, clusters, z)
         n = len(clusters.row)
-        normal = torch.randn(n, 4 + self.noise, generator=generator, device=ptr.device)
-        shape = self.shape(F.silu(measured.hidden + self.of_noise(normal[:, 4:])))
-        shift = measured.mean + measured.log_sigma.exp() * (normal[:, :4] + shape)
+        normal = torch.randn(n, 4, generator=generator, device=ptr.device)
+        shift = sinh_arcsinh(normal, measured.skewness, measured.log_tail)
+        shift = measured.mean + measured.log_sigma.exp() * shift
         still = torch.rand(n, generator=generator, device=ptr.device) < measured.still.sigmoid()
         angles = torch.where(still.unsqueeze(1), 0.0, _ANGLE * shift[:, 2:])
         log_pt = self._expected_log_pt(clusters, angles[:, 0])
@@ -291,7 +311,7 @@ class ResponseSteps(nn.Module):
         place = self.place(gen, kind)
         parent = self.parents(gen, kind, place[0], ptr)
         merged, known = merged_with(links.reco, parent)
-        clusters = self._clusters(gen, features, kind, place, parent, merged, ptr)
+        clusters = self._clusters(gen, kind, place, parent, merged, ptr)
         # a RECO particle is the response of the hardest cluster in it
         home = links.reco[clusters.row]
         order = clusters.log_pt.argsort()
@@ -339,7 +359,7 @@ class ResponseSteps(nn.Module):
         logits = self._merging_logits(gen, pairs.kind, pairs.place, pairs.parent, rows, z)
         terms["merging"] = of_jets(-_log_prob(logits, pairs.merged[rows]), rows)
         clusters = pairs.clusters
-        measured = self._measure(clusters, z)
+        measured = self._measure(features, clusters, z)
         terms["survival"] = of_jets(-_log_prob(measured.survival, pairs.seen), clusters.row)
         rows = pairs.seen.nonzero().squeeze(1)
         home, still = pairs.home[rows], pairs.still[rows]
@@ -347,9 +367,9 @@ class ResponseSteps(nn.Module):
         shift = torch.zeros_like(clusters.log_pt).index_put((rows,), angles[:, 0])
         log_pt = reco.pt[home].log() - self._expected_log_pt(clusters, shift)[rows]
         wanted = torch.cat((log_pt.unsqueeze(1).expand(-1, 2), angles / _ANGLE), 1)
-        log_sigma = measured.log_sigma[rows]
-        pull = (wanted - measured.mean[rows]) * (-log_sigma).exp()
-        each = 0.5 * pull.square().clamp(max=400) + log_sigma
+        mean, log_sigma, skewness, log_tail = (v[rows] for v in measured[2:])
+        pull = (wanted - mean) * (-log_sigma).exp()
+        each = log_sigma + information(pull, skewness, log_tail)
         smearing = torch.where(still, each[:, 0], each[:, 1:].sum(1))
         smearing = smearing - _log_prob(measured.still[rows], still)
         terms["smearing"] = of_jets(smearing, clusters.row[rows])

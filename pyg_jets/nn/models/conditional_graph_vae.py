@@ -84,10 +84,11 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         y_r \sim p(y \mid X_r, z_j) && \text{survival and smearing of each cluster } r
 
     :math:`X_r` are the summed pT and energy of a cluster, at the place of its hardest particle. The
-    measured pT is log-normal about
-    :math:`(\sum p_T)^{1-\alpha} (\sum E / \cosh \eta)^{\alpha}` with α learned for each kind, times
-    a further factor of a network of a few noise numbers; the direction is either exactly kept, with
-    a learned probability, or displaced likewise. The latent :math:`z` is common to all particles of
+    measured pT is about :math:`(\sum p_T)^{1-\alpha} (\sum E / \cosh \eta)^{\alpha}`, α learned
+    for each kind; its logarithm is a sinh-arcsinh of a Gaussian number (`Jones and Pewsey 2009
+    <https://doi.org/10.1093/biomet/asp053>`_) with learned mean, width, skewness and tails, so that
+    draws and likelihood are of one density. The direction is either exactly kept, with a learned
+    probability, or displaced likewise. The latent :math:`z` is common to all particles of
     a jet: :math:`q(z \mid x, y)` sees how each matched particle was measured, and the divergence
     of q from p is part of the likelihood. It is 0 where the response of each particle is
     independent of the others' given the inputs.
@@ -104,7 +105,6 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         latent: Numbers of the latent.
         hidden: Width of the layers.
         layers: Number of layers of the trunk.
-        noise: Gaussian numbers of a particle beside one for each coordinate.
         cells: Cells of some kinds, see :class:`~pyg_jets.nn.layers.cell_lattice.CellLattice`; needs
             the columns ``eta`` and ``phi``.
 
@@ -124,6 +124,8 @@ class ConditionalGraphVAE(VariationalAutoencoder):
     """
 
     from_gen = True
+    #: Its loss, in :mod:`pyg_jets.losses`: there is no reconstruction for others.
+    trained_by = "ResponseLoss"
     trained: Tensor
     mass: Tensor
 
@@ -133,11 +135,10 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         latent: int = 4,
         hidden: int = 32,
         layers: int = 3,
-        noise: int = 4,
         cells: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(latent)
-        for name, value in {"hidden": hidden, "layers": layers, "noise": noise}.items():
+        for name, value in {"hidden": hidden, "layers": layers}.items():
             if value < 1 + (name == "hidden"):
                 raise InputError(
                     f"Expected {name} of at least {1 + (name == 'hidden')}, but got {value}."
@@ -149,7 +150,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
                 f"{', '.join(self.inputs.columns)}: the place of a cell is absolute."
             )
         lattice = CellLattice(self.inputs.kinds, cells)
-        self.steps = ResponseSteps(self.inputs, lattice, latent, hidden, layers, noise)
+        self.steps = ResponseSteps(self.inputs, lattice, latent, hidden, layers)
         features, width = self.inputs.n_features, 2 * hidden
         self.prior_head = MLP(features + 1, (width,), 2 * latent, "silu")
         self.of_pair = MLP(features + 7, (width,) * 2, None, "silu")
@@ -172,7 +173,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
 
     def extra_repr(self) -> str:
         """The number of latents."""
-        return f"latent={self.latent}, noise={self.steps.noise}"
+        return f"latent={self.latent}"
 
     @torch.no_grad()
     def fit_statistics(self, batches: Iterable[Any]) -> None:
