@@ -141,7 +141,7 @@ def test_the_first_stage_reconstructs_and_the_second_compares():
     output = model(batch.x, batch.ptr)
     terms = loss.terms(output, batch)
     assert list(terms) == ["energy_distance", "momentum"]
-    assert list(output.real) == ["spectrum", "shape", "globals", "waves", "moduli"]
+    assert list(output.real) == ["spectrum", "shape", "globals", "waves", "moduli", "axes"]
     loss.total(terms).backward()
     assert all(p.grad is None for p in model.encoder.parameters())
     assert all(p.grad.isfinite().all() for p in model.decoder.parameters())
@@ -238,6 +238,39 @@ def test_features_of_a_jet_alone_in_another_order_and_of_no_particles():
     values = (x[:n] @ directions.projections).numpy()
     want = np.quantile(values, (np.arange(7) + 0.5) / 7, axis=0, method="hazen")
     assert blocks["spectrum"][0].view(7, 4).numpy() == pytest.approx(want, abs=1e-4)
+
+
+def test_distances_to_hard_particles_by_brute_force():
+    batch = jets(20, least=1)
+    features = ComparisonFeatures(3, 1, 1, 1, axes=3)
+    x, ptr = batch.x.requires_grad_(), batch.ptr
+    blocks = features(x, x, ptr, torch.zeros(20, 1), features.directions())
+    for j, (a, b) in enumerate(itertools.pairwise(ptr.tolist())):
+        pt, *place = x[a:b].detach().double().numpy().T
+        share, place = pt / pt.sum(), np.stack(place, 1)
+        near, sums = np.inf, []
+        axis = share.argmax()
+        for _ in range(3):
+            near = np.minimum(near, np.linalg.norm(place - place[axis], axis=1))
+            axis, sums = (share * near).argmax(), [*sums, (share * near).sum()]
+        logs = np.log(np.array(sums) + 2e-4)  # 1e-4 of it since no distance is below that
+        want = 2 * np.array([logs[0], 2 * (logs[1] - logs[0]), 3 * (logs[2] - logs[1])])
+        assert blocks["axes"][j].tolist() == pytest.approx(want, abs=2e-2)
+    (grad,) = torch.autograd.grad(blocks["axes"].sum(), x)
+    assert grad.isfinite().all()
+    none = ComparisonFeatures(3, 1, 1, 1, axes=0)
+    assert "axes" not in none(x, x, ptr, torch.zeros(20, 1), none.directions())
+    empty = torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(3, dtype=torch.long)
+    assert features(*empty, torch.zeros(2, 1), features.directions())["axes"].isfinite().all()
+
+
+def test_globals_do_not_depend_on_the_orientation():
+    batch, model = jets(), learned()
+    turned = to_frame(batch.x, batch.ptr, random_frames(60, torch.Generator().manual_seed(1)))
+    first, again = (model.jet_globals(x, batch.ptr) for x in (batch.x, turned))
+    torch.testing.assert_close(again, first, rtol=1e-4, atol=1e-3)
+    fixed = jet_globals(batch.x, batch.ptr)[:, 0], jet_globals(turned, batch.ptr)[:, 0]
+    assert (fixed[0] / fixed[1] - 1).abs().max() > 0.005  # about one axis they do
 
 
 def test_bad_input_is_named():

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
-from pyg_jets.ops import segment_expand, segment_max, segment_sort, segment_sum
+from pyg_jets.ops import segment_expand, segment_max, segment_sort, segment_sum, segment_topk
 
 __all__ = ["ComparisonFeatures", "Directions", "jet_shape"]
 
 #: The least width of a jet, and the least dispersion, that a logarithm is taken of.
 _LEAST_WIDTH, _LEAST_DISPERSION = 1e-5, 1e-6
 _LEAST_SQUARE = 1e-6
+#: The least mean distance to axes (rad) that a logarithm is taken of.
+_LEAST_APART = 1e-4
 
 
 class Directions(NamedTuple):
@@ -76,6 +78,10 @@ class ComparisonFeatures(nn.Module):
     ``waves``     :math:`\sum_i z_i\, e^{i k \cdot (\eta_i, \phi_i)}` and the same with
                   :math:`1 / n` in place of the share of pT :math:`z_i`, of random wave vectors k
     ``moduli``    their moduli, which tell how many pairs of particles are closer than 1/k
+    ``axes``      logarithms of :math:`D_1, D_2 / D_1, D_3 / D_2, \dots` where :math:`D_N =
+                  \sum_i z_i \min_{a \le N} \Delta R_{ia}` is the distance to N hard particles
+                  that are far apart: the hardest, then each time the one of largest
+                  :math:`z_i \min_a \Delta R_{ia}`
     ============  ================================================================================
 
     Args:
@@ -84,6 +90,7 @@ class ComparisonFeatures(nn.Module):
         quantiles: Number of points of a quantile function.
         waves: Number of wave vectors.
         scales: The least and the largest 1/k (rad).
+        axes: Number of hard particles; 0 for no such block.
 
     Shapes:
         - **u:** coordinates of unit size ``[N, columns]``, **x:** (pT, η, φ) ``[N, 3]``,
@@ -94,7 +101,7 @@ class ComparisonFeatures(nn.Module):
         >>> x, ptr = torch.rand(7, 3), torch.tensor([0, 3, 7])
         >>> blocks = features(x, x, ptr, torch.zeros(2, 1), features.directions())
         >>> {name: block.size(1) for name, block in blocks.items()}
-        {'spectrum': 10, 'shape': 3, 'globals': 1, 'waves': 16, 'moduli': 8}
+        {'spectrum': 10, 'shape': 3, 'globals': 1, 'waves': 16, 'moduli': 8, 'axes': 4}
     """
 
     def __init__(
@@ -104,6 +111,7 @@ class ComparisonFeatures(nn.Module):
         quantiles: int = 30,
         waves: int = 40,
         scales: tuple[float, float] = (0.006, 0.5),
+        axes: int = 4,
     ) -> None:
         super().__init__()
         numbers = {"columns": columns, "projections": projections, "quantiles": quantiles,
@@ -113,7 +121,10 @@ class ComparisonFeatures(nn.Module):
                 raise InputError(f"Expected {name} of at least 1, but got {value}.")
         if not 0 < scales[0] <= scales[1]:
             raise InputError(f"Expected scales as two rising lengths above 0, but got {scales}.")
+        if axes < 0:
+            raise InputError(f"Expected axes of at least 0, but got {axes}.")
         self.columns, self.projections, self.quantiles = columns, projections, quantiles
+        self.axes = axes
         self.waves, self.scales = waves, (float(scales[0]), float(scales[1]))
 
     def directions(
@@ -134,13 +145,31 @@ class ComparisonFeatures(nn.Module):
         sums = self._waves(x, ptr, directions.waves)
         real, imaginary = sums.view(len(sums), 2, 2, -1).unbind(2)
         moduli = (real.square() + imaginary.square() + _LEAST_SQUARE).sqrt()
-        return {
+        blocks = {
             "spectrum": self._spectrum(u, ptr, directions.projections),
             "shape": jet_shape(x, ptr),
             "globals": jet_globals,
             "waves": sums,
             "moduli": moduli.flatten(1),
         }
+        return blocks | ({"axes": self._axes(x, ptr)} if self.axes else {})
+
+    def _axes(self, x: Tensor, ptr: Tensor) -> Tensor:
+        """Logarithms of mean distances to 1, 2, … hard particles, each over the one before."""
+        share, position = _shares(x[:, :1], ptr)[:, 0], x[:, 1:]
+        places = torch.cat((position, position.new_zeros(1, 2)))
+        sums, of_share, near = [], share, torch.full_like(share, torch.inf)
+        for _ in range(self.axes):
+            rows, kept = segment_topk(of_share.detach(), ptr, 1)
+            # an empty jet gets the axis of another, which none of its particles reads
+            axis = torch.cat((rows, rows.new_full((1,), len(x))))[kept[:-1]]
+            apart = position - segment_expand(places[axis], ptr, len(x))
+            near = torch.minimum(near, (apart.square().sum(1) + 1e-8).sqrt())
+            of_share = share * near
+            sums.append(of_share)
+        logarithms = (segment_sum(torch.stack(sums, 1), ptr) + _LEAST_APART).log()
+        ratios = torch.cat((logarithms[:, :1], logarithms.diff(dim=1)), 1)
+        return 2 * ratios * torch.arange(1, self.axes + 1, device=x.device)
 
     def _waves(self, x: Tensor, ptr: Tensor, waves: Tensor) -> Tensor:
         """Cosines and sines by the share of pT, then by number, ``[J, 4 W]``."""
@@ -167,5 +196,6 @@ class ComparisonFeatures(nn.Module):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.columns}, projections={self.projections}, "
-            f"quantiles={self.quantiles}, waves={self.waves}, scales={self.scales})"
+            f"quantiles={self.quantiles}, waves={self.waves}, scales={self.scales}, "
+            f"axes={self.axes})"
         )

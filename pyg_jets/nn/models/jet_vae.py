@@ -128,13 +128,17 @@ class JetVAE(GraphVAE):
         return 3
 
     def jet_globals(self, x: Tensor, ptr: Tensor) -> Tensor:
-        """pT (GeV), mass (GeV) and multiplicity of each jet, ``[J, 3]``.
+        """pT (GeV), mass (GeV) and multiplicity of each jet in its canonical frame, ``[J, 3]``.
+
+        A jet that is turned about its axis has another pT, since what counts as a momentum across
+        the axis is φ and not η: by half the sum of z φ², a per cent of wide jets. In the canonical
+        frame pT and mass are those of the jet whatever its orientation.
 
         Args:
-            x: Particles ``[N, 3]``.
+            x: Particles ``[N, 3]``, in any frame.
             ptr: Their pointer ``[J + 1]``.
         """
-        return jet_globals(x, ptr)
+        return jet_globals(to_frame(x, ptr, canonical_frame(x, ptr)), ptr)
 
     @torch.no_grad()
     def fit_statistics(self, batches: Iterable[Any]) -> None:
