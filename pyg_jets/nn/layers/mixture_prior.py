@@ -554,23 +554,20 @@ def _responsibilities(weight: Tensor, mean: Tensor, cholesky: Tensor, x: Tensor)
     table = torch.cat((quadratic, linear, constant.unsqueeze(1)), 1)
     x = x.double()
     features = torch.cat((x[:, left] * x[:, right], x, torch.ones_like(x[:, :1])), 1)
-    return (features @ table.T).softmax(1).float()
+    return (features @ table.T).float().softmax(1)
 
 
 def _choose(shares: Tensor, uniform: Tensor) -> Tensor:
     """A component of each row by its shares ``[n, K]``."""
     below = shares.cumsum(1)
-    total = below[:, -1:]
-    chosen = (below <= uniform.unsqueeze(1) * total).sum(1)
-    # rounding must not choose a component without a share
-    last = (shares > 0).long().cumsum(1).argmax(1)
-    return torch.minimum(chosen, last)
+    # below 1 by so much that rounding never chooses a component without a share
+    return (below <= uniform.clamp(max=1 - 2**-22).unsqueeze(1) * below[:, -1:]).sum(1)
 
 
 def _by_component(
     component: Tensor, noise: Tensor, mean: Tensor, cholesky: Tensor, given: int = 0
 ) -> Tensor:
-    """Draws of the components, sorted by component so that each is one matrix product.
+    """Draws of the components of rows.
 
     Args:
         component: Component of each row, ``[n]``.
@@ -580,19 +577,13 @@ def _by_component(
         cholesky: Lower Cholesky factors ``[K, D, D]``.
         given: Number of these columns, which the result lacks.
     """
-    order = component.argsort()
-    counts = component.bincount(minlength=len(mean)).tolist()
-    drawn = noise.new_empty(len(noise), noise.size(1) - given)
-    for k, rows in enumerate(order.split(counts)):
-        if not len(rows):
-            continue
-        few, factor = noise[rows], cholesky[k]
-        if given:
-            apart = (few[:, :given] - mean[k, :given]).T
-            unit = torch.linalg.solve_triangular(factor[:given, :given], apart, upper=False)
-            few = torch.cat((unit.T, few[:, given:]), 1)
-        drawn[rows] = few @ factor[given:].T + mean[k, given:]
-    return drawn
+    shift, factor = mean, cholesky
+    if given:
+        upper, lower = cholesky[:, :given, :given], cholesky[:, given:]
+        gain = torch.linalg.solve_triangular(upper, lower[:, :, :given], upper=False, left=False)
+        shift = mean[:, given:] - (gain @ mean[:, :given, None]).squeeze(2)
+        factor = torch.cat((gain, lower[:, :, given:]), 2)
+    return shift[component] + (factor[component] @ noise.unsqueeze(2)).squeeze(2)
 
 
 def _log_gaussians(x: Tensor, mean: Tensor, cholesky: Tensor, counts: Tensor) -> Tensor:
