@@ -94,7 +94,10 @@ class GenToReco(Section):
     title = "GEN → RECO"
     full = ("sweep_gen_reco", "sweep_gen_reco_inputs", "sweep_gen_reco_ablations")
     quick = ("sweep_gen_reco_quick",)
-    costs = (Cost("GEN → RECO of W jets", 0.06, 12_000, 5),)
+    costs = (
+        Cost("GEN → RECO of W jets", 0.1, 5_600, 6),
+        Cost("ablations of GEN → RECO", 0.08, 2_000, 5),
+    )
 
     def __init__(self) -> None:
         self._benches: dict[str, Bench] = {}
