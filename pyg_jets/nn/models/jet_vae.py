@@ -64,7 +64,8 @@ class JetVAE(GraphVAE):
       :class:`~pyg_jets.training.GenerationStage` begins it.
 
     Args:
-        latent: Numbers of the latent.
+        latent: Numbers of the latent; those that the first stage leaves idle are noise for the
+            second.
         max_particles: The largest multiplicity.
         rank: Columns of the table of seeds.
         hidden: Widths of the hidden layers of the decoder's MLP.
@@ -98,10 +99,10 @@ class JetVAE(GraphVAE):
 
     def __init__(
         self,
-        latent: int = 24,
+        latent: int = 32,
         max_particles: int = 150,
-        rank: int = 96,
-        hidden: Sequence[int] = (384, 384),
+        rank: int = 64,
+        hidden: Sequence[int] = (256, 256),
         encoder: str = "deep_set",
         encoder_hidden: int = 64,
         k: int = 8,
