@@ -92,7 +92,7 @@ class Noise(Section):
     quick = ("sweep_noise_quick",)
     costs = (
         Cost("30 particles, reconstruction", 0.023, 12_000, 9),
-        Cost("30 particles, samples", 0.12, 2_800, 9),
+        Cost("30 particles, samples", 0.15, 2_800, 9),
         Cost("quarks, Z and all constituents", 0.05, 15_000, 5),
         Cost("autoregressive", 0.07, 4_200),
     )
