@@ -10,7 +10,7 @@ from torch import Tensor
 from pyg_jets.nn.layers.response_inputs import Particles
 from pyg_jets.ops import nearest
 
-__all__ = ["STILL", "Links", "displacement", "match_particles"]
+__all__ = ["STILL", "Links", "displacement", "match_particles", "merged_with", "rows_where"]
 
 #: Offsets (rad) that are none but for rounding in float32.
 STILL = 1e-4
@@ -102,3 +102,19 @@ def displacement(pos: Tensor, ptr: Tensor, target: Tensor, target_ptr: Tensor) -
         return torch.full_like(pos, torch.inf)
     away = (target[row.clamp(min=0)] - pos).abs()
     return torch.where((row >= 0).unsqueeze(1), away, torch.inf)
+
+
+def rows_where(mask: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows where ``mask`` holds, and their pointer."""
+    before = torch.cat((ptr.new_zeros(1), mask.cumsum(0)))
+    return mask.nonzero().squeeze(1), before[ptr]
+
+
+def merged_with(reco: Tensor, parent: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each particle is in one RECO particle with its neighbour, and whether that is known.
+
+    It is known where one of the two has a RECO particle at all.
+    """
+    other = reco[parent]
+    has_parent = parent != torch.arange(len(parent), device=parent.device)
+    return has_parent & (reco >= 0) & (other == reco), has_parent & ((reco >= 0) | (other >= 0))

@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from pyg_jets.nn.layers.response_inputs import Particles
-from pyg_jets.nn.layers.response_links import STILL, displacement, match_particles
-from pyg_jets.nn.layers.response_steps import ResponseSteps, merged_with, rows_where
+from pyg_jets.nn.layers.response_links import (
+    STILL,
+    displacement,
+    match_particles,
+    merged_with,
+    rows_where,
+)
+from pyg_jets.nn.layers.response_steps import ResponseSteps
 from pyg_jets.ops import nearest_harder
 
 __all__ = ["PairOfSets", "fit_steps", "measured_mass"]

@@ -11,16 +11,24 @@ from torch import Tensor, nn
 from pyg_jets.nn.layers.cell_lattice import CellLattice
 from pyg_jets.nn.layers.mlp import MLP
 from pyg_jets.nn.layers.response_inputs import Particles, ResponseInputs
-from pyg_jets.nn.layers.response_links import STILL, Links, match_particles
-from pyg_jets.nn.layers.sinh_arcsinh import information, sinh_arcsinh
+from pyg_jets.nn.layers.response_links import (
+    STILL,
+    Links,
+    match_particles,
+    merged_with,
+    rows_where,
+)
+from pyg_jets.nn.layers.sinh_arcsinh import information, log_probability, sinh_arcsinh
 from pyg_jets.ops import nearest_harder, ptr_to_batch
 
-__all__ = ["Draw", "Pairs", "ResponseSteps", "merged_with", "rows_where"]
+__all__ = ["OF_PAIR", "Draw", "Pairs", "ResponseSteps"]
 
 #: Rounds that follow a chain of merged particles to its end.
 _ROUNDS = 8
 #: Angles are in units of this many rad.
 _ANGLE = 0.02
+#: Number of what a pair of a GEN particle and its match says.
+OF_PAIR = 8
 
 
 class Draw(NamedTuple):
@@ -33,7 +41,8 @@ class Draw(NamedTuple):
         survival: Probability that each is seen, ``[R]``.
         seen: Whether it was drawn as seen, ``[R]`` bool.
         row: Row of the GEN particle that each comes from, ``[R]``.
-        log_prob: ln of the probability of the merging and the fates that were drawn, ``[J]``.
+        log_prob: ln of the probability of the merging and the fates that were drawn, ``[J]``; 0
+            where no gradient is recorded.
     """
 
     points: Tensor
@@ -101,6 +110,7 @@ class ResponseSteps(nn.Module):
         layers: Number of layers of the trunk.
     """
 
+    of_wrong: Tensor
     tolerance: Tensor
     becomes: Tensor
     merges: Tensor
@@ -124,6 +134,8 @@ class ResponseSteps(nn.Module):
         self.heads = nn.Linear(hidden, 18)
         reads_energy = {"e", "eta"} <= set(inputs.at)
         self.exponent = nn.Parameter(torch.zeros(kinds), requires_grad=reads_energy)
+        self.wrong = nn.Parameter(torch.zeros(kinds))
+        self.register_buffer("of_wrong", torch.tensor([1.0, 1.0, 2.0, 2.0]), persistent=False)
         self.register_buffer("tolerance", torch.full((kinds, 2), 0.05))
         self.register_buffer("becomes", torch.full((kinds,), -1))
         self.register_buffer("merges", torch.ones(kinds, dtype=torch.bool))
@@ -138,6 +150,7 @@ class ResponseSteps(nn.Module):
             self.heads.bias.zero_()
             self.heads.bias[[0, 6, 7, 8, 9]] = torch.tensor([1.5, -2, -2, -1, -1])
             self.exponent.zero_()
+            self.wrong.fill_(-4.0)  # log-odds of a wrong match
 
     def place(self, gen: Particles, kind: Tensor) -> tuple[Tensor, Tensor]:
         """Where a particle is expected as a kind ``[N, 2]``; offset to it, whether in a cell."""
@@ -176,7 +189,8 @@ class ResponseSteps(nn.Module):
     ) -> Tensor:
         """Logits of being merged into the nearest harder particle, of some rows."""
         into = parent[rows]
-        away = (place[rows] - place[into]).abs()
+        at, of_parent = place.index_select(0, rows), place.index_select(0, into)
+        away = (at - of_parent).abs()
         parts = [((away + 0.004).log() + 3.5) / 1.5, 20 * away.clamp(max=0.2)]
         parts += [torch.stack((gen.pt[rows], gen.pt[into]), 1).log() / 2]
         if gen.eta is not None:
@@ -231,17 +245,10 @@ class ResponseSteps(nn.Module):
         hidden = of_features.index_copy(0, clusters.changed, changed)
         hidden = hidden + F.linear(others, first.weight[:, n:], first.bias)
         hidden = self.trunk.layers[1:](hidden)
-        survival, still, mean, log_sigma, skewness, log_tail = self.heads(hidden).split(
-            (1, 1, 4, 4, 4, 4), 1
-        )
-        return _Measured(
-            survival.squeeze(1),
-            still.squeeze(1),
-            mean,
-            log_sigma.clamp(-6, 2),
-            skewness.clamp(-2, 2),
-            log_tail.clamp(-1, 1),
-        )
+        chances, *smearing = self.heads(hidden).split((2, 4, 4, 4, 4), 1)
+        limits = ((-50, 50), (-6, 2), (-2, 2), (-1, 0.5))
+        mean, *shape = (v.clamp(*limit) for v, limit in zip(smearing, limits, strict=True))
+        return _Measured(chances[:, 0], chances[:, 1], mean, *shape)
 
     def _expected_log_pt(self, clusters: Clusters, eta_shift: Tensor) -> Tensor:
         """ln pT about which a cluster is measured, at a displacement in η."""
@@ -269,7 +276,8 @@ class ResponseSteps(nn.Module):
             logits = self._fate_logits(features, rows, z)
             drawn = uniform[0, rows] < logits.sigmoid()
             stays = stays.index_put((rows,), drawn)
-            log_prob = log_prob.index_add(0, batch[rows], _log_prob(logits, drawn))
+            if logits.requires_grad:
+                log_prob = log_prob.index_add(0, batch[rows], log_probability(logits, drawn))
         kind = self.kind_of_fate(gen.kind, stays)
         place = self.place(gen, kind)
         parent = self.parents(gen, kind, place[0], ptr)
@@ -279,7 +287,8 @@ class ResponseSteps(nn.Module):
             logits = self._merging_logits(gen, kind, place[0], parent, rows, z)
             drawn = uniform[1, rows] < logits.sigmoid()
             merged = merged.index_put((rows,), drawn)
-            log_prob = log_prob.index_add(0, batch[rows], _log_prob(logits, drawn))
+            if logits.requires_grad:
+                log_prob = log_prob.index_add(0, batch[rows], log_probability(logits, drawn))
         clusters = self._clusters(gen, kind, place, parent, merged, ptr)
         measured = self._measure(features, clusters, z)
         n = len(clusters.row)
@@ -325,11 +334,13 @@ class ResponseSteps(nn.Module):
             reco.pt[home[rows]].log() - self._expected_log_pt(clusters, away[:, 1])[rows]
         )
         still = seen & (away[:, 1:].abs().amax(1) < STILL) if len(home) else seen
-        of_gen = gen.pos.new_zeros(len(gen.pt), 7)
-        of_cluster = torch.stack((seen, still), 1).to(of_gen.dtype)
+        of_gen = gen.pos.new_zeros(len(gen.pt), OF_PAIR)
+        # the size of a deviation of ln pT tells a resolution, 1 % or 50 %
+        size = ((away[:, 0].abs() + 1e-3).log() + 4) * seen
+        of_cluster = torch.stack((seen, still, size), 1).to(of_gen.dtype)
         scaled = (away / away.new_tensor([0.2, _ANGLE, _ANGLE])).clamp(-5, 5)
-        of_gen[clusters.row, :5] = torch.cat((of_cluster, scaled), 1)
-        of_gen[:, 5:] = torch.stack((links.stays, merged), 1).to(of_gen.dtype)
+        of_gen[clusters.row, :6] = torch.cat((of_cluster, scaled), 1)
+        of_gen[:, 6:] = torch.stack((links.stays, merged), 1).to(of_gen.dtype)
         return Pairs(
             links, kind, place[0], parent, merged, known, clusters, home, seen, still, of_gen
         )
@@ -352,15 +363,16 @@ class ResponseSteps(nn.Module):
         rows = (self.becomes[gen.kind] >= 0).nonzero().squeeze(1)
         terms = {
             "fate": of_jets(
-                -_log_prob(self._fate_logits(features, rows, z), pairs.links.stays[rows]), rows
+                -log_probability(self._fate_logits(features, rows, z), pairs.links.stays[rows]),
+                rows,
             )
         }
         rows = pairs.known.nonzero().squeeze(1)
         logits = self._merging_logits(gen, pairs.kind, pairs.place, pairs.parent, rows, z)
-        terms["merging"] = of_jets(-_log_prob(logits, pairs.merged[rows]), rows)
+        terms["merging"] = of_jets(-log_probability(logits, pairs.merged[rows]), rows)
         clusters = pairs.clusters
         measured = self._measure(features, clusters, z)
-        terms["survival"] = of_jets(-_log_prob(measured.survival, pairs.seen), clusters.row)
+        terms["survival"] = of_jets(-log_probability(measured.survival, pairs.seen), clusters.row)
         rows = pairs.seen.nonzero().squeeze(1)
         home, still = pairs.home[rows], pairs.still[rows]
         angles = (reco.pos[home] - clusters.place[rows]).masked_fill(still.unsqueeze(1), 0.0)
@@ -370,32 +382,15 @@ class ResponseSteps(nn.Module):
         mean, log_sigma, skewness, log_tail = (v[rows] for v in measured[2:])
         pull = (wanted - mean) * (-log_sigma).exp()
         each = log_sigma + information(pull, skewness, log_tail)
-        smearing = torch.where(still, each[:, 0], each[:, 1:].sum(1))
-        smearing = smearing - _log_prob(measured.still[rows], still)
+        # of a wrong match ln pT and angles are broad: it must not widen what is drawn
+        broad = 0.5 * (wanted / self.of_wrong).square() + self.of_wrong.log()
+        right, wrong = (torch.where(still, v[:, 0], v[:, 1:].sum(1)) for v in (each, broad))
+        log_odds = self.wrong[clusters.kind[rows]]
+        smearing = -torch.logaddexp(F.logsigmoid(-log_odds) - right, F.logsigmoid(log_odds) - wrong)
+        smearing = smearing - log_probability(measured.still[rows], still)
         terms["smearing"] = of_jets(smearing, clusters.row[rows])
         return terms
 
 
 def _take(particles: Particles, rows: Tensor) -> Particles:
     return Particles(*(None if v is None else v[rows] for v in particles))  # type: ignore[arg-type]
-
-
-def rows_where(mask: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows where ``mask`` holds, and their pointer."""
-    before = torch.cat((ptr.new_zeros(1), mask.cumsum(0)))
-    return mask.nonzero().squeeze(1), before[ptr]
-
-
-def merged_with(reco: Tensor, parent: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether each particle is in one RECO particle with its neighbour, and whether that is known.
-
-    It is known where one of the two has a RECO particle at all.
-    """
-    other = reco[parent]
-    has_parent = parent != torch.arange(len(parent), device=parent.device)
-    return has_parent & (reco >= 0) & (other == reco), has_parent & ((reco >= 0) | (other >= 0))
-
-
-def _log_prob(logits: Tensor, drawn: Tensor) -> Tensor:
-    """ln of the probability of what was drawn with some logits."""
-    return -F.binary_cross_entropy_with_logits(logits, drawn.to(logits.dtype), reduction="none")

@@ -1,4 +1,4 @@
-r"""A density of one number with learned skewness and tails, that can be drawn and evaluated.
+r"""Densities that are drawn and evaluated: of a number with learned tails, and of a bit.
 
 .. math::
     u = \sinh\big(\tau\, (\operatorname{arsinh} \varepsilon + s)\big),
@@ -13,9 +13,10 @@ Paper: `Jones and Pewsey (2009) <https://doi.org/10.1093/biomet/asp053>`_.
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["information", "sinh_arcsinh"]
+__all__ = ["information", "log_probability", "sinh_arcsinh"]
 
 #: Inverse hyperbolic sine of 20 deviations.
 _FAR = 3.69
@@ -58,3 +59,14 @@ def information(u: Tensor, skewness: Tensor, log_tail: Tensor) -> Tensor:
     inner = (u.asinh() * (-log_tail).exp() - skewness).clamp(-_FAR, _FAR)
     jacobian = 0.5 * u.square().log1p() + log_tail - inner.cosh().log()
     return 0.5 * inner.sinh().square() + jacobian
+
+
+def log_probability(logits: Tensor, drawn: Tensor) -> Tensor:
+    """Ln of the probability of what was drawn, true or false, with some logits.
+
+    Examples:
+        >>> import torch
+        >>> log_probability(torch.zeros(1), torch.tensor([True]))
+        tensor([-0.6931])
+    """
+    return -F.binary_cross_entropy_with_logits(logits, drawn.to(logits.dtype), reduction="none")

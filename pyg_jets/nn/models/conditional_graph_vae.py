@@ -14,8 +14,9 @@ from pyg_jets.errors import InputError
 from pyg_jets.nn.layers import MLP
 from pyg_jets.nn.layers.cell_lattice import CellLattice
 from pyg_jets.nn.layers.response_inputs import Particles, ResponseInputs
+from pyg_jets.nn.layers.response_links import rows_where
 from pyg_jets.nn.layers.response_statistics import PairOfSets, fit_steps, measured_mass
-from pyg_jets.nn.layers.response_steps import Draw, ResponseSteps, rows_where
+from pyg_jets.nn.layers.response_steps import OF_PAIR, Draw, ResponseSteps
 from pyg_jets.nn.models.vae import VariationalAutoencoder, check_finite_jets
 from pyg_jets.ops import gather, ptr_to_batch, segment_mean, segment_sum
 from pyg_jets.ops.kernel import in_threads, split_jets
@@ -153,7 +154,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         self.steps = ResponseSteps(self.inputs, lattice, latent, hidden, layers)
         features, width = self.inputs.n_features, 2 * hidden
         self.prior_head = MLP(features + 1, (width,), 2 * latent, "silu")
-        self.of_pair = MLP(features + 7, (width,) * 2, None, "silu")
+        self.of_pair = MLP(features + OF_PAIR, (width,) * 2, None, "silu")
         self.posterior_head = MLP(width + 1, (width,), 2 * latent, "silu")
         kinds = len(self.inputs.kinds)
         self.register_buffer("trained", torch.ones(kinds, dtype=torch.bool))
