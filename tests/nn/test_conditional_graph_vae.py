@@ -316,6 +316,19 @@ def test_kernels_give_the_same_features_and_cells(monkeypatch):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=2e-6)
 
 
+def test_tails_are_limited():
+    model = ConditionalGraphVAE(latent=1, hidden=8, tails=0.0)
+    torch.nn.init.constant_(model.steps.heads.bias, 3.0)
+    x, ptr = source()
+    gen = model.inputs.read(x, ptr)
+    features = model.inputs.features(gen, gen.kind)
+    with torch.no_grad():
+        pairs = model.steps.pairs(gen, features, ptr, gen, ptr)
+        measured = model.steps._measure(features, pairs.clusters, torch.zeros(len(x), 1))
+    assert bool((measured.log_tail == 0).all())
+    assert bool((measured.skewness == 2).all())
+
+
 def test_another_loss_or_network_is_named(model):
     with pytest.raises(InputError, match="Expected the loss ResponseLoss with Conditional"):
         Generator(model)
@@ -366,6 +379,8 @@ def test_arguments_are_checked():
         ConditionalGraphVAE(("etarel", "pt", "phirel"))
     with pytest.raises(ValueError, match="first, and eta where phi or e is"):
         ResponseInputs(("pt", "etarel", "phirel", "phi"))
+    with pytest.raises(ValueError, match="tails from 0 to 1"):
+        ConditionalGraphVAE(tails=2.0)
     with pytest.raises(ValueError, match="the place of a cell is absolute"):
         ConditionalGraphVAE(cells={"particle": {"eta": 0.1, "phi": 60}})
     with pytest.raises(ValueError, match=r"cells of the kinds .* but got isphoto"):

@@ -27,6 +27,8 @@ __all__ = ["OF_PAIR", "Draw", "Pairs", "ResponseSteps"]
 _ROUNDS = 8
 #: Angles are in units of this many rad.
 _ANGLE = 0.02
+#: Of the exponent α, whose few per cent a wide smearing hides: its parameter takes large steps.
+_STEEP = 10.0
 #: Number of what a pair of a GEN particle and its match says.
 OF_PAIR = 8
 
@@ -108,6 +110,7 @@ class ResponseSteps(nn.Module):
         latent: Numbers that all particles of a jet have in common.
         hidden: Width of the layers.
         layers: Number of layers of the trunk.
+        tails: Largest ln τ of the smearing.
     """
 
     of_wrong: Tensor
@@ -122,9 +125,10 @@ class ResponseSteps(nn.Module):
         latent: int,
         hidden: int,
         layers: int,
+        tails: float,
     ) -> None:
         super().__init__()
-        self.inputs, self.lattice = inputs, lattice
+        self.inputs, self.lattice, self.tails = inputs, lattice, tails
         kinds, features = len(inputs.kinds), inputs.n_features
         of_eta = 2 * ("eta" in inputs.at)
         self.fate = MLP(features + latent, (hidden // 2,) * 2, 1, "silu")
@@ -246,7 +250,7 @@ class ResponseSteps(nn.Module):
         hidden = hidden + F.linear(others, first.weight[:, n:], first.bias)
         hidden = self.trunk.layers[1:](hidden)
         chances, *smearing = self.heads(hidden).split((2, 4, 4, 4, 4), 1)
-        limits = ((-50, 50), (-6, 2), (-2, 2), (-1, 0.5))
+        limits = ((-50, 50), (-6, 2), (-2, 2), (-1, self.tails))
         mean, *shape = (v.clamp(*limit) for v, limit in zip(smearing, limits, strict=True))
         return _Measured(chances[:, 0], chances[:, 1], mean, *shape)
 
@@ -254,7 +258,7 @@ class ResponseSteps(nn.Module):
         """ln pT about which a cluster is measured, at a displacement in η."""
         if clusters.log_energy is None or clusters.eta is None:
             return clusters.log_pt
-        alpha = self.exponent.sigmoid()[clusters.kind]
+        alpha = (_STEEP * self.exponent).sigmoid()[clusters.kind]
         by_energy = clusters.log_energy - (clusters.eta + eta_shift).cosh().log()
         return clusters.log_pt + alpha * (by_energy - clusters.log_pt)
 

@@ -106,6 +106,8 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         latent: Numbers of the latent.
         hidden: Width of the layers.
         layers: Number of layers of the trunk.
+        tails: Largest ln τ of the smearing, see :mod:`~pyg_jets.nn.layers.sinh_arcsinh`: 0 where
+            ln pT has tails no heavier than a Gaussian, more where kinds of particles are hidden.
         cells: Cells of some kinds, see :class:`~pyg_jets.nn.layers.cell_lattice.CellLattice`; needs
             the columns ``eta`` and ``phi``.
 
@@ -137,8 +139,11 @@ class ConditionalGraphVAE(VariationalAutoencoder):
         hidden: int = 32,
         layers: int = 3,
         cells: Mapping[str, Any] | None = None,
+        tails: float = 0.5,
     ) -> None:
         super().__init__(latent)
+        if not 0 <= tails <= 1:
+            raise InputError(f"Expected tails from 0 to 1, but got {tails}.")
         for name, value in {"hidden": hidden, "layers": layers}.items():
             if value < 1 + (name == "hidden"):
                 raise InputError(
@@ -151,7 +156,7 @@ class ConditionalGraphVAE(VariationalAutoencoder):
                 f"{', '.join(self.inputs.columns)}: the place of a cell is absolute."
             )
         lattice = CellLattice(self.inputs.kinds, cells)
-        self.steps = ResponseSteps(self.inputs, lattice, latent, hidden, layers)
+        self.steps = ResponseSteps(self.inputs, lattice, latent, hidden, layers, tails)
         features, width = self.inputs.n_features, 2 * hidden
         self.prior_head = MLP(features + 1, (width,), 2 * latent, "silu")
         self.of_pair = MLP(features + OF_PAIR, (width,) * 2, None, "silu")
