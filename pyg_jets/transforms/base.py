@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +16,14 @@ from pyg_jets.detector import Detector
 from pyg_jets.errors import InputError, InputTypeError
 from pyg_jets.ops.pointer import ptr_to_batch
 
-__all__ = ["BatchTransform", "Compose", "as_batch_transform", "make_batch", "ragged"]
+__all__ = [
+    "BatchTransform",
+    "Compose",
+    "as_batch_transform",
+    "make_batch",
+    "ragged",
+    "select_particles",
+]
 
 
 class BatchTransform(BaseTransform):
@@ -189,3 +197,22 @@ def make_batch(particles: dict[str, Tensor], per_jet: dict[str, Any], ptr: Tenso
         batch._slice_dict[name] = host if name in particles else torch.arange(n_jets + 1)
         batch._inc_dict[name] = torch.zeros(n_jets, dtype=torch.int64)
     return batch
+
+
+def select_particles(data: Data, rows: Tensor, ptr: Tensor) -> Data:
+    """A graph, or a batch, with some of its particles; all else of each jet is kept.
+
+    Args:
+        data: One graph or a batch.
+        rows: Rows of the particles that are kept, those of one jet after the other, ``[M]``.
+        ptr: Their ragged pointer ``[J + 1]``.
+    """
+    particles = {name: data[name][rows] for name in ("x", "pos") if data.get(name) is not None}
+    if not isinstance(data, Batch):
+        out = copy.copy(data)
+        for name, value in particles.items():
+            out[name] = value
+        return out
+    structure = ("x", "pos", "batch", "ptr")
+    per_jet: dict[str, Any] = {k: v for k, v in data.to_dict().items() if k not in structure}
+    return make_batch(particles, per_jet, ptr)

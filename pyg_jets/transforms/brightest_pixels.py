@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Data
 
 from pyg_jets.columns import check_names
 from pyg_jets.detector.random import TIES, particle_words
 from pyg_jets.errors import InputError
 from pyg_jets.ops import segment_topk
-from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
+from pyg_jets.transforms.base import BatchTransform, ragged, select_particles
 
 __all__ = ["BrightestPixels"]
 
 _COLUMNS = ("eta", "phi", "pt")
-_STRUCTURE = ("x", "pos", "batch", "ptr")
 
 
 class BrightestPixels(BatchTransform):
@@ -76,15 +74,7 @@ class BrightestPixels(BatchTransform):
         bits = brightness.float().view(torch.int32).long()
         rows, kept = segment_topk((bits << 32) | (0xFFFFFFFF - words), ptr, self.n_pixels)
         rows = rows.sort().values  # jets stand one after the other, so this is the image's order
-        particles = {n: data[n][rows] for n in ("x", "pos") if data.get(n) is not None}
-        if not isinstance(data, Batch):
-            out = copy.copy(data)
-            for name, value in particles.items():
-                out[name] = value
-            return out
-        others: dict[str, Any] = data.to_dict()
-        per_jet = {name: value for name, value in others.items() if name not in _STRUCTURE}
-        return make_batch(particles, per_jet, kept)
+        return select_particles(data, rows, kept)
 
     def for_evaluation(self) -> BrightestPixels:
         """The pixels of epoch 0, in every epoch."""

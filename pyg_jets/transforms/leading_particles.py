@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import Any
 
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Data
 
 from pyg_jets.columns import CANONICAL, check_names
 from pyg_jets.errors import InputError
 from pyg_jets.ops import segment_topk
-from pyg_jets.transforms.base import BatchTransform, make_batch, ragged
+from pyg_jets.transforms.base import BatchTransform, ragged, select_particles
 
 __all__ = ["LeadingParticles"]
-
-_STRUCTURE = ("x", "pos", "batch", "ptr")
 
 
 class LeadingParticles(BatchTransform):
@@ -56,15 +52,7 @@ class LeadingParticles(BatchTransform):
             )
         pt = x[:, self.columns.index("pt")]
         rows, kept = segment_topk(pt, ptr, self.n_particles)
-        particles = {n: data[n][rows] for n in ("x", "pos") if data.get(n) is not None}
-        if not isinstance(data, Batch):
-            out = copy.copy(data)
-            for name, value in particles.items():
-                out[name] = value
-            return out
-        others: dict[str, Any] = data.to_dict()
-        per_jet = {name: value for name, value in others.items() if name not in _STRUCTURE}
-        return make_batch(particles, per_jet, kept)
+        return select_particles(data, rows, kept)
 
     def for_evaluation(self) -> LeadingParticles:
         """The same."""

@@ -140,7 +140,7 @@ def test_every_parameter_has_a_gradient(name):
     model, x, ptr = built(name)
     loss = ResponseLoss(len(model.inputs.kinds), choices=0.1)
     if name == "full":
-        model.steps.becomes[0] = 1
+        model.steps.other_kind[0] = 1
     generator = torch.Generator().manual_seed(0)
     target = cells_of(x, ptr, generator) if name == "full" else (x * 1.01, ptr)
     loss(model(x, ptr, *target)).backward()

@@ -2,8 +2,6 @@ r"""A prior that is fitted to the latents of training jets: Gaussian mixtures, f
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,16 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from pyg_jets.errors import InputError
+from pyg_jets.nn.layers.gaussian_mixture import (
+    choose_components,
+    draw_by_component,
+    fit_mixture,
+    log_gaussian_terms,
+    responsibilities,
+)
+from pyg_jets.nn.layers.quantile_transform import QuantileTransform
 
 __all__ = ["MixturePrior"]
 
-#: Nodes of the table that takes a global variable to a normal one.
-_NODES = 129
-#: Added to each variance of a component, in units of unit latents.
-_LEAST_VARIANCE = 1e-4
 #: Jets whose densities are computed at once.
 _CHUNK = 4096
-_LOG_2_PI = math.log(2 * math.pi)
 
 
 class MixturePrior(nn.Module):
@@ -78,9 +79,6 @@ class MixturePrior(nn.Module):
     global_weight: Tensor
     global_mean: Tensor
     global_cholesky: Tensor
-    scores: Tensor
-    quantiles: Tensor
-    varies: Tensor
 
     def __init__(
         self,
@@ -118,10 +116,7 @@ class MixturePrior(nn.Module):
         self.register_buffer("global_mean", zeros(classes, global_components, n_globals))
         cholesky = eye(n_globals).repeat(classes, global_components, 1, 1)
         self.register_buffer("global_cholesky", cholesky)
-        self.register_buffer("scores", zeros(classes, _NODES))
-        shape = (classes, n_globals, _NODES)
-        self.register_buffer("quantiles", zeros(shape, dtype=torch.float64))
-        self.register_buffer("varies", zeros(classes, n_globals, dtype=torch.bool))
+        self.quantiles = QuantileTransform(classes, n_globals, self.integers)
 
     @property
     def fitted(self) -> bool:
@@ -199,75 +194,21 @@ class MixturePrior(nn.Module):
             )
         chosen = rng.permutation(len(mean))[: self.max_jets]
         seed = int(rng.integers(1 << 31))
-        normal = self._fit_quantiles(number, jet_globals, rng)[chosen]
+        normal = self.quantiles.fit(number, jet_globals, rng)[chosen]
         z = mean[chosen] + rng.standard_normal((len(chosen), self.latent)) * np.exp(
             0.5 * log_var[chosen]
         )
-        varies, active = self.varies[number].cpu().numpy(), self.active.cpu().numpy()
+        varies, active = self.quantiles.varies[number].cpu().numpy(), self.active.cpu().numpy()
         columns = np.concatenate((varies, active))
-        parts = _fit_mixture(np.concatenate((normal, z), 1), columns, self.components, seed)
+        parts = fit_mixture(np.concatenate((normal, z), 1), columns, self.components, seed)
         for buffer, part in zip((self.weight, self.mean, self.cholesky), parts, strict=True):
             buffer[number] = torch.from_numpy(part)
         if self.n_globals:
-            parts = _fit_mixture(normal, varies, self.global_components, seed)
+            parts = fit_mixture(normal, varies, self.global_components, seed)
             buffers = self.global_weight, self.global_mean, self.global_cholesky
             for buffer, part in zip(buffers, parts, strict=True):
                 buffer[number] = torch.from_numpy(part)
         self.fitted_classes[number] = True
-
-    def _fit_quantiles(
-        self, number: int, jet_globals: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Tables of quantiles, and the variables as normal ones."""
-        from scipy.special import ndtr, ndtri
-
-        values = jet_globals.copy()
-        for column in self.integers:  # whole numbers fill the unit interval around them
-            values[:, column] += rng.random(len(values)) - 0.5
-        end = max(-ndtri(0.5 / len(values)), 0.5)
-        self.scores[number] = torch.linspace(-end, end, _NODES)
-        levels = ndtr(self.scores[number].double().cpu().numpy())
-        levels[0], levels[-1] = 0, 1
-        for column in range(self.n_globals):
-            table = np.quantile(values[:, column], levels)
-            span = table[-1] - table[0]
-            self.varies[number, column] = bool(span > 1e-9 * max(abs(table).max(), 1e-30))
-            # ties leave no interval without a width
-            table = table + max(span, 1e-12) * 1e-7 * np.arange(_NODES)
-            self.quantiles[number, column] = torch.from_numpy(table)
-        return self._to_normal(torch.from_numpy(values), number)[0].cpu().numpy()
-
-    def _to_normal(self, jet_globals: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        """Variables of jets as normal ones ``[n, G]`` float64, and the logarithms of the slopes.
-
-        Beyond the ends of the table the slope is that of the last interval; a variable that does
-        not vary is 0.
-        """
-        scores = self.scores[number].double()
-        normal = torch.zeros_like(jet_globals, dtype=torch.float64)
-        slope = torch.zeros_like(normal)
-        for column in self.varies[number].nonzero().flatten().tolist():
-            table, value = self.quantiles[number, column], jet_globals[:, column].double()
-            at = torch.searchsorted(table, value.contiguous()).clamp(1, _NODES - 1)
-            each = (scores[at] - scores[at - 1]) / (table[at] - table[at - 1])
-            normal[:, column] = scores[at - 1] + (value - table[at - 1]) * each
-            slope[:, column] = each.log()
-        return normal, slope
-
-    def _from_normal(self, normal: Tensor, number: int) -> Tensor:
-        """The inverse, within the range of the training jets."""
-        scores = self.scores[number]
-        step = scores[1] - scores[0]
-        place = ((normal - scores[0]) / step).clamp(0, _NODES - 1)
-        below = place.floor().clamp(max=_NODES - 2).long()
-        columns = []
-        for column in range(self.n_globals):
-            table, at = self.quantiles[number, column], below[:, column]
-            value = torch.lerp(table[at], table[at + 1], (place[:, column] - at).double())
-            if column in self.integers:
-                value = value.round().clamp((table[0] + 0.49).ceil(), (table[-1] - 0.49).floor())
-            columns.append(value)
-        return torch.stack(columns, 1).float()
 
     @torch.no_grad()
     def sample(
@@ -338,10 +279,10 @@ class MixturePrior(nn.Module):
                 drawn = self._sample_globals(number, of_jet, given, normal, uniform[:, 0])
                 of_jet = torch.where(given.to(z.device), of_jet, drawn)
             # a whole number is given to the latents as it was rounded
-            normal = self._to_normal(of_jet, number)[0].float()
+            normal = self.quantiles.to_normal(of_jet, number)[0].float()
             mixture = self.mean[number, :, :n], self.cholesky[number, :, :n, :n]
-            weight = _responsibilities(self.weight[number], *mixture, normal)
-        component = _choose(weight, uniform[:, 1])
+            weight = responsibilities(self.weight[number], *mixture, normal)
+        component = choose_components(weight, uniform[:, 1])
         active = n + self.active.nonzero().flatten()
         columns = torch.cat((torch.arange(n, device=z.device), active))
         mean, cholesky = (
@@ -349,7 +290,7 @@ class MixturePrior(nn.Module):
             self.cholesky[number][:, columns][:, :, columns],
         )
         noise = torch.cat((normal, z[:, active - n]), 1)
-        z[:, active - n] = _by_component(component, noise, mean, cholesky, n)
+        z[:, active - n] = draw_by_component(component, noise, mean, cholesky, n)
         return z, of_jet
 
     def _sample_globals(
@@ -359,19 +300,21 @@ class MixturePrior(nn.Module):
         share, n_given = self.global_weight[number], int(given.sum())
         mean, cholesky = self.global_mean[number], self.global_cholesky[number]
         if not n_given:
-            component = _choose(share.expand(len(normal), -1), uniform)
-            return self._from_normal(_by_component(component, normal, mean, cholesky), number)
+            component = choose_components(share.expand(len(normal), -1), uniform)
+            return self.quantiles.from_normal(
+                draw_by_component(component, normal, mean, cholesky), number
+            )
         order = torch.cat((given.nonzero().flatten(), (~given).nonzero().flatten()))
-        known = self._to_normal(of_jet, number)[0][:, order[:n_given]].float()
+        known = self.quantiles.to_normal(of_jet, number)[0][:, order[:n_given]].float()
         # the factors with the given columns first
         covariance = (cholesky.double() @ cholesky.double().mT)[:, order][:, :, order]
         mean, cholesky = mean[:, order], torch.linalg.cholesky(covariance).float()
-        shares = _responsibilities(share, mean[:, :n_given], cholesky[:, :n_given, :n_given], known)
+        shares = responsibilities(share, mean[:, :n_given], cholesky[:, :n_given, :n_given], known)
         noise = torch.cat((known, normal[:, order[n_given:]]), 1)
-        component = _choose(shares, uniform)
+        component = choose_components(shares, uniform)
         drawn = torch.zeros_like(normal)
-        drawn[:, order[n_given:]] = _by_component(component, noise, mean, cholesky, n_given)
-        return self._from_normal(drawn, number)
+        drawn[:, order[n_given:]] = draw_by_component(component, noise, mean, cholesky, n_given)
+        return self.quantiles.from_normal(drawn, number)
 
     def log_prob(
         self, z: Tensor, y: Tensor | None = None, jet_globals: Tensor | None = None
@@ -406,18 +349,18 @@ class MixturePrior(nn.Module):
         return result.to(z.dtype)
 
     def _log_prob_class(self, number: int, z: Tensor, jet_globals: Tensor) -> Tensor:
-        normal, slope = self._to_normal(jet_globals, number)
-        varies = self.varies[number].repeat(1)
+        normal, slope = self.quantiles.to_normal(jet_globals, number)
+        varies = self.quantiles.varies[number].repeat(1)
         counts = torch.cat((varies, varies.new_ones(self.latent)))
         both = torch.cat((normal, z.double()), 1)
-        terms = _log_gaussians(both, self.mean[number], self.cholesky[number], counts)
+        terms = log_gaussian_terms(both, self.mean[number], self.cholesky[number], counts)
         log_weight = self.weight[number].double().log()
         joint = (log_weight + terms.sum(2)).logsumexp(1)
         if not self.n_globals:
             return joint
         given = (log_weight + terms[..., : self.n_globals].sum(2)).logsumexp(1)
         mixture = self.global_mean[number], self.global_cholesky[number]
-        own = _log_gaussians(normal, *mixture, varies).sum(2)
+        own = log_gaussian_terms(normal, *mixture, varies).sum(2)
         before = (self.global_weight[number].double().log() + own).logsumexp(1)
         return before + slope.sum(1) + joint - given
 
@@ -499,98 +442,9 @@ def _variance(values: np.ndarray, share: np.ndarray | None) -> np.ndarray:
     return np.average((values - mean) ** 2, axis=0, weights=share)
 
 
-def _fit_mixture(
-    values: np.ndarray, columns: np.ndarray, components: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, means and lower Cholesky factors; columns that are not fitted are N(0, 1)."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    width = values.shape[1]
-    weight, mean = np.zeros(components), np.zeros((components, width))
-    cholesky = np.tile(np.eye(width), (components, 1, 1))
-    if not columns.any():
-        weight[0] = 1
-        return weight, mean, cholesky
-    mixture = GaussianMixture(
-        components, reg_covar=_LEAST_VARIANCE, max_iter=60, tol=1e-3, random_state=seed
-    )
-    with warnings.catch_warnings():
-        # mixtures that would still improve a little, and jets that coincide
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(values[:, columns])
-    order = np.argsort(-mixture.weights_)
-    mean[:, columns] = mixture.means_[order]
-    factors = np.linalg.cholesky(mixture.covariances_[order])
-    at = np.flatnonzero(columns)
-    cholesky[:, at[:, None], at] = factors
-    return mixture.weights_[order], mean, cholesky
-
-
 def _groups(label: Tensor, n_classes: int) -> list[tuple[int, Tensor]]:
     """The rows of each class that there is."""
     if n_classes == 1:
         return [(0, torch.arange(len(label), device=label.device))] if len(label) else []
     numbers = label.unique().tolist()
     return [(number, (label == number).nonzero().flatten()) for number in numbers]
-
-
-def _responsibilities(weight: Tensor, mean: Tensor, cholesky: Tensor, x: Tensor) -> Tensor:
-    """Shares of the components of a mixture given ``x [n, D]``, ``[n, K]``.
-
-    The logarithm of a Gaussian is a quadratic form, so all of them are one matrix product.
-    """
-    n, factor, mean = mean.size(1), cholesky.double(), mean.double()
-    inverse = torch.linalg.solve_triangular(
-        factor, torch.eye(n, dtype=torch.float64, device=factor.device), upper=False
-    )
-    precision = inverse.mT @ inverse
-    linear = (precision @ mean.unsqueeze(2)).squeeze(2)
-    constant = weight.double().log() - 0.5 * (mean * linear).sum(1)
-    constant = constant - factor.diagonal(dim1=1, dim2=2).log().sum(1)
-    left, right = torch.triu_indices(n, n, device=factor.device)
-    twice = 1.0 - 0.5 * (left == right).double()
-    quadratic = -precision[:, left, right] * twice
-    table = torch.cat((quadratic, linear, constant.unsqueeze(1)), 1)
-    x = x.double()
-    features = torch.cat((x[:, left] * x[:, right], x, torch.ones_like(x[:, :1])), 1)
-    return (features @ table.T).float().softmax(1)
-
-
-def _choose(shares: Tensor, uniform: Tensor) -> Tensor:
-    """A component of each row by its shares ``[n, K]``."""
-    below = shares.cumsum(1)
-    # below 1 by so much that rounding never chooses a component without a share
-    return (below <= uniform.clamp(max=1 - 2**-22).unsqueeze(1) * below[:, -1:]).sum(1)
-
-
-def _by_component(
-    component: Tensor, noise: Tensor, mean: Tensor, cholesky: Tensor, given: int = 0
-) -> Tensor:
-    """Draws of the components of rows.
-
-    Args:
-        component: Component of each row, ``[n]``.
-        noise: Unit normal numbers ``[n, D]``; the first ``given`` columns are values that the draw
-            is conditional on.
-        mean: Means ``[K, D]``.
-        cholesky: Lower Cholesky factors ``[K, D, D]``.
-        given: Number of these columns, which the result lacks.
-    """
-    shift, factor = mean, cholesky
-    if given:
-        upper, lower = cholesky[:, :given, :given], cholesky[:, given:]
-        gain = torch.linalg.solve_triangular(upper, lower[:, :, :given], upper=False, left=False)
-        shift = mean[:, given:] - (gain @ mean[:, :given, None]).squeeze(2)
-        factor = torch.cat((gain, lower[:, :, given:]), 2)
-    return shift[component] + (factor[component] @ noise.unsqueeze(2)).squeeze(2)
-
-
-def _log_gaussians(x: Tensor, mean: Tensor, cholesky: Tensor, counts: Tensor) -> Tensor:
-    """Terms ``[n, K, D]`` of the log densities, one for each column given the ones before it."""
-    factor = cholesky.double()
-    apart = (x.unsqueeze(1) - mean.double()).permute(1, 2, 0)
-    unit = torch.linalg.solve_triangular(factor, apart, upper=False)
-    diagonal = factor.diagonal(dim1=1, dim2=2).log().unsqueeze(2)
-    terms = -0.5 * unit.square() - diagonal - 0.5 * _LOG_2_PI
-    return (terms * counts.unsqueeze(1)).permute(2, 0, 1)

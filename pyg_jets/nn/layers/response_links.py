@@ -10,10 +10,10 @@ from torch import Tensor
 from pyg_jets.nn.layers.response_inputs import Particles
 from pyg_jets.ops import nearest
 
-__all__ = ["STILL", "Links", "displacement", "match_particles", "merged_with", "rows_where"]
+__all__ = ["UNDISPLACED", "Links", "displacement", "match_particles", "merged_with", "rows_where"]
 
 #: Offsets (rad) that are none but for rounding in float32.
-STILL = 1e-4
+UNDISPLACED = 1e-4
 #: Distance between kinds in the coordinates in which the nearest particle is found.
 _APART = 1e4
 
@@ -23,11 +23,11 @@ class Links(NamedTuple):
 
     Args:
         reco: Row of the RECO particle that it contributed to, or -1, ``[N]`` int64.
-        stays: Whether that is of the kind of the GEN particle, ``[N]``.
+        keeps_kind: Whether that is of the kind of the GEN particle, ``[N]``.
     """
 
     reco: Tensor
-    stays: Tensor
+    keeps_kind: Tensor
 
 
 def match_particles(
@@ -60,14 +60,16 @@ def match_particles(
         >>> reco = inputs.read(torch.tensor([[9.1, 0.0, 0.01]]), torch.tensor([0, 1]))
         >>> places = [(gen.kind, gen.pos)]
         >>> match_particles(gen, ptr, reco, torch.tensor([0, 1]), places, torch.full((1, 2), 0.02))
-        Links(reco=tensor([ 0, -1]), stays=tensor([ True, False]))
+        Links(reco=tensor([ 0, -1]), keeps_kind=tensor([ True, False]))
     """
     taken = torch.zeros(len(reco.kind), dtype=torch.bool, device=ptr.device)
     rows = torch.full_like(gen.kind, -1)
-    stays = torch.zeros_like(gen.kind, dtype=torch.bool)
-    for still in (True, False):
+    keeps_kind = torch.zeros_like(gen.kind, dtype=torch.bool)
+    for undisplaced in (True, False):
         for trial, (kind, place) in enumerate(places):
-            unit = tolerance.new_full((len(tolerance), 2), STILL) if still else tolerance
+            unit = (
+                tolerance.new_full((len(tolerance), 2), UNDISPLACED) if undisplaced else tolerance
+            )
             sought = _coordinates(place, kind, (rows < 0) & (kind >= 0), unit, 1.0)
             offered = _coordinates(reco.pos, reco.kind, ~taken, unit, 2.0)
             row, _ = nearest(sought, ptr, offered, reco_ptr)
@@ -76,10 +78,10 @@ def match_particles(
             near = (sought - offered[row.clamp(min=0)]).abs().amax(1) <= 1
             near &= row >= 0
             rows = torch.where(near, row, rows)
-            stays |= near & (trial == 0)
-        if still:
+            keeps_kind |= near & (trial == 0)
+        if undisplaced:
             taken = taken.index_fill(0, rows[rows >= 0], True)
-    return Links(rows, stays)
+    return Links(rows, keeps_kind)
 
 
 def _coordinates(pos: Tensor, kind: Tensor, free: Tensor, unit: Tensor, elsewhere: float) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyg_jets.nn.layers.response_inputs import Particles
 from pyg_jets.nn.layers.response_links import (
-    STILL,
+    UNDISPLACED,
     displacement,
     match_particles,
     merged_with,
@@ -41,14 +41,16 @@ def fit_steps(steps: ResponseSteps, pairs: Sequence[PairOfSets]) -> None:
         steps: The steps.
         pairs: Batches of jets.
     """
-    for k in range(len(steps.becomes)):
+    for k in range(len(steps.other_kind)):
         steps.tolerance[k] = _tolerance(steps, k, pairs)
-    steps.becomes.copy_(torch.tensor([_fate(steps, k, pairs) for k in range(len(steps.becomes))]))
+    steps.other_kind.copy_(
+        torch.tensor([_fate(steps, k, pairs) for k in range(len(steps.other_kind))])
+    )
     steps.merges.fill_(True)
     merged, known = torch.zeros(2, len(steps.merges), dtype=torch.int64)
     for gen, ptr, reco, reco_ptr in pairs:
         links = steps.match(gen, ptr, reco, reco_ptr)
-        kind = steps.kind_of_fate(gen.kind, links.stays)
+        kind = steps.kind_of_fate(gen.kind, links.keeps_kind)
         parent = steps.parents(gen, kind, steps.place(gen, kind)[0], ptr)
         joined, is_known = merged_with(links.reco, parent)
         merged += kind[joined].bincount(minlength=len(merged))
@@ -70,8 +72,8 @@ def _tolerance(steps: ResponseSteps, k: int, pairs: Sequence[PairOfSets]) -> Ten
         away.append(displacement(place, top_ptr, reco.pos[seen], seen_ptr))
     distance = torch.cat(away)
     distance = distance[(distance < _FAR).all(1)]
-    moved = distance[(distance > STILL).any(1)]
-    least = distance.new_full((2,), 2 * STILL)
+    moved = distance[(distance > UNDISPLACED).any(1)]
+    least = distance.new_full((2,), 2 * UNDISPLACED)
     if len(moved) <= 0.2 * len(distance):
         return least
     # of displacements even in a cell, or Gaussian, the 97 % quantile is at most twice that of 80 %;
@@ -87,7 +89,7 @@ def _fate(steps: ResponseSteps, k: int, pairs: Sequence[PairOfSets]) -> int:
     by chance, those that are seen: the excess over these tells a fate.
     """
     best, chosen = 0.03, -1
-    for other in range(len(steps.becomes)):
+    for other in range(len(steps.other_kind)):
         if other == k:
             continue
         counts = torch.zeros(2, 2)  # [seen as its own, seen as the other]

@@ -12,7 +12,7 @@ from pyg_jets.nn.layers.cell_lattice import CellLattice
 from pyg_jets.nn.layers.mlp import MLP
 from pyg_jets.nn.layers.response_inputs import Particles, ResponseInputs
 from pyg_jets.nn.layers.response_links import (
-    STILL,
+    UNDISPLACED,
     Links,
     match_particles,
     merged_with,
@@ -29,7 +29,7 @@ _ROUNDS = 8
 _ANGLE = 0.02
 #: Steepness of the exponent α, whose few per cent a wide smearing hides, and of the logit of
 #: survival: one hard cluster of 500 that is lost is a tenth of the variance of a jet's pT.
-_STEEP, _SURE = 10.0, 4.0
+_EXPONENT_SCALE, _SURVIVAL_SCALE = 10.0, 4.0
 #: Number of what a pair of a GEN particle and its match says.
 OF_PAIR = 8
 
@@ -76,7 +76,7 @@ class _Measured(NamedTuple):
     """What the trunk says of each cluster."""
 
     survival: Tensor
-    still: Tensor
+    undisplaced: Tensor
     mean: Tensor
     log_sigma: Tensor
     skewness: Tensor
@@ -93,9 +93,9 @@ class Pairs(NamedTuple):
     merged: Tensor
     known: Tensor
     clusters: Clusters
-    home: Tensor
+    reco_row: Tensor
     seen: Tensor
-    still: Tensor
+    undisplaced: Tensor
     features: Tensor
 
 
@@ -113,7 +113,7 @@ class ResponseSteps(nn.Module):
 
     of_wrong: Tensor
     tolerance: Tensor
-    becomes: Tensor
+    other_kind: Tensor
     merges: Tensor
 
     def __init__(
@@ -139,7 +139,7 @@ class ResponseSteps(nn.Module):
         self.wrong = nn.Parameter(torch.zeros(kinds))
         self.register_buffer("of_wrong", torch.tensor([1.0, 1.0, 2.0, 2.0]), persistent=False)
         self.register_buffer("tolerance", torch.full((kinds, 2), 0.05))
-        self.register_buffer("becomes", torch.full((kinds,), -1))
+        self.register_buffer("other_kind", torch.full((kinds,), -1))
         self.register_buffer("merges", torch.ones(kinds, dtype=torch.bool))
         self.reset_parameters()
 
@@ -149,7 +149,7 @@ class ResponseSteps(nn.Module):
             part.reset_parameters()
         with torch.no_grad():
             self.heads.weight[2:].zero_()
-            self.heads.weight[0].div_(_SURE)
+            self.heads.weight[0].div_(_SURVIVAL_SCALE)
             self.heads.bias.zero_()
             self.heads.bias[[0, 6, 7, 8, 9]] = torch.tensor([0.4, -2, -2, -1, -1])
             self.exponent.zero_()
@@ -163,13 +163,13 @@ class ResponseSteps(nn.Module):
         offset = torch.stack((eta, phi, 0.05 * inside), 1)
         return gen.pos + offset[:, :2], offset / 0.05
 
-    def kind_of_fate(self, kind: Tensor, stays: Tensor) -> Tensor:
-        other = self.becomes[kind]
-        return torch.where(stays | (other < 0), kind, other)
+    def kind_of_fate(self, kind: Tensor, keeps_kind: Tensor) -> Tensor:
+        other = self.other_kind[kind]
+        return torch.where(keeps_kind | (other < 0), kind, other)
 
     def match(self, gen: Particles, ptr: Tensor, reco: Particles, reco_ptr: Tensor) -> Links:
-        kinds: tuple[Tensor, ...] = (gen.kind, self.becomes[gen.kind])
-        if not bool((self.becomes >= 0).any()):
+        kinds: tuple[Tensor, ...] = (gen.kind, self.other_kind[gen.kind])
+        if not bool((self.other_kind >= 0).any()):
             kinds = kinds[:1]
         places = [(kind, self.place(gen, kind)[0]) for kind in kinds]
         return match_particles(gen, ptr, reco, reco_ptr, places, self.tolerance)
@@ -251,13 +251,13 @@ class ResponseSteps(nn.Module):
         chances, mean, *shape = self.heads(hidden).split((2, 4, 4, 4, 4), 1)
         limits = ((-6, 2), (-2, 2), (-1, self.tails))
         shape = [v.clamp(*limit) for v, limit in zip(shape, limits, strict=True)]
-        return _Measured(_SURE * chances[:, 0], chances[:, 1], mean, *shape)
+        return _Measured(_SURVIVAL_SCALE * chances[:, 0], chances[:, 1], mean, *shape)
 
     def _expected_log_pt(self, clusters: Clusters, eta_shift: Tensor) -> Tensor:
         """ln pT about which a cluster is measured, at a displacement in η."""
         if clusters.log_energy is None or clusters.eta is None:
             return clusters.log_pt
-        alpha = (_STEEP * self.exponent).sigmoid()[clusters.kind]
+        alpha = (_EXPONENT_SCALE * self.exponent).sigmoid()[clusters.kind]
         by_energy = clusters.log_energy - (clusters.eta + eta_shift).cosh().log()
         return clusters.log_pt + alpha * (by_energy - clusters.log_pt)
 
@@ -273,18 +273,18 @@ class ResponseSteps(nn.Module):
         batch = ptr_to_batch(ptr, len(gen.pt))
         log_prob = torch.zeros(len(ptr) - 1, device=ptr.device)
         uniform = torch.rand(3, len(gen.pt), generator=generator, device=ptr.device)
-        stays = torch.ones_like(gen.kind, dtype=torch.bool)
-        rows = (self.becomes[gen.kind] >= 0).nonzero().squeeze(1)
+        keeps_kind = torch.ones_like(gen.kind, dtype=torch.bool)
+        rows = (self.other_kind[gen.kind] >= 0).nonzero().squeeze(1)
         if len(rows):
             logits = self._fate_logits(features, rows, z)
             drawn = uniform[0, rows] < logits.sigmoid()
-            stays = stays.index_put((rows,), drawn)
+            keeps_kind = keeps_kind.index_put((rows,), drawn)
             if logits.requires_grad:
                 log_prob = log_prob.index_add(0, batch[rows], log_probability(logits, drawn))
-        kind = self.kind_of_fate(gen.kind, stays)
+        kind = self.kind_of_fate(gen.kind, keeps_kind)
         place = self.place(gen, kind)
         parent = self.parents(gen, kind, place[0], ptr)
-        merged = torch.zeros_like(stays)
+        merged = torch.zeros_like(keeps_kind)
         rows = (parent != torch.arange(len(parent), device=ptr.device)).nonzero().squeeze(1)
         if len(rows):
             logits = self._merging_logits(gen, kind, place[0], parent, rows, z)
@@ -298,10 +298,12 @@ class ResponseSteps(nn.Module):
         normal = torch.randn(n, 4, generator=generator, device=ptr.device)
         shift = sinh_arcsinh(normal, measured.skewness, measured.log_tail)
         shift = measured.mean + measured.log_sigma.exp() * shift
-        still = torch.rand(n, generator=generator, device=ptr.device) < measured.still.sigmoid()
-        angles = torch.where(still.unsqueeze(1), 0.0, _ANGLE * shift[:, 2:])
+        undisplaced = (
+            torch.rand(n, generator=generator, device=ptr.device) < measured.undisplaced.sigmoid()
+        )
+        angles = torch.where(undisplaced.unsqueeze(1), 0.0, _ANGLE * shift[:, 2:])
         log_pt = self._expected_log_pt(clusters, angles[:, 0])
-        log_pt = log_pt + torch.where(still, shift[:, 0], shift[:, 1]).clamp(-4, 4)
+        log_pt = log_pt + torch.where(undisplaced, shift[:, 0], shift[:, 1]).clamp(-4, 4)
         survival = measured.survival.sigmoid()
         return Draw(
             torch.cat((log_pt.unsqueeze(1), clusters.place + angles), 1),
@@ -319,33 +321,45 @@ class ResponseSteps(nn.Module):
     ) -> Pairs:
         """What the matching to RECO says of each particle, and of each cluster."""
         links = self.match(gen, ptr, reco, reco_ptr)
-        kind = self.kind_of_fate(gen.kind, links.stays)
+        kind = self.kind_of_fate(gen.kind, links.keeps_kind)
         place = self.place(gen, kind)
         parent = self.parents(gen, kind, place[0], ptr)
         merged, known = merged_with(links.reco, parent)
         clusters = self._clusters(gen, kind, place, parent, merged, ptr)
         # a RECO particle is the response of the hardest cluster in it
-        home = links.reco[clusters.row]
+        reco_row = links.reco[clusters.row]
         order = clusters.log_pt.argsort()
-        owner = torch.full((len(reco.kind) + 1,), -1, device=ptr.device)
-        owner[home[order]] = order
-        seen = (home >= 0) & (owner[home] == torch.arange(len(home), device=ptr.device))
-        away = clusters.place.new_zeros(len(home), 3)
-        rows = seen.nonzero().squeeze(1)
-        away[rows, 1:] = reco.pos[home[rows]] - clusters.place[rows]
-        away[rows, 0] = (
-            reco.pt[home[rows]].log() - self._expected_log_pt(clusters, away[:, 1])[rows]
+        cluster_of_reco = torch.full((len(reco.kind) + 1,), -1, device=ptr.device)
+        cluster_of_reco[reco_row[order]] = order
+        seen = (reco_row >= 0) & (
+            cluster_of_reco[reco_row] == torch.arange(len(reco_row), device=ptr.device)
         )
-        still = seen & (away[:, 1:].abs().amax(1) < STILL) if len(home) else seen
+        away = clusters.place.new_zeros(len(reco_row), 3)
+        rows = seen.nonzero().squeeze(1)
+        away[rows, 1:] = reco.pos[reco_row[rows]] - clusters.place[rows]
+        away[rows, 0] = (
+            reco.pt[reco_row[rows]].log() - self._expected_log_pt(clusters, away[:, 1])[rows]
+        )
+        undisplaced = seen & (away[:, 1:].abs().amax(1) < UNDISPLACED) if len(reco_row) else seen
         of_gen = gen.pos.new_zeros(len(gen.pt), OF_PAIR)
         # the size of a deviation of ln pT tells a resolution, 1 % or 50 %
         size = ((away[:, 0].abs() + 1e-3).log() + 4) * seen
-        of_cluster = torch.stack((seen, still, size), 1).to(of_gen.dtype)
+        of_cluster = torch.stack((seen, undisplaced, size), 1).to(of_gen.dtype)
         scaled = (away / away.new_tensor([0.2, _ANGLE, _ANGLE])).clamp(-5, 5)
         of_gen[clusters.row, :6] = torch.cat((of_cluster, scaled), 1)
-        of_gen[:, 6:] = torch.stack((links.stays, merged), 1).to(of_gen.dtype)
+        of_gen[:, 6:] = torch.stack((links.keeps_kind, merged), 1).to(of_gen.dtype)
         return Pairs(
-            links, kind, place[0], parent, merged, known, clusters, home, seen, still, of_gen
+            links,
+            kind,
+            place[0],
+            parent,
+            merged,
+            known,
+            clusters,
+            reco_row,
+            seen,
+            undisplaced,
+            of_gen,
         )
 
     def likelihood(
@@ -363,10 +377,12 @@ class ResponseSteps(nn.Module):
         def of_jets(values: Tensor, rows: Tensor) -> Tensor:
             return values.new_zeros(n_jets).index_add(0, batch[rows], values)
 
-        rows = (self.becomes[gen.kind] >= 0).nonzero().squeeze(1)
+        rows = (self.other_kind[gen.kind] >= 0).nonzero().squeeze(1)
         terms = {
             "fate": of_jets(
-                -log_probability(self._fate_logits(features, rows, z), pairs.links.stays[rows]),
+                -log_probability(
+                    self._fate_logits(features, rows, z), pairs.links.keeps_kind[rows]
+                ),
                 rows,
             )
         }
@@ -377,20 +393,22 @@ class ResponseSteps(nn.Module):
         measured = self._measure(features, clusters, z)
         terms["survival"] = of_jets(-log_probability(measured.survival, pairs.seen), clusters.row)
         rows = pairs.seen.nonzero().squeeze(1)
-        home, still = pairs.home[rows], pairs.still[rows]
-        angles = (reco.pos[home] - clusters.place[rows]).masked_fill(still.unsqueeze(1), 0.0)
+        reco_row, undisplaced = pairs.reco_row[rows], pairs.undisplaced[rows]
+        angles = (reco.pos[reco_row] - clusters.place[rows]).masked_fill(
+            undisplaced.unsqueeze(1), 0.0
+        )
         shift = torch.zeros_like(clusters.log_pt).index_put((rows,), angles[:, 0])
-        log_pt = reco.pt[home].log() - self._expected_log_pt(clusters, shift)[rows]
+        log_pt = reco.pt[reco_row].log() - self._expected_log_pt(clusters, shift)[rows]
         wanted = torch.cat((log_pt.unsqueeze(1).expand(-1, 2), angles / _ANGLE), 1)
         mean, log_sigma, skewness, log_tail = (v[rows] for v in measured[2:])
         pull = (wanted - mean) * (-log_sigma).exp()
         each = log_sigma + information(pull, skewness, log_tail)
         # of a wrong match ln pT and angles are broad: it must not widen what is drawn
         broad = 0.5 * (wanted / self.of_wrong).square() + self.of_wrong.log()
-        right, wrong = (torch.where(still, v[:, 0], v[:, 1:].sum(1)) for v in (each, broad))
+        right, wrong = (torch.where(undisplaced, v[:, 0], v[:, 1:].sum(1)) for v in (each, broad))
         log_odds = self.wrong[clusters.kind[rows]]
         smearing = -torch.logaddexp(F.logsigmoid(-log_odds) - right, F.logsigmoid(log_odds) - wrong)
-        smearing = smearing - log_probability(measured.still[rows], still)
+        smearing = smearing - log_probability(measured.undisplaced[rows], undisplaced)
         terms["smearing"] = of_jets(smearing, clusters.row[rows])
         return terms
 

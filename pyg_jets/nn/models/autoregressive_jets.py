@@ -95,7 +95,7 @@ class AutoregressiveJets(nn.Module):
 
     shift: Tensor
     width: Tensor
-    ends: Tensor
+    multiplicity_range: Tensor
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class AutoregressiveJets(nn.Module):
         )
         self.register_buffer("shift", torch.zeros(3))
         self.register_buffer("width", torch.ones(3))
-        self.register_buffer("ends", torch.tensor([0, max_particles]))
+        self.register_buffer("multiplicity_range", torch.tensor([0, max_particles]))
 
     @torch.no_grad()
     def fit_statistics(self, batches: Iterable[Any]) -> None:
@@ -152,7 +152,9 @@ class AutoregressiveJets(nn.Module):
                 f"A training jet has {most} particles, expected at most max_particles="
                 f"{self.max_particles}: raise that, or cut the jets."
             )
-        self.ends.copy_(torch.stack((of_jets[:, 2].min(), of_jets[:, 2].max())).long())
+        self.multiplicity_range.copy_(
+            torch.stack((of_jets[:, 2].min(), of_jets[:, 2].max())).long()
+        )
         self.shift.copy_(u.mean(0))
         self.width.copy_(u.std(0, unbiased=False).clamp(min=1e-6))
         self.conditions.fit_statistics([of_jets])
@@ -318,7 +320,7 @@ class AutoregressiveJets(nn.Module):
         y = condition if self.n_classes else None
         given = None
         if n is not None:
-            least, most = self.ends.tolist()
+            least, most = self.multiplicity_range.tolist()
             if n.shape != (n_jets,) or bool(((n < least) | (n > most)).any()):
                 raise InputError(
                     f"Expected n [{n_jets}] from {least} to {most} particles, as training jets "

@@ -76,7 +76,7 @@ class GraphVAE(VariationalAutoencoder):
     width: Tensor
     global_shift: Tensor
     global_width: Tensor
-    ends: Tensor
+    multiplicity_range: Tensor
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class GraphVAE(VariationalAutoencoder):
         self.register_buffer("width", torch.ones(columns))
         self.register_buffer("global_shift", torch.zeros(n_globals))
         self.register_buffer("global_width", torch.ones(n_globals))
-        self.register_buffer("ends", torch.tensor([0, max_particles]))
+        self.register_buffer("multiplicity_range", torch.tensor([0, max_particles]))
 
     @property
     def n_globals(self) -> int:
@@ -145,7 +145,7 @@ class GraphVAE(VariationalAutoencoder):
             )
         self.scale.fit_statistics(x for x, _ in seen)
         self.encoder.fit_statistics(counts)
-        self.ends.copy_(torch.stack((counts.min(), counts.max())))
+        self.multiplicity_range.copy_(torch.stack((counts.min(), counts.max())))
         u = torch.cat([self.scale(x) for x, _ in seen]).double()
         self.shift.copy_(u.mean(0))
         self.width.copy_(u.std(0, unbiased=False).clamp(min=1e-6))
@@ -376,7 +376,7 @@ class GraphVAE(VariationalAutoencoder):
         return self.mixture.log_prob(z, y if self.n_classes else None, jet_globals)
 
     def _check_seen(self, n: Tensor, n_jets: int) -> None:
-        least, most = self.ends.tolist()
+        least, most = self.multiplicity_range.tolist()
         if n_jets == 0 and n.shape == (0,):
             return
         if n.is_floating_point():

@@ -187,7 +187,7 @@ def _residuals(network: ConditionalGraphVAE, batch: Any) -> tuple[Tensor, Tensor
     alone = (clusters.log_pt - gen.pt[clusters.row].log()).abs() < 1e-6
     alone &= pairs.seen & (clusters.kind == gen.kind[clusters.row])
     value = torch.full((len(gen.pt),), torch.nan, dtype=torch.float64)
-    ratio = reco.pt[pairs.home[alone]].log() - clusters.log_pt[alone]
+    ratio = reco.pt[pairs.reco_row[alone]].log() - clusters.log_pt[alone]
     value[clusters.row[alone]] = ratio.double()
     return value, gen.kind, ptr_to_batch(batch.ptr)
 
@@ -198,10 +198,10 @@ def _track_response(network: ConditionalGraphVAE, gen: Any, reco: Any) -> Tensor
     before, after = network.inputs.read(x, ptr), network.inputs.read(*reco)
     features = network.inputs.features(before, before.kind)
     pairs = network.steps.pairs(before, features, ptr, after, reco[1])
-    row = pairs.clusters.row[pairs.still]
-    own = pairs.still & (pairs.clusters.kind == 0)
+    row = pairs.clusters.row[pairs.undisplaced]
+    own = pairs.undisplaced & (pairs.clusters.kind == 0)
     row = pairs.clusters.row[own]
-    ratio = after.pt[pairs.home[own]].log() - pairs.clusters.log_pt[own]
+    ratio = after.pt[pairs.reco_row[own]].log() - pairs.clusters.log_pt[own]
     jet, jets = ptr_to_batch(ptr)[row], len(ptr) - 1
     total = ratio.new_zeros(jets).index_add(0, jet, ratio)
     count = ratio.new_zeros(jets).index_add(0, jet, torch.ones_like(ratio))
